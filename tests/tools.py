@@ -26,7 +26,7 @@ def require(program: str, *, package: str) -> Path:
     search = os.pathsep.join([os.environ.get("PATH", ""), *_SYSTEM_FOLDERS])
     found = shutil.which(program, path=search)
     if found is not None:
-        return Path(found).resolve()
+        return Path(found).absolute()
     missing = f"{program} is missing: apt install {package}"
     if os.environ.get("CI"):
         pytest.fail(missing)
