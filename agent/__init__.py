@@ -1,1 +1,1 @@
-"""agent"""
+"""The edge: frames in, verdicts, alerts and isolations out."""

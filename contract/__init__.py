@@ -1,1 +1,1 @@
-"""contract"""
+"""What device and centre agree on: words, messages, topics and their encoding. No I/O."""

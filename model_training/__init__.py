@@ -1,1 +1,1 @@
-"""model_training"""
+"""From labelled captures to a signed model bundle."""

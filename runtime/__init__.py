@@ -1,1 +1,1 @@
-"""runtime"""
+"""How a process of ours runs: configuration, logs, broker, service manager."""

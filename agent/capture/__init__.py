@@ -1,1 +1,1 @@
-"""agent/capture"""
+"""Where frames come from: a live ring, scapy, or capture files."""

@@ -1,1 +1,1 @@
-"""agent/features"""
+"""From the flows of a window to counters per host, one module per family."""

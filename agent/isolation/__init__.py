@@ -1,1 +1,1 @@
-"""agent/isolation"""
+"""How a host is cut off: desired state in, what the kernel says out."""

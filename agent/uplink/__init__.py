@@ -1,1 +1,1 @@
-"""agent/uplink"""
+"""The way to the centre: a durable outbox, its publisher, and the commands that come back."""

@@ -1,0 +1,28 @@
+"""The agent's errors.
+
+AgentError
+├── CaptureError     a file is no capture, or an interface cannot be opened
+├── ModelError       the model cannot be used: the agent does not start
+├── SpoolError       the outbox cannot be written: the agent does not start
+└── IsolationError   the kernel refused: reported as an isolation in state `failed`
+"""
+
+
+class AgentError(Exception):
+    """Base of what the agent tells a person in one line."""
+
+
+class CaptureError(AgentError):
+    """A file is no capture, or an interface cannot be opened."""
+
+
+class ModelError(AgentError):
+    """A model bundle cannot be used."""
+
+
+class SpoolError(AgentError):
+    """The outbox cannot be opened or written."""
+
+
+class IsolationError(AgentError):
+    """The kernel refused an isolation or its end."""

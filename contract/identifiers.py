@@ -1,0 +1,34 @@
+"""The names and moments that every room shares, with the patterns that keep them bounded."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+MAC_PATTERN = r"^[0-9a-f]{2}(:[0-9a-f]{2}){5}$"
+IP_PATTERN = r"^[0-9a-f:.]{2,45}$"
+NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+
+OrganizationId = Annotated[str, Meta(pattern=NAME_PATTERN)]
+DeviceId = Annotated[str, Meta(pattern=NAME_PATTERN)]
+
+MacAddress = Annotated[str, Meta(pattern=MAC_PATTERN)]
+IpAddress = Annotated[str, Meta(pattern=IP_PATTERN)]
+
+# A MAC, or the IP of a host that is only seen behind a router.
+HostId = Annotated[str, Meta(pattern=r"^([0-9a-f]{2}(:[0-9a-f]{2}){5}|[0-9a-f:.]{2,45})$")]
+
+BridgePort = Annotated[str, Meta(pattern=r"^[\x21-\x7e]{1,15}$")]  # IFNAMSIZ - 1
+
+AlertId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
+IsolationId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
+CommandId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
+BootId = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$")]
+ModelId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+FeatureSchemaId = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$")]
+
+# Nanoseconds since 1970-01-01 UTC; the upper bound is what an int64 column holds.
+TimeNs = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
+ShortText = Annotated[str, Meta(max_length=200)]
+LongText = Annotated[str, Meta(max_length=2000)]

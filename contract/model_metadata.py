@@ -1,0 +1,24 @@
+"""What a model must say of itself before an agent lets it judge."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from contract.attacks import Label
+from contract.identifiers import FeatureSchemaId, ModelId, Probability, TimeNs
+
+METADATA_KEY = "edgewarden"  # the key in the ONNX file's metadata_props
+
+
+class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Carried inside the ONNX file and beside it in the bundle."""
+
+    model_id: ModelId
+    feature_schema_id: FeatureSchemaId
+    feature_count: Annotated[int, Meta(ge=1, le=4096)]
+    window_s: Annotated[float, Meta(gt=0, le=3600)]
+    classes: Annotated[list[Label], Meta(min_length=2, max_length=16)]
+    thresholds: Annotated[dict[Label, Probability], Meta(max_length=16)]  # of attack classes
+    training_data_sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+    trained_ns: TimeNs

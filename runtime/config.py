@@ -1,0 +1,105 @@
+"""Settings: one typed tree from a TOML file and EDGEWARDEN_SECTION__KEY variables, loaded once."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from runtime.errors import ConfigError
+
+PREFIX = "EDGEWARDEN_"
+
+T = TypeVar("T", bound="Section")
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every part of a configuration tree."""
+
+
+class LogConfig(Section, frozen=True):
+    """What is logged."""
+
+    level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
+
+
+class BrokerConfig(Section, frozen=True):
+    """How the MQTT broker is reached. Secrets are paths of files, never values."""
+
+    host: str = ""
+    port: Annotated[int, Meta(ge=1, le=65535)] | None = None  # None: 8883 with TLS, else 1883
+    username: str | None = None
+    password_file: Path | None = None
+    tls: bool = False
+    ca_file: Path | None = None  # None: the system's authorities
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    keepalive_s: Annotated[int, Meta(ge=5, le=3600)] = 30
+
+
+def load_config(
+    kind: type[T], path: Path | None, environment: Mapping[str, str] | None = None
+) -> T:
+    """Read a configuration.
+
+    Args:
+        kind: The root of the tree.
+        path: A TOML file, or None for defaults and environment alone.
+        environment: Variables; the process's own by default. EDGEWARDEN_HTTP__PORT=8001 sets
+            `port` in `[http]`; variables without `__` are not settings.
+
+    Raises:
+        ConfigError: The file cannot be read, or a setting is unknown or out of range.
+    """
+    tree = _read(path) if path is not None else {}
+    used = _merge(tree, os.environ if environment is None else environment)
+    try:
+        # Environment values are text, so numbers and booleans are taken from text as well.
+        return msgspec.convert(tree, kind, strict=False, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        where = str(path) if path is not None else "configuration"
+        hint = f" (also set by {', '.join(used)})" if used else ""
+        message = f"{where}: {error}{hint}"
+        raise ConfigError(message) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        message = f"{path}: {error}"
+        raise ConfigError(message) from error
+
+
+def _merge(tree: dict[str, Any], environment: Mapping[str, str]) -> list[str]:
+    used = []
+    for name, value in environment.items():
+        keys = name.removeprefix(PREFIX).lower().split("__")
+        if not name.startswith(PREFIX) or len(keys) == 1:
+            continue
+        section = tree
+        for key in keys[:-1]:
+            section = section.setdefault(key, {})
+            if not isinstance(section, dict):
+                message = f"{name}: `{key}` is a value, not a section"
+                raise ConfigError(message)
+        section[keys[-1]] = _listed(value)
+        used.append(name)
+    return used
+
+
+def _listed(value: str) -> str | list[str]:
+    """Take `[a, b]` for a list; anything else stays text."""
+    if value.startswith("[") and value.endswith("]"):
+        return [item.strip().strip("\"'") for item in value[1:-1].split(",") if item.strip()]
+    return value
+
+
+def _path(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    message = f"cannot read a {kind.__name__} from {value!r}"
+    raise NotImplementedError(message)

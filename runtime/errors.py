@@ -1,0 +1,18 @@
+"""The errors of a process, whatever it does.
+
+ProcessError
+├── ConfigError   a setting is wrong: one line that names the place
+└── BrokerError   the broker cannot be reached or refuses us
+"""
+
+
+class ProcessError(Exception):
+    """Base of what stops a process and is told to a person in one line."""
+
+
+class ConfigError(ProcessError):
+    """A setting is wrong."""
+
+
+class BrokerError(ProcessError):
+    """The broker cannot be reached or refuses us."""
