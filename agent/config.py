@@ -1,0 +1,82 @@
+"""The agent's settings; every default is safe to start with."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from contract.commands import MAX_ISOLATION_S
+from contract.identifiers import BridgePort, DeviceId, OrganizationId
+from runtime.config import BrokerConfig, LogConfig, Section
+
+MEBIBYTE = 1024 * 1024
+
+
+class CaptureConfig(Section, frozen=True):
+    """Where frames come from."""
+
+    interfaces: list[BridgePort] = msgspec.field(default_factory=list)
+    source: Literal["ring", "scapy"] = "ring"
+    bpf: str = ""
+    ring_slots: Annotated[int, Meta(ge=64, le=1 << 22)] = 65_536
+
+
+class WindowConfig(Section, frozen=True):
+    """How traffic is cut into windows."""
+
+    max_hosts: Annotated[int, Meta(ge=16, le=1 << 20)] = 4096
+
+
+class ModelConfig(Section, frozen=True):
+    """What judges."""
+
+    bundle: Path | None = None  # None: the bundle that comes with the program
+
+
+class PolicyConfig(Section, frozen=True):
+    """What follows from verdicts. Nobody is isolated until a person chooses `enforce`."""
+
+    mode: Literal["observe", "suggest", "enforce"] = "observe"
+    # MACs, IPs, networks: reported, never isolated
+    exempt: list[str] = msgspec.field(default_factory=list)
+    isolation_s: Annotated[int, Meta(ge=1, le=MAX_ISOLATION_S)] = 600
+    max_isolations_per_hour: Annotated[int, Meta(ge=0)] = 5
+    strikes: Annotated[int, Meta(ge=1)] = 2
+    quiet_s: Annotated[int, Meta(ge=1)] = 60  # without a strike, until an alert closes
+
+
+class IsolationConfig(Section, frozen=True):
+    """Who carries an isolation out."""
+
+    enforcer: Literal["dry_run", "nft", "bridge_port"] = "dry_run"
+    bridge: BridgePort = "br0"
+
+
+class SpoolConfig(Section, frozen=True):
+    """Where messages wait until the centre has stored them."""
+
+    path: Path = Path("/var/lib/edgewarden-agent/spool.sqlite")
+    max_bytes: Annotated[int, Meta(ge=MEBIBYTE)] = 64 * MEBIBYTE
+
+
+class CommandsConfig(Section, frozen=True):
+    """Whose commands are obeyed; without a key, nobody's."""
+
+    public_key_file: Path | None = None
+
+
+class AgentConfig(Section, frozen=True):
+    """Everything that can be set for an agent."""
+
+    device_id: DeviceId = "pi-1"
+    organization: OrganizationId = "default"
+    capture: CaptureConfig = CaptureConfig()
+    window: WindowConfig = WindowConfig()
+    model: ModelConfig = ModelConfig()
+    policy: PolicyConfig = PolicyConfig()
+    isolation: IsolationConfig = IsolationConfig()
+    spool: SpoolConfig = SpoolConfig()
+    broker: BrokerConfig = BrokerConfig()
+    commands: CommandsConfig = CommandsConfig()
+    log: LogConfig = LogConfig()

@@ -1,0 +1,27 @@
+"""What the core asks the world to do."""
+
+import msgspec
+
+from contract.messages import AnyMessage, Isolation
+
+
+class Publish(msgspec.Struct, frozen=True):
+    """Tell the centre."""
+
+    message: AnyMessage
+
+
+class Isolate(msgspec.Struct, frozen=True):
+    """Cut off whom the isolation names, until it expires."""
+
+    isolation: Isolation
+
+
+class Release(msgspec.Struct, frozen=True):
+    """End an isolation before its time."""
+
+    isolation_id: str
+    reason: str
+
+
+Effect = Publish | Isolate | Release

@@ -1,0 +1,152 @@
+"""The connection to the MQTT broker: TLS, identity, a session that survives, typed errors."""
+
+import functools
+import logging
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiomqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from runtime.config import BrokerConfig
+from runtime.errors import BrokerError, ConfigError
+
+log = logging.getLogger(__name__)
+
+ANSWER_TIMEOUT_S = 10.0
+SESSION_EXPIRY_S = 24 * 3600
+MAX_IN_FLIGHT = 64
+MAX_QUEUED_INCOMING = 1000
+UNSUPPORTED_PROTOCOL = (1, 132)  # as MQTT 3.1.1 and as MQTT 5 say it
+READABLE_BY_OTHERS = 0o077
+
+
+@asynccontextmanager
+async def connect(
+    config: BrokerConfig,
+    *,
+    client_id: str,
+    will: aiomqtt.Will | None = None,
+    clean: bool = False,
+    max_queued_incoming: int = MAX_QUEUED_INCOMING,
+) -> AsyncIterator[aiomqtt.Client]:
+    """Connect for the length of the block; MQTT 5, or 3.1.1 where the broker refuses that.
+
+    Every call makes a fresh client, since one that is entered twice keeps stale message ids. The
+    session at the broker is kept all the same, unless `clean` is set.
+
+    Args:
+        config: Where the broker is and who we are.
+        client_id: The name of the session.
+        will: What the broker publishes when we vanish.
+        clean: Start with an empty session.
+        max_queued_incoming: Incoming messages that may wait for us. More are discarded although
+            the broker was told they arrived: who must not lose any needs receipts of its own.
+
+    Raises:
+        BrokerError: The broker cannot be reached, refuses us, or was lost inside the block;
+            also where a task group in the block wraps that loss.
+        ConfigError: A file that the configuration names cannot be used.
+    """
+    options = _options(config, client_id, will, max_queued_incoming)
+    try:
+        async with AsyncExitStack() as stack:
+            yield await _enter(stack, options, clean=clean)
+    except aiomqtt.MqttError as error:
+        raise BrokerError(_why(config, error)) from error
+    except BaseExceptionGroup as group:
+        lost, others = group.split((aiomqtt.MqttError, BrokerError))
+        if lost is None or others is not None:
+            raise
+        raise BrokerError(_why(config, _first(lost))) from group
+
+
+async def _enter(stack: AsyncExitStack, options: dict[str, Any], *, clean: bool) -> aiomqtt.Client:
+    session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    session.SessionExpiryInterval = SESSION_EXPIRY_S
+    modern = aiomqtt.Client(
+        **options, protocol=aiomqtt.ProtocolVersion.V5, clean_start=clean, properties=session
+    )
+    try:
+        client = await stack.enter_async_context(modern)
+    except aiomqtt.MqttCodeError as error:
+        if _code(error) not in UNSUPPORTED_PROTOCOL:
+            raise
+        older = aiomqtt.Client(
+            **options, protocol=aiomqtt.ProtocolVersion.V311, clean_session=clean
+        )
+        client = await stack.enter_async_context(older)
+    # aiomqtt warns from ten unanswered calls on, which a window of 64 always has.
+    client.pending_calls_threshold = MAX_IN_FLIGHT
+    return client
+
+
+def _options(
+    config: BrokerConfig, client_id: str, will: aiomqtt.Will | None, max_queued_incoming: int
+) -> dict[str, Any]:
+    if not config.host:
+        message = "no broker is configured: set `host` in `[broker]`"
+        raise ConfigError(message)
+    return {
+        "hostname": config.host,
+        "port": config.port or (8883 if config.tls else 1883),
+        "username": config.username,
+        "password": _secret(config.password_file),
+        "identifier": client_id,
+        "will": will,
+        "keepalive": config.keepalive_s,
+        "timeout": ANSWER_TIMEOUT_S,
+        "tls_context": _tls_context(config) if config.tls else None,
+        "max_inflight_messages": MAX_IN_FLIGHT,
+        "max_queued_incoming_messages": max_queued_incoming,
+    }
+
+
+def _tls_context(config: BrokerConfig) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=config.ca_file)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if config.cert_file is not None:
+            context.load_cert_chain(config.cert_file, config.key_file)
+    except OSError as error:  # ssl.SSLError is one
+        files = [str(p) for p in (config.ca_file, config.cert_file, config.key_file) if p]
+        message = f"TLS files of the broker ({', '.join(files)}): {error}"
+        raise ConfigError(message) from error
+    return context
+
+
+def _secret(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        secret = path.read_text(encoding="utf-8").rstrip("\r\n")
+        shared = bool(path.stat().st_mode & READABLE_BY_OTHERS)
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"password file of the broker: {error}"
+        raise ConfigError(message) from error
+    if shared:
+        _warn_that_others_read(path)
+    return secret
+
+
+@functools.cache  # once for each file, not with every reconnection
+def _warn_that_others_read(path: Path) -> None:
+    log.warning("secret_readable_by_others", extra={"path": str(path), "wanted_mode": "0600"})
+
+
+def _code(error: aiomqtt.MqttCodeError) -> int | None:
+    return error.rc.value if isinstance(error.rc, ReasonCode) else error.rc
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
+
+
+def _why(config: BrokerConfig, error: BaseException) -> str:
+    return f"broker {config.host}: {error}"
