@@ -19,6 +19,8 @@ from runtime.errors import BrokerError, ConfigError
 log = logging.getLogger(__name__)
 
 ANSWER_TIMEOUT_S = 10.0
+GREETING_TIMEOUT_S = 3.0  # for MQTT 5, after TCP and TLS; then 3.1.1 has its turn
+SILENCE = "Operation timed out"  # how aiomqtt words it
 SESSION_EXPIRY_S = 24 * 3600
 MAX_IN_FLIGHT = 64
 MAX_QUEUED_INCOMING = 1000
@@ -70,20 +72,35 @@ async def _enter(stack: AsyncExitStack, options: dict[str, Any], *, clean: bool)
     session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     session.SessionExpiryInterval = SESSION_EXPIRY_S
     modern = aiomqtt.Client(
-        **options, protocol=aiomqtt.ProtocolVersion.V5, clean_start=clean, properties=session
+        **options,
+        protocol=aiomqtt.ProtocolVersion.V5,
+        clean_start=clean,
+        properties=session,
+        timeout=GREETING_TIMEOUT_S,
     )
     try:
         client = await stack.enter_async_context(modern)
-    except aiomqtt.MqttCodeError as error:
-        if _code(error) not in UNSUPPORTED_PROTOCOL:
+    except aiomqtt.MqttError as error:
+        if not _does_not_understand(error):
             raise
         older = aiomqtt.Client(
-            **options, protocol=aiomqtt.ProtocolVersion.V311, clean_session=clean
+            **options,
+            protocol=aiomqtt.ProtocolVersion.V311,
+            clean_session=clean,
+            timeout=ANSWER_TIMEOUT_S,
         )
         client = await stack.enter_async_context(older)
+    client.timeout = ANSWER_TIMEOUT_S
     # aiomqtt warns from ten unanswered calls on, which a window of 64 always has.
     client.pending_calls_threshold = MAX_IN_FLIGHT
     return client
+
+
+def _does_not_understand(error: aiomqtt.MqttError) -> bool:
+    if isinstance(error, aiomqtt.MqttCodeError):
+        return _code(error) in UNSUPPORTED_PROTOCOL
+    # amqtt takes the properties of MQTT 5 for the length of a name and waits for more.
+    return str(error) == SILENCE
 
 
 def _options(
@@ -100,7 +117,6 @@ def _options(
         "identifier": client_id,
         "will": will,
         "keepalive": config.keepalive_s,
-        "timeout": ANSWER_TIMEOUT_S,
         "tls_context": _tls_context(config) if config.tls else None,
         "max_inflight_messages": MAX_IN_FLIGHT,
         "max_queued_incoming_messages": max_queued_incoming,
