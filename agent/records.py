@@ -78,8 +78,8 @@ class PacketBatch(msgspec.Struct, frozen=True, eq=False):
     asked_ip_low: U64
     dns_id: U16
     dns_flags: U16  # of UDP port 53; bit 15 set in responses
-    dhcp_type: U8  # option 53 of UDP ports 67 and 68
-    dhcp_client: U64  # chaddr
+    dhcp_operation: U8  # of UDP ports 67 and 68: 1 from a client, 2 from a server
+    dhcp_client: U64  # the client's MAC in that message
 
     def __len__(self) -> int:
         """Return the number of packets."""

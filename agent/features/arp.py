@@ -1,0 +1,57 @@
+"""Which addresses a host asks for and claims, and whether they are its own."""
+
+from typing import Final
+
+import numpy as np
+
+from agent.features.view import ARP_REPLY, ARP_REQUEST, ICMP, ICMPV6, View
+from agent.records import F64, Bool
+from agent.tables import KeyTable
+
+REQUEST_KEEP_NS: Final = 3_000_000_000  # an answer that comes later was not asked for
+CAPACITY: Final = 8_192
+
+_REDIRECT, _REDIRECT6, _ROUTER_ADVERTISEMENT = 5, 137, 134
+
+
+class AddressClaims:
+    """Remembers who asked for which address a moment ago."""
+
+    def __init__(self) -> None:
+        self.request_table = KeyTable(CAPACITY, REQUEST_KEEP_NS)
+
+    def count(self, view: View) -> dict[str, F64]:
+        """Count address claims of a window, by the names of the feature schema."""
+        flows, holders = view.flows, view.holders
+        packets = flows.total("packets")
+        request = view.is_arp & (flows.protocol == ARP_REQUEST)
+        reply = view.is_arp & (flows.protocol == ARP_REPLY)
+        claims = flows.claim_ip_low > 0
+        asked = view.key(flows.asked_ip_high, flows.asked_ip_low)
+        claimed = view.key(flows.claim_ip_high, flows.claim_ip_low)
+        redirect = (flows.protocol == ICMP) & (flows.dst_port == _REDIRECT)
+        redirect |= (flows.protocol == ICMPV6) & (flows.dst_port == _REDIRECT6)
+        advertisement = (flows.protocol == ICMPV6) & (flows.dst_port == _ROUTER_ADVERTISEMENT)
+        return {
+            "arp_requests": view.sent(packets, request),
+            "arp_replies": view.sent(packets, reply),
+            "arp_targets": view.distinct(asked, request & (asked != claimed)),
+            "unasked_claims": view.sent(packets, self._unasked(view, request, reply)),
+            "claimed_addresses": view.distinct(claimed, claims),
+            "conflicting_claims": view.sent(packets, claims & holders.foreign),
+            "foreign_source": view.sent(packets, view.is_ip & ~claims & holders.foreign),
+            "misdirected": view.received(packets, holders.misdirected),
+            "icmp_redirects": view.sent(packets, redirect),
+            "router_advertisements": view.sent(packets, advertisement),
+        }
+
+    def _unasked(self, view: View, request: Bool, reply: Bool) -> Bool:
+        """Return which rows claim an address without having been asked for it."""
+        flows = view.flows
+        asker = view.key(flows.claim_ip_low, flows.asked_ip_low)
+        self.request_table.claim(np.unique(asker[request]), view.now_ns)
+        answered = view.key(flows.asked_ip_low, flows.claim_ip_low)
+        wanted = self.request_table.find(answered, view.now_ns) >= 0
+        gratuitous = (flows.claim_ip_low == flows.asked_ip_low) & (flows.claim_ip_low > 0)
+        neighbor = ~view.is_arp & (flows.claim_ip_low > 0) & view.to_group
+        return (reply & ~wanted) | (view.is_arp & gratuitous) | neighbor

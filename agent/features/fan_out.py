@@ -1,0 +1,107 @@
+"""To how many hosts and services a host turns, and how many of them are new."""
+
+from typing import Final
+
+import numpy as np
+
+from agent.features.view import ICMP, ICMPV6, TCP, UDP, View
+from agent.records import F64, U64, Bool
+from agent.tables import KeyTable
+
+FLOW_KEEP_NS: Final = 120_000_000_000
+NOVELTY_KEEP_NS: Final = 300_000_000_000
+FLOW_CAPACITY: Final = 65_536
+NOVELTY_CAPACITY: Final = 65_536
+
+_ECHO_REQUESTS: Final = (8, 128)
+
+
+class FanOut:
+    """Remembers flows, to tell who started one, and whom each host has turned to."""
+
+    def __init__(self) -> None:
+        self.flow_table = KeyTable(FLOW_CAPACITY, FLOW_KEEP_NS)
+        self.contact_table = KeyTable(NOVELTY_CAPACITY, NOVELTY_KEEP_NS)
+
+    def count(self, view: View) -> tuple[dict[str, F64], Bool]:
+        """Count contacts of a window.
+
+        Returns:
+            The counts by the names of the feature schema, and which rows opened a flow.
+        """
+        started, opened = self._started(view)
+        flows, hosts = view.flows, view.hosts
+        sender, row, _ = view.groups(view.dst_ip, started)
+        service_sender, service_row, service_flows = view.groups(view.service, started)
+        host_of_service = view.key(service_sender, view.dst_ip[service_row])
+        port_of_service = view.key(
+            service_sender, flows.protocol[service_row], flows.dst_port[service_row]
+        )
+        new_host = self._new(view.key(sender, view.dst_ip[row], _owner(view)[sender]), view)
+        owner = _owner(view)[service_sender]
+        new_service = self._new(view.key(owner, view.service[service_row]), view)
+        size = len(hosts)
+        addresses = view.key(flows.src_ip_high, flows.src_ip_low)
+        many = view.sent(flows.folded, view.is_ip & (flows.src_ip_low == 0))
+        counts = {
+            "contacted_hosts": np.bincount(sender, minlength=size).astype(np.float64),
+            "contacted_services": np.bincount(service_sender, minlength=size).astype(np.float64),
+            "new_hosts": np.bincount(sender, new_host, size),
+            "new_services": np.bincount(service_sender, new_service, size),
+            "ports_of_one_host": view.largest(service_sender, _group_sizes(host_of_service)),
+            "hosts_of_one_port": view.largest(service_sender, _group_sizes(port_of_service)),
+            "flows_to_one_service": view.largest(service_sender, service_flows),
+            "source_addresses": view.distinct(addresses, view.is_ip) + many,
+        }
+        return counts, opened
+
+    def _started(self, view: View) -> tuple[Bool, Bool]:
+        """Return which rows turn to a service of their own accord, and which begin a flow."""
+        flows = view.flows
+        source = view.key(flows.src_ip_high, flows.src_ip_low, flows.src_port)
+        # Of ICMP the type stands in the destination port, which a reply does not mirror.
+        target = view.key(flows.dst_ip_high, flows.dst_ip_low, flows.dst_port)
+        forward = view.key(source, target, flows.protocol)
+        backward = view.key(target, source, flows.protocol)
+        known = self.flow_table.find(forward, view.now_ns) >= 0
+        answers = self.flow_table.find(backward, view.now_ns) >= 0
+        answers |= _later_than_reverse(view, forward, backward)
+        unicast = view.is_ip & ~view.to_group
+        connects = (flows.total("syn") > 0) | (flows.total("odd_flags") > 0)
+        bare = flows.total("data") + flows.total("rst") + flows.total("syn_ack") == 0
+        is_tcp = unicast & (flows.protocol == TCP)
+        tcp = is_tcp & (connects | (bare & ~known & ~answers))
+        udp = unicast & (flows.protocol == UDP) & ~answers
+        is_icmp = unicast & np.isin(flows.protocol, (ICMP, ICMPV6))
+        echo = is_icmp & np.isin(flows.dst_port, _ECHO_REQUESTS)
+        started = tcp | udp | echo
+        self.flow_table.claim(
+            np.unique(forward[is_tcp | (unicast & (flows.protocol == UDP))]), view.now_ns
+        )
+        return started, started & (~known | (flows.total("syn") > 0))
+
+    def _new(self, keys: U64, view: View) -> Bool:
+        """Return which of some distinct contacts are new, and remember them."""
+        _, fresh = self.contact_table.claim(keys, view.now_ns)
+        return fresh
+
+
+def _owner(view: View) -> U64:
+    """Return a key for each host that stays the same between windows."""
+    hosts = view.hosts
+    address = np.where(hosts.is_ip_host, hosts.src_ip_low, hosts.src_mac)
+    return view.key(address, hosts.is_ip_host)
+
+
+def _later_than_reverse(view: View, forward: U64, backward: U64) -> Bool:
+    """Return which rows began after the row of the other direction in the same window."""
+    order = np.argsort(forward, kind="stable")
+    at = np.minimum(np.searchsorted(forward[order], backward), len(order) - 1)
+    other = order[at]
+    return (forward[other] == backward) & (view.flows.first_ns[other] < view.flows.first_ns)
+
+
+def _group_sizes(keys: U64) -> F64:
+    """Return for each key how often it occurs."""
+    _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    return counts[inverse].astype(np.float64)

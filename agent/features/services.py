@@ -1,0 +1,96 @@
+"""How a host uses, and perhaps plays, the services that tell others where to go: DNS and DHCP."""
+
+from typing import Final
+
+import numpy as np
+
+from agent.features.view import UDP, View
+from agent.records import F64, I64, U64, Bool, PacketBatch
+from agent.tables import KeyTable, first_of_each, hashed
+
+ANSWER_KEEP_NS: Final = 5_000_000_000
+SERVER_KEEP_NS: Final = 3_600_000_000_000
+CAPACITY: Final = 4_096
+
+_RESPONSE, _RCODE, _NO_SUCH_NAME = np.uint16(0x8000), np.uint16(0x000F), np.uint16(3)
+_DNS_PORT: Final = 53
+_DHCP_CLIENT, _DHCP_SERVER = 1, 2
+
+
+class Services:
+    """Remembers which DNS questions were answered by whom, and who serves DHCP."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self.answer_table = KeyTable(CAPACITY, ANSWER_KEEP_NS)
+        self._answered_by = np.zeros(self.answer_table.capacity, np.uint64)
+        self._servers: dict[int, tuple[int, int]] = {}  # MAC -> first seen, last seen
+
+    def marks(self, packets: PacketBatch, now_ns: int) -> dict[str, Bool]:
+        """Return flags per packet for the DNS names in agent.flows.FLAGS."""
+        flags = packets.dns_flags
+        is_dns = (packets.protocol == UDP) & ((flags > 0) | (packets.dns_id > 0))
+        response = is_dns & (flags & _RESPONSE > 0) & (packets.src_port == _DNS_PORT)
+        return {
+            "dns_queries": is_dns & (flags & _RESPONSE == 0) & (packets.dst_port == _DNS_PORT),
+            "dns_responses": response,
+            "dns_failures": response & (flags & _RCODE == _NO_SUCH_NAME),
+            "dns_conflicts": self._conflicts(packets, np.flatnonzero(response), now_ns),
+        }
+
+    def _conflicts(self, packets: PacketBatch, rows: I64, now_ns: int) -> Bool:
+        """Return which packets answer a question that another MAC has answered."""
+        conflicts = np.zeros(len(packets), np.bool_)
+        if not len(rows):
+            return conflicts
+        ports = packets.dst_port[rows].astype(np.uint64) << np.uint64(16)
+        question = hashed(
+            self._seed,
+            packets.dst_ip_high[rows],
+            packets.dst_ip_low[rows],
+            ports | packets.dns_id[rows],
+        )
+        order, starts = first_of_each(question)
+        first = order[starts]
+        slots, fresh = self.answer_table.claim(question[first], now_ns)
+        mac: U64 = packets.src_mac[rows]
+        answerer = np.where(fresh, mac[first], self._answered_by[slots])
+        group = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(order)))
+        conflicts[rows[order]] = answerer[group] != mac[order]
+        self._answered_by[slots[slots >= 0]] = answerer[slots >= 0]
+        return conflicts
+
+    def count(self, view: View) -> dict[str, F64]:
+        """Count DNS and DHCP messages of a window, by the names of the feature schema."""
+        flows = view.flows
+        packets = flows.total("packets")
+        client = flows.dhcp_operation == _DHCP_CLIENT
+        server = flows.dhcp_operation == _DHCP_SERVER
+        return {
+            "dns_queries": view.sent(flows.total("dns_queries")),
+            "dns_responses": view.sent(flows.total("dns_responses")),
+            "dns_failures": view.received(flows.total("dns_failures")),
+            "dns_conflicts": view.sent(flows.total("dns_conflicts")),
+            "dhcp_requests": view.sent(packets, client),
+            "dhcp_clients": view.distinct(flows.dhcp_client, client),
+            "dhcp_serving": view.sent(packets, server),
+            "dhcp_rivalry": view.sent(packets, server & self._rivals(view, server)),
+        }
+
+    def _rivals(self, view: View, server: Bool) -> Bool:
+        """Return which rows come from a DHCP server although another one was there before."""
+        macs = view.flows.src_mac
+        serving = np.unique(macs[server]).tolist()
+        for mac in serving[:_MOST_SERVERS]:
+            first, _ = self._servers.get(mac, (view.now_ns, 0))
+            self._servers[mac] = (first, view.now_ns)
+        while len(self._servers) > _MOST_SERVERS:
+            del self._servers[min(self._servers, key=lambda mac: self._servers[mac][1])]
+        alive = {
+            m: f for m, (f, last) in self._servers.items() if last > view.now_ns - SERVER_KEEP_NS
+        }
+        oldest = min(alive.values(), default=0)
+        return np.isin(macs, [mac for mac in serving if alive.get(mac, oldest + 1) > oldest])
+
+
+_MOST_SERVERS: Final = 16

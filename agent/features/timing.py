@@ -1,0 +1,43 @@
+"""How regularly a host opens flows."""
+
+from typing import Final
+
+import numpy as np
+
+from agent.features.view import View
+from agent.records import F64, Bool
+from agent.tables import first_of_each
+
+MAX_GAP_S: Final = 60.0
+
+
+class Timing:
+    """Remembers when each host opened its last flow."""
+
+    def __init__(self, slots: int) -> None:
+        self._last_ns = np.zeros(slots, np.int64)  # 0: none yet
+
+    def count(self, view: View, opened: Bool) -> dict[str, F64]:
+        """Measure gaps between opened flows of a window, by the names of the feature schema."""
+        hosts = view.hosts
+        self._last_ns[hosts.slot[hosts.fresh]] = 0
+        rows = np.flatnonzero(opened)
+        rows = rows[np.lexsort((view.flows.key[rows], view.flows.first_ns[rows]))]
+        owner, time_ns = hosts.sender[rows], view.flows.first_ns[rows]
+        order, starts = first_of_each(owner.astype(np.uint64))
+        owner, time_ns = owner[order], time_ns[order]
+        gap = np.zeros(len(rows))
+        gap[1:] = np.diff(time_ns) / 1e9
+        slot = hosts.slot[owner[starts]]
+        last = np.where(slot >= 0, self._last_ns[slot], 0)
+        gap[starts] = np.where(last > 0, (time_ns[starts] - last) / 1e9, 0.0)
+        gap = np.clip(gap, 0.0, MAX_GAP_S)
+        ends = np.append(starts[1:], len(order)) - 1 if len(starts) else starts
+        self._last_ns[slot[slot >= 0]] = time_ns[ends[slot >= 0]]
+        size = len(hosts)
+        return {
+            "opens": np.bincount(owner, minlength=size).astype(np.float64),
+            "open_gap": np.bincount(owner, gap, size),
+            "open_gap_squared": np.bincount(owner, gap * gap, size),
+            "active_windows": (np.arange(size) < hosts.senders).astype(np.float64),
+        }

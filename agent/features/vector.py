@@ -1,0 +1,81 @@
+"""From counts of a window and a host's history to its feature vector."""
+
+from typing import Final
+
+import numpy as np
+
+from agent.hosts import Hosts
+from agent.records import F32, F64
+from contract.features import COUNTER_COUNT, COUNTER_NAMES, DERIVED, HORIZONS_S
+
+_COLUMN: Final = {name: index for index, name in enumerate(COUNTER_NAMES)}
+_DAMPED_S: Final = HORIZONS_S[1:]
+
+
+class Histories:
+    """Keeps damped sums of every counter per host slot: a count fades by 1/e in each horizon."""
+
+    def __init__(self, slots: int) -> None:
+        self._sums = np.zeros((len(_DAMPED_S), slots, COUNTER_COUNT))
+        self._last_ns = np.zeros(slots, np.int64)
+
+    def vectors(self, counts: dict[str, F64], hosts: Hosts, now_ns: int) -> F32:
+        """Return the feature vectors of the hosts that sent, shape (hosts.senders, FEATURE_COUNT)."""
+        now = np.stack([counts[name] for name in COUNTER_NAMES], axis=1)
+        known = hosts.slot >= 0
+        slots = hosts.slot[known]
+        age_s = np.maximum(now_ns - self._last_ns[slots], 0) / 1e9
+        fresh = hosts.fresh[known]
+        damped = []
+        for horizon_s, sums in zip(_DAMPED_S, self._sums, strict=True):
+            total = now.copy()
+            fade = np.where(fresh, 0.0, np.exp(-age_s / horizon_s))
+            total[known] += sums[slots] * fade[:, None]
+            sums[slots] = total[known]
+            damped.append(total[: hosts.senders])
+        self._last_ns[slots] = now_ns
+        blocks = [now[: hosts.senders], *damped]
+        vectors = np.concatenate([*blocks, _derived(*damped)], axis=1)
+        limit = np.finfo(np.float32).max
+        return np.clip(vectors, -limit, limit).astype(np.float32)
+
+
+def _derived(over_10s: F64, over_60s: F64) -> F64:
+    """Compute the ratios of contract.features.DERIVED, in its order."""
+
+    def ratio(top: F64, bottom: F64) -> F64:
+        return np.divide(top, bottom, out=np.zeros_like(top), where=bottom > _TINY)
+
+    def short(name: str) -> F64:
+        return over_10s[:, _COLUMN[name]]
+
+    def long(name: str) -> F64:
+        return over_60s[:, _COLUMN[name]]
+
+    mean = ratio(long("open_gap"), long("opens"))
+    variance = np.maximum(ratio(long("open_gap_squared"), long("opens")) - mean**2, 0.0)
+    values = {
+        "bytes_per_packet_10s": ratio(short("sent_bytes"), short("sent_packets")),
+        "received_ratio_10s": ratio(short("received_packets"), short("sent_packets")),
+        "empty_ratio_10s": ratio(short("sent_empty"), short("sent_packets")),
+        "services_per_host_10s": ratio(short("contacted_services"), short("contacted_hosts")),
+        "novelty_ratio_60s": ratio(long("new_services"), long("contacted_services")),
+        "unanswered_ratio_10s": _unanswered(short("sent_syn"), short("received_syn_ack")),
+        "unanswered_ratio_60s": _unanswered(long("sent_syn"), long("received_syn_ack")),
+        "refused_ratio_10s": ratio(short("received_rst"), short("sent_syn")),
+        "data_per_connection_60s": ratio(long("sent_data_bytes"), long("received_syn_ack")),
+        "borrowed_ratio_60s": ratio(long("borrowed_payloads"), long("payloads")),
+        "repeat_ratio_60s": ratio(long("own_repeats"), long("payloads")),
+        "open_gap_mean_60s": mean,
+        "open_gap_variation_60s": ratio(np.sqrt(variance), mean),
+    }
+    names = [counter.name for family in DERIVED.values() for counter in family]
+    return np.stack([values[name] for name in names], axis=1)
+
+
+_TINY: Final = 1e-3  # what is left of a count after seven horizons
+
+
+def _unanswered(syn: F64, accepted: F64) -> F64:
+    share = np.divide(accepted, syn, out=np.ones_like(syn), where=syn > _TINY)
+    return np.clip(1.0 - share, 0.0, 1.0)

@@ -1,0 +1,77 @@
+"""A window as the feature families see it: its flows, its hosts, and sums from one to the other."""
+
+import numpy as np
+
+from agent.bindings import Holders
+from agent.flows import Flows
+from agent.hosts import Hosts
+from agent.records import F64, I64, U64, Bool
+from agent.tables import first_of_each, hashed
+
+ARP = 0x0806
+ARP_REQUEST, ARP_REPLY = 1, 2
+ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
+
+
+class View:
+    """One window. Every method that counts returns float64 of shape (hosts,)."""
+
+    def __init__(
+        self, flows: Flows, hosts: Hosts, holders: Holders, now_ns: int, seed: int
+    ) -> None:
+        self.flows = flows
+        self.hosts = hosts
+        self.holders = holders
+        self.now_ns = now_ns
+        self._seed = seed
+        self.is_arp: Bool = flows.ethertype == ARP
+        self.is_ip: Bool = (flows.dst_ip_low > 0) | (flows.dst_ip_high > 0)
+        self.to_group: Bool = flows.dst_mac >> np.uint64(40) & np.uint64(1) > 0
+        self.dst_ip: U64 = self.key(flows.dst_ip_high, flows.dst_ip_low)
+        self.service: U64 = self.key(self.dst_ip, flows.protocol, flows.dst_port)
+
+    def key(self, *columns: np.ndarray) -> U64:
+        """Return a hash of each row of some integer columns."""
+        return hashed(self._seed, *columns)
+
+    def sent(self, amounts: I64 | F64 | Bool, rows: Bool | None = None) -> F64:
+        """Sum amounts of flow rows per sender."""
+        return self._summed(self.hosts.sender, amounts, rows)
+
+    def received(self, amounts: I64 | F64 | Bool, rows: Bool | None = None) -> F64:
+        """Sum amounts of flow rows per receiver."""
+        known = self.hosts.receiver >= 0
+        return self._summed(self.hosts.receiver, amounts, known if rows is None else known & rows)
+
+    def _summed(self, owner: I64, amounts: I64 | F64 | Bool, rows: Bool | None) -> F64:
+        if rows is not None:
+            owner, amounts = owner[rows], amounts[rows]
+        return np.bincount(owner, amounts, len(self.hosts))
+
+    def groups(self, keys: U64, rows: Bool) -> tuple[I64, I64, I64]:
+        """Group chosen rows by (sender, key).
+
+        Returns:
+            sender: The sender of each group, shape (groups,).
+            first: One row of each group, its oldest in the flows' order, shape (groups,).
+            size: How many rows it has, folded ones included, shape (groups,).
+        """
+        chosen = np.flatnonzero(rows)
+        owner = self.hosts.sender[chosen]
+        order, starts = first_of_each(self.key(owner, keys[chosen]))
+        if not len(starts):
+            return owner, chosen, owner
+        size = np.add.reduceat((1 + self.flows.folded[chosen])[order], starts)
+        first = order[starts]
+        return owner[first], chosen[first], size
+
+    def distinct(self, keys: U64, rows: Bool) -> F64:
+        """Count the distinct keys among chosen rows per sender."""
+        sender, _, _ = self.groups(keys, rows)
+        return np.bincount(sender, minlength=len(self.hosts)).astype(np.float64)
+
+    def largest(self, owner: I64, amounts: I64 | F64) -> F64:
+        """Return the largest amount per host, 0 where it has none."""
+        most = np.zeros(len(self.hosts))
+        np.maximum.at(most, owner, amounts)
+        return most

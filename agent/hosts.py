@@ -1,0 +1,143 @@
+"""Flows to hosts: who sent each flow of a window, and who received it."""
+
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from agent.bindings import Holders
+from agent.flows import Flows
+from agent.records import I16, I64, U64, Bool
+from agent.tables import KeyTable, hashed
+
+KEEP_NS: Final = 3_600_000_000_000
+_IP_SALT, _REMAINDER_SALT = 1, 2
+
+
+class Hosts(msgspec.Struct, frozen=True, eq=False):
+    """The hosts of a window: the senders first, then known hosts that only received.
+
+    `sender` and `receiver` have one entry per flow row; the other columns one per host, shape (n,).
+    """
+
+    sender: I64  # index of the host that sent the row
+    receiver: I64  # likewise; -1 for a group, or a host that never sent
+    senders: int  # how many of the hosts sent in this window
+    slot: I64  # in the host table; -1 where it is full
+    fresh: Bool  # the slot holds no history of this host
+    is_ip_host: Bool
+    src_mac: U64
+    src_ip_high: U64  # most used source address
+    src_ip_low: U64
+    dst_ip_high: U64  # address it sent most packets to
+    dst_ip_low: U64
+    bridge_port: I16
+
+    def __len__(self) -> int:
+        """Return the number of hosts."""
+        return len(self.slot)
+
+
+class HostTable:
+    """Remembers hosts between windows, at most `max_hosts` of a window as themselves.
+
+    When a window has more, the smallest are judged together: one remainder per bridge port, whose
+    MAC is 00:00:00:00:00:00.
+    """
+
+    def __init__(self, max_hosts: int, seed: int) -> None:
+        self._max_hosts = max_hosts
+        self._seed = seed
+        self.remainders = 0  # hosts that were judged in a remainder
+        self.table = KeyTable(2 * max_hosts, KEEP_NS)  # sets fill unevenly
+        self._ip = np.zeros((self.table.capacity, 2), np.uint64)  # last known, high and low half
+
+    def assign(self, flows: Flows, holders: Holders, now_ns: int) -> Hosts:
+        """Find the hosts of a window's flows."""
+        behind = holders.src_behind
+        keys = self._keys(flows.src_mac, flows.src_ip_high, flows.src_ip_low, behind)
+        keys, remainder = self._bounded(keys, flows)
+        hosts, sender = np.unique(keys, return_inverse=True)
+        target = self._keys(flows.dst_mac, flows.dst_ip_high, flows.dst_ip_low, holders.dst_behind)
+        everyone, receiver = self._with_receivers(hosts, target, now_ns)
+        slot = self.table.find(everyone, now_ns)
+        slot[: len(hosts)], fresh = self.table.claim(hosts, now_ns)
+        padding = len(everyone) - len(hosts)
+        fresh = np.pad(fresh, (0, padding))
+        named = np.pad(_largest(sender, len(hosts), flows, holders), (0, padding), mode="edge")
+        src_ip = self._remembered(slot, fresh, _source(flows, named, holders.foreign))
+        src_ip[remainder[named]] = 0
+        dst_ip_high, dst_ip_low = _target(flows, named)
+        return Hosts(
+            sender=sender,
+            receiver=receiver,
+            senders=len(hosts),
+            slot=slot,
+            fresh=fresh,
+            is_ip_host=behind[named],
+            src_mac=np.where(remainder[named], np.uint64(0), flows.src_mac[named]),
+            src_ip_high=src_ip[:, 0],
+            src_ip_low=src_ip[:, 1],
+            dst_ip_high=dst_ip_high,
+            dst_ip_low=dst_ip_low,
+            bridge_port=flows.bridge_port[named],
+        )
+
+    def _remembered(self, slot: I64, fresh: Bool, ip: U64) -> U64:
+        """Fill in the address a host was last seen with where this window does not tell it."""
+        self._ip[slot[fresh]] = 0
+        told = ip.any(axis=1)
+        known = np.where(told[:, None] | (slot < 0)[:, None], ip, self._ip[slot])
+        self._ip[slot[told]] = ip[told]
+        return known
+
+    def _keys(self, mac: U64, ip_high: U64, ip_low: U64, behind: Bool) -> U64:
+        keys = hashed(self._seed, mac)
+        rows = np.flatnonzero(behind)
+        keys[rows] = hashed(self._seed + _IP_SALT, ip_high[rows], ip_low[rows])
+        return keys
+
+    def _bounded(self, keys: U64, flows: Flows) -> tuple[U64, Bool]:
+        """Give all but the largest senders the key of their bridge port's remainder."""
+        remainder = flows.src_mac == 0  # folded flows have no sender of their own
+        hosts, sender = np.unique(keys, return_inverse=True)
+        if len(hosts) > self._max_hosts:
+            packets = np.bincount(sender, flows.total("packets"), len(hosts))
+            small = np.lexsort((hosts, -packets))[self._max_hosts :]
+            self.remainders += len(small)
+            remainder |= np.isin(sender, small)
+        ports = flows.bridge_port.astype(np.uint64)
+        return np.where(remainder, hashed(self._seed + _REMAINDER_SALT, ports), keys), remainder
+
+    def _with_receivers(self, hosts: U64, target: U64, now_ns: int) -> tuple[U64, I64]:
+        """Append known hosts that only received; return all and each row's receiver."""
+        candidates = np.unique(target)
+        known = candidates[self.table.find(candidates, now_ns) >= 0]
+        everyone = np.concatenate([hosts, np.setdiff1d(known, hosts, assume_unique=True)])
+        order = np.argsort(everyone)
+        at = np.minimum(np.searchsorted(everyone[order], target), len(everyone) - 1)
+        index = order[at]
+        return everyone, np.where(everyone[index] == target, index, -1)
+
+
+def _largest(sender: I64, count: int, flows: Flows, holders: Holders) -> I64:
+    """Return for each sender its row with the most packets, one from an own address if it has any."""
+    own = ((flows.src_ip_low > 0) | (flows.src_ip_high > 0)) & ~holders.foreign
+    order = np.lexsort((flows.key, flows.total("packets"), own, sender))
+    ends = np.cumsum(np.bincount(sender, minlength=count)) - 1
+    return order[ends]
+
+
+def _source(flows: Flows, rows: I64, foreign: Bool) -> U64:
+    """Return the source address of rows, of ARP the claimed one, 0 if another MAC holds it."""
+    none = (flows.src_ip_low[rows] == 0) & (flows.src_ip_high[rows] == 0)
+    high = np.where(none, flows.claim_ip_high[rows], flows.src_ip_high[rows])
+    low = np.where(none, flows.claim_ip_low[rows], flows.src_ip_low[rows])
+    return np.where(foreign[rows, None], np.uint64(0), np.stack([high, low], axis=1))
+
+
+def _target(flows: Flows, rows: I64) -> tuple[U64, U64]:
+    """Return the destination address of rows; of ARP, the one asked for."""
+    none = (flows.dst_ip_low[rows] == 0) & (flows.dst_ip_high[rows] == 0)
+    high = np.where(none, flows.asked_ip_high[rows], flows.dst_ip_high[rows])
+    return high, np.where(none, flows.asked_ip_low[rows], flows.dst_ip_low[rows])

@@ -1,0 +1,176 @@
+"""Frames to observations: the one computation that live operation, replay and training share."""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import numpy as np
+
+from agent.bindings import Bindings
+from agent.decode import Status, decode
+from agent.features import arp, fan_out, replay, services, tcp, timing, volume
+from agent.features.vector import Histories
+from agent.features.view import View
+from agent.flows import BLOCK_PACKETS, MAX_FLOWS, Flows, flows_of, folded, merged
+from agent.hosts import HostTable
+from agent.records import FrameBatch, Observations, PacketBatch, concatenate
+from agent.windows import WINDOW_NS, Block, Windows
+from contract.features import FEATURE_COUNT
+
+DEFAULT_MAX_HOSTS: Final = 4096
+DEFAULT_SEED: Final = 0  # of replay and training; live operation draws a secret one
+
+
+class Observer:
+    """Turns a stream of frames into observations, window by window, in bounded memory."""
+
+    def __init__(self, max_hosts: int = DEFAULT_MAX_HOSTS, seed: int = DEFAULT_SEED) -> None:
+        self._seed = seed
+        self._windows = Windows(BLOCK_PACKETS)
+        self._bindings = Bindings(seed)
+        self._hosts = HostTable(max_hosts, seed)
+        self._fan_out = fan_out.FanOut()
+        self._claims = arp.AddressClaims()
+        self._payloads = replay.Payloads(seed)
+        self._services = services.Services(seed)
+        self._timing = timing.Timing(self._hosts.table.capacity)
+        self._histories = Histories(self._hosts.table.capacity)
+        self._parts: list[Flows] = []
+        self._unreadable = np.zeros(len(Status), np.int64)
+        self._folded = 0
+        self.frames = 0
+        self.windows = 0
+
+    def feed(self, frames: FrameBatch) -> Observations:
+        """Take in frames; return the observations of all windows that they close."""
+        packets = decode(frames)
+        self.frames += len(packets)
+        self._unreadable += np.bincount(packets.status, minlength=len(Status))
+        if (packets.status == Status.SHORT_FRAME).any():  # nobody sent them
+            packets = packets.take(packets.status != Status.SHORT_FRAME)
+        return self._observed(self._windows.cut(packets))
+
+    def flush(self) -> Observations:
+        """Close the open window; return its observations."""
+        return self._observed(self._windows.flush())
+
+    def counters(self) -> dict[str, int]:
+        """Return everything that was not taken in as it came, by reason."""
+        unreadable = {
+            f"decode.{status.name.lower()}": int(self._unreadable[status])
+            for status in Status
+            if status is not Status.OK
+        }
+        tables = {
+            "hosts": self._hosts.table,
+            "bindings": self._bindings.table,
+            "flows": self._fan_out.flow_table,
+            "contacts": self._fan_out.contact_table,
+            "arp_requests": self._claims.request_table,
+            "payloads": self._payloads.table,
+            "dns_answers": self._services.answer_table,
+        }
+        evicted = {f"evicted.{name}": table.evicted for name, table in tables.items()}
+        refused = {f"refused.{name}": table.refused for name, table in tables.items()}
+        return {
+            **unreadable,
+            **evicted,
+            **refused,
+            "windows.late_packets": self._windows.late,
+            "windows.clock_steps": self._windows.clock_steps,
+            "flows.folded": self._folded,
+            "hosts.in_remainder": self._hosts.remainders,
+        }
+
+    def _observed(self, blocks: Iterator[Block]) -> Observations:
+        closed = []
+        for block in blocks:
+            if block.packets is not None and len(block.packets):
+                self._add(block.packets, block.window_start_ns)
+            if block.closes and self._parts:
+                closed.append(self._close(block.window_start_ns))
+        return concatenate(closed) if closed else _NOTHING
+
+    def _add(self, packets: PacketBatch, now_ns: int) -> None:
+        marks = self._payloads.marks(packets, now_ns) | self._services.marks(packets, now_ns)
+        self._parts.append(flows_of(packets, marks, self._seed))
+        if sum(len(part) for part in self._parts) > MAX_FLOWS:
+            self._parts = [self._bounded()]
+
+    def _bounded(self) -> Flows:
+        flows = merged(self._parts)
+        bounded = folded(flows, MAX_FLOWS, self._seed)
+        self._folded += len(flows) - len(bounded)
+        return bounded
+
+    def _close(self, now_ns: int) -> Observations:
+        flows = self._bounded()
+        self._parts = []
+        self.windows += 1
+        holders = self._bindings.learn(flows, now_ns)
+        hosts = self._hosts.assign(flows, holders, now_ns)
+        view = View(flows, hosts, holders, now_ns, self._seed)
+        contacts, opened = self._fan_out.count(view)
+        counts = {
+            **volume.count(view),
+            **contacts,
+            **tcp.count(view),
+            **self._claims.count(view),
+            **replay.count(view),
+            **self._timing.count(view, opened),
+            **self._services.count(view),
+        }
+        sent = slice(0, hosts.senders)
+        return Observations(
+            window_start_ns=np.full(hosts.senders, now_ns, np.int64),
+            window_end_ns=np.full(hosts.senders, now_ns + WINDOW_NS, np.int64),
+            is_ip_host=hosts.is_ip_host[sent],
+            src_mac=hosts.src_mac[sent],
+            src_ip_high=hosts.src_ip_high[sent],
+            src_ip_low=hosts.src_ip_low[sent],
+            dst_ip_high=hosts.dst_ip_high[sent],
+            dst_ip_low=hosts.dst_ip_low[sent],
+            bridge_port=hosts.bridge_port[sent],
+            packets=counts["sent_packets"][sent].astype(np.int64),
+            wire_bytes=counts["sent_bytes"][sent].astype(np.int64),
+            features=self._histories.vectors(counts, hosts, now_ns),
+        )
+
+
+def observe(
+    batches: Iterable[FrameBatch],
+    max_hosts: int = DEFAULT_MAX_HOSTS,
+    seed: int = DEFAULT_SEED,
+) -> Iterator[Observations]:
+    """Yield the observations of a whole capture.
+
+    Args:
+        batches: Frames in the order of their capture.
+        max_hosts: Hosts judged on their own in one window.
+        seed: Of the hash tables.
+    """
+    observer = Observer(max_hosts, seed)
+    for frames in batches:
+        yield observer.feed(frames)
+    yield observer.flush()
+
+
+def _nothing() -> Observations:
+    whole = np.zeros(0, np.int64)
+    address = np.zeros(0, np.uint64)
+    return Observations(
+        window_start_ns=whole,
+        window_end_ns=whole,
+        is_ip_host=np.zeros(0, np.bool_),
+        src_mac=address,
+        src_ip_high=address,
+        src_ip_low=address,
+        dst_ip_high=address,
+        dst_ip_low=address,
+        bridge_port=np.zeros(0, np.int16),
+        packets=whole,
+        wire_bytes=whole,
+        features=np.zeros((0, FEATURE_COUNT), np.float32),
+    )
+
+
+_NOTHING: Final = _nothing()

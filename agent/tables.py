@@ -1,0 +1,137 @@
+"""Hashing of whole columns, and a table of fixed size for what an attacker may invent."""
+
+from typing import Final
+
+import numpy as np
+
+from agent.records import I64, U8, U64, Bool
+
+_M1: Final = np.uint64(0xFF51AFD7ED558CCD)
+_M2: Final = np.uint64(0xC4CEB9FE1A85EC53)
+_STEP: Final = np.uint64(0x9E3779B97F4A7C15)
+_33: Final = np.uint64(33)
+_LANES: Final = np.array(
+    [0x8F14_2AB1_5D3C_6E01 + 0x6A09_E667_F3BC_C909 * lane & (2**64 - 1) | 1 for lane in range(8)],
+    np.uint64,
+)
+
+
+def mixed(values: U64) -> U64:
+    """Return each value's bits well stirred (the finalizer of MurmurHash3)."""
+    values = (values ^ (values >> _33)) * _M1
+    values = (values ^ (values >> _33)) * _M2
+    return values ^ (values >> _33)
+
+
+def hashed(seed: int, *columns: U64) -> U64:
+    """Return a 64-bit hash of each row of some integer columns, never 0.
+
+    Args:
+        seed: Secret in live operation, so that nobody can aim at a slot of our tables.
+        columns: At least one, each of shape (n,).
+    """
+    state = np.full(len(columns[0]), seed & (2**64 - 1), np.uint64)
+    for column in columns:
+        state = mixed(state ^ (column.astype(np.uint64, copy=False) + _STEP)) + _STEP
+    return state | np.uint64(1)
+
+
+def digest_blocks(blocks: U8, lengths: I64) -> U64:
+    """Return a 64-bit digest of each row of 64 bytes and the length it stands for, never 0."""
+    lanes = np.ascontiguousarray(blocks).view(np.uint64)
+    # Each lane is stirred with its own odd constant first: a plain sum would forget their order.
+    stirred = (lanes + _LANES) * _LANES[::-1]
+    stirred ^= stirred >> _33
+    total = (stirred * _M1).sum(axis=1, dtype=np.uint64)
+    return mixed(total ^ lengths.astype(np.uint64)) | np.uint64(1)
+
+
+def first_of_each(keys: U64) -> tuple[I64, I64]:
+    """Group equal keys.
+
+    Returns:
+        order: Row numbers sorted by key, rows of one key in their old order, shape (n,).
+        starts: Where in `order` each group starts, shape (groups,).
+    """
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    fresh = np.ones(len(keys), np.bool_)
+    fresh[1:] = ordered[1:] != ordered[:-1]
+    return order, np.flatnonzero(fresh)
+
+
+class KeyTable:
+    """Slots for keys: set-associative, of fixed size, the longest unused key of a set gives way.
+
+    A key's state lives in the owner's arrays at the slot's index; the owner clears it for keys that
+    are new. Keys that do not fit beside others of the same moment get no slot.
+    """
+
+    WAYS: Final = 8
+
+    def __init__(self, capacity: int, keep_ns: int) -> None:
+        """Make an empty table.
+
+        Args:
+            capacity: The least number of slots; rounded up to a power of two.
+            keep_ns: A key unused for longer is forgotten.
+        """
+        sets = 1 << max(0, (max(capacity, self.WAYS) // self.WAYS - 1).bit_length())
+        self.capacity = sets * self.WAYS
+        self.keep_ns = keep_ns
+        self.evicted = 0  # keys that gave way before their time
+        self.refused = 0  # keys that got no slot
+        self._mask = np.uint64(sets - 1)
+        self._keys = np.zeros((sets, self.WAYS), np.uint64)
+        self._used_ns = np.full((sets, self.WAYS), np.iinfo(np.int64).min // 2, np.int64)
+
+    def find(self, keys: U64, now_ns: int) -> I64:
+        """Return the slot of each key, -1 where it is unknown or forgotten; shape (n,)."""
+        sets = self._sets(keys)
+        match = self._keys[sets] == keys[:, None]
+        match &= self._used_ns[sets] >= now_ns - self.keep_ns
+        way = match.argmax(axis=1)
+        found = match[np.arange(len(keys)), way]
+        return np.where(found, sets * self.WAYS + way, -1)
+
+    def claim(self, keys: U64, now_ns: int) -> tuple[I64, Bool]:
+        """Give each key a slot and mark it as used now.
+
+        Args:
+            keys: Distinct keys, none 0, shape (n,).
+            now_ns: The data's time; may go back.
+
+        Returns:
+            Slots, -1 where all slots of the set were used at this moment; and whether the key is new
+            (its slot holds the state of another key, or an old one), both of shape (n,).
+        """
+        slots = self.find(keys, now_ns)
+        fresh = slots < 0
+        known = slots[~fresh]
+        self._used_ns.reshape(-1)[known] = now_ns
+        missing = np.flatnonzero(fresh)
+        while len(missing):
+            # One newcomer per set and round, so that two of them never take the same way.
+            sets = self._sets(keys[missing])
+            _, first = np.unique(sets, return_index=True)
+            chosen, where = missing[first], sets[first]
+            slots[chosen] = self._place(keys[chosen], where, now_ns)
+            missing = np.delete(missing, first)
+            if len(missing) and not (slots[chosen] >= 0).any():
+                self.refused += len(missing)
+                break
+        return slots, fresh
+
+    def _place(self, keys: U64, sets: I64, now_ns: int) -> I64:
+        used = self._used_ns[sets]
+        way = used.argmin(axis=1)
+        oldest = used[np.arange(len(keys)), way]
+        free = oldest != now_ns
+        self.evicted += int((free & (oldest >= now_ns - self.keep_ns)).sum())
+        self.refused += int((~free).sum())
+        self._keys[sets[free], way[free]] = keys[free]
+        self._used_ns[sets[free], way[free]] = now_ns
+        return np.where(free, sets * self.WAYS + way, -1)
+
+    def _sets(self, keys: U64) -> I64:
+        return (mixed(keys) & self._mask).astype(np.int64)
