@@ -62,6 +62,7 @@ pip_from_debian() {
   dpkg-deb -x "$room"/python3-pip-whl_*.deb "$room"
   wheels=("$room"/usr/share/python-wheels/pip-*.whl)
   .venv/bin/python "${wheels[0]}/pip" install --quiet --no-index --no-deps "${wheels[0]}"
+  rm -rf "$room"
 }
 
 # Where nobody has run apt-get update yet, the lists of packages go to a folder of our own.
