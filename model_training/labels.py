@@ -20,8 +20,9 @@ I8 = NDArray[np.int8]
 
 UNKNOWN: Final = -1  # neither surely benign nor surely one class
 BENIGN_INDEX: Final = 0
+BOTNET_INDEX: Final = CLASSES.index("Botnet")
 
-_CLASSES: Final[dict[str, Label]] = {"DoS": "DOS"} | {name: name for name in CLASSES}
+_CLASSES: Final[dict[str, Label]] = {"DoS": "DOS", **{name: name for name in CLASSES}}
 _UNLABELLED: Final = "unlabelled"
 
 # A victim's part in an attack: its sender is not to blame.

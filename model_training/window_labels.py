@@ -9,6 +9,7 @@ from agent.records import I64, U64, Bool, Observations
 from contract.features import FEATURE_NAMES, HORIZONS_S
 from model_training.labels import (
     BENIGN_INDEX,
+    BOTNET_INDEX,
     I8,
     UNKNOWN,
     FrameLabels,
@@ -69,6 +70,8 @@ def label_windows(
     result[in_doubt & (total == 0)] = UNKNOWN
     if not parties.attacker_is_known:
         result[(total > 0) & (total < MIN_FORGED_FRAMES)] = UNKNOWN
+    else:
+        result[(total > 0) & _is_forged_host(observations, parties)] = UNKNOWN
     alone = observations.features[:, _RIVALRY] == 0
     result[(total > 0) & (total == rival) & alone] = UNKNOWN
     result[(total == 0) & _remembers(observations, total > 0)] = UNKNOWN
@@ -133,12 +136,19 @@ def _blame(frames: FrameSenders, labels: FrameLabels, parties: Parties) -> tuple
     victim = is_one_of(frames.src_ip_high, frames.src_ip_low, parties.victim_ips)
     if parties.attacker_is_known:
         guilty = attack & ~labels.reaction & (mine | labels.turned)
-        harmless = attack & (victim | labels.reaction) & ~mine
+        answer = labels.reaction & (labels.label != BOTNET_INDEX)  # there it may be the master's
+        harmless = attack & (victim | answer) & ~mine
     else:
         target = frames.src_mac == _most_attacked(frames, attack & ~labels.reaction)
         guilty = attack & ~labels.reaction & ~target
         harmless = attack & labels.reaction & victim
     return guilty, ~guilty & ~harmless & (labels.label != BENIGN_INDEX)
+
+
+def _is_forged_host(observations: Observations, parties: Parties) -> Bool:
+    """Tell which observations are of an address that the attacker may only have borrowed."""
+    named = is_one_of(observations.src_ip_high, observations.src_ip_low, parties.attacker_ips)
+    return observations.is_ip_host & ~named
 
 
 def _most_attacked(frames: FrameSenders, attack: Bool) -> np.uint64:
