@@ -1,1 +1,1 @@
-"""model_training/lab"""
+"""A lab in network namespaces that records labelled captures of a home under attack."""
