@@ -10,13 +10,13 @@ from agent.records import I64, U64, Bool
 from agent.tables import KeyTable, first_of_each, hashed
 
 ARP: Final = 0x0806
-ICMPV6: Final = 58
+ARP_REQUEST: Final = 1
 KEEP_NS: Final = 600_000_000_000
 HOLDER_SILENT_NS: Final = 60_000_000_000  # then another MAC may take the address over
 CAPACITY: Final = 65_536
 
 _INITIAL_HOP_LIMITS: Final = np.array([1, 32, 64, 128, 255], np.uint8)  # 1: multicast on the link
-_DIRECT, _ROUTED, _ANSWERED = np.uint8(1), np.uint8(2), np.uint8(4)
+_DIRECT, _ROUTED, _ANSWERED, _ASSERTED = np.uint8(1), np.uint8(2), np.uint8(4), np.uint8(8)
 _MAPPED: Final = np.uint64(0xFFFF_0000_0000)
 
 
@@ -33,7 +33,8 @@ class Bindings:
     """Learns holders window by window.
 
     The first MAC seen with an address holds it until it is silent; others that use the address
-    meanwhile are foreign. An address is behind a router when its packets come with a hop limit that
+    meanwhile are foreign. Who has only asserted an address (an ARP reply or ND advertisement costs
+    nothing) gives way to the first who uses it. An address is behind a router when its packets come with a hop limit that
     no stack starts with, are answered through the same MAC, and nobody on the link claims it.
     """
 
@@ -85,19 +86,22 @@ class Bindings:
         slots = np.full(len(keys), -1, np.int64)
         rows = np.flatnonzero(keys)
         # Oldest first, so that the first of each address is the one that used it first.
-        rows = rows[np.lexsort((flows.key[rows], flows.first_ns[rows]))]
+        asserted = _asserted(flows)
+        rows = rows[np.lexsort((flows.key[rows], flows.first_ns[rows], asserted[rows]))]
         order, starts = first_of_each(keys[rows])
         first = rows[order[starts]]
         unique, fresh = self.table.claim(keys[first], now_ns)
         group = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(order)))
         slots[rows[order]] = unique[group]
-        taken = unique >= 0
-        stale = self._seen_ns[unique] < now_ns - HOLDER_SILENT_NS
-        moved = taken & (fresh | (stale & (self._holder[unique] != flows.src_mac[first])))
+        weak = self._seen_ns[unique] < now_ns - HOLDER_SILENT_NS
+        weak |= (self._traits[unique] & _ASSERTED > 0) & ~asserted[first]
+        moved = fresh | (weak & (self._holder[unique] != flows.src_mac[first]))
+        moved &= unique >= 0
         self._holder[unique[moved]] = flows.src_mac[first[moved]]
-        self._traits[unique[moved]] = 0
+        self._traits[unique[moved]] = np.where(asserted[first[moved]], _ASSERTED, 0)
         mine = (slots >= 0) & (self._holder[slots] == flows.src_mac)
         self._seen_ns[slots[mine]] = now_ns
+        self._traits[slots[mine & ~asserted]] &= ~_ASSERTED
         return slots
 
     def _note(self, slots: I64, flows: Flows, direct: Bool, dst_slots: I64) -> None:
@@ -110,5 +114,12 @@ class Bindings:
         self._traits[dst_slots[answered]] |= _ANSWERED
 
     def _behind(self, slots: I64) -> Bool:
+        # A claim on the link, of whatever kind, says that no router is between.
         behind: Bool = (slots >= 0) & (self._traits[slots] == _ROUTED | _ANSWERED)
         return behind
+
+
+def _asserted(flows: Flows) -> Bool:
+    """Return which rows only say that an address is held, instead of using it."""
+    claims: Bool = flows.claim_ip_low > 0
+    return claims & ~((flows.ethertype == ARP) & (flows.protocol == ARP_REQUEST))

@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from agent.bindings import Holders
+from agent.bindings import ARP, ARP_REQUEST, Holders
 from agent.flows import Flows
 from agent.records import I16, I64, U64, Bool
 from agent.tables import KeyTable, hashed
@@ -129,8 +129,9 @@ def _largest(sender: I64, count: int, flows: Flows, holders: Holders) -> I64:
 
 
 def _source(flows: Flows, rows: I64, foreign: Bool) -> U64:
-    """Return the source address of rows, of ARP the claimed one, 0 if another MAC holds it."""
-    none = (flows.src_ip_low[rows] == 0) & (flows.src_ip_high[rows] == 0)
+    """Return the address that rows use, of ARP requests too; 0 if another MAC holds it."""
+    request = (flows.ethertype[rows] == ARP) & (flows.protocol[rows] == ARP_REQUEST)
+    none = (flows.src_ip_low[rows] == 0) & (flows.src_ip_high[rows] == 0) & request
     high = np.where(none, flows.claim_ip_high[rows], flows.src_ip_high[rows])
     low = np.where(none, flows.claim_ip_low[rows], flows.src_ip_low[rows])
     return np.where(foreign[rows, None], np.uint64(0), np.stack([high, low], axis=1))

@@ -1,0 +1,183 @@
+"""From verdicts to deeds: strikes make an alert, an alert makes an isolation as far as the mode allows."""
+
+import hashlib
+import ipaddress
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from agent.config import PolicyConfig
+from agent.effects import Effect, Isolate, Publish
+from contract.attacks import ATTACKS, AttackType
+from contract.messages import Alert, Isolation, IsolationState, TopFeature, Verdict
+
+SECOND_NS: Final = 1_000_000_000
+HOUR_NS: Final = 3600 * SECOND_NS
+STRIKE_MEMORY_NS: Final = 10 * SECOND_NS
+UPDATE_NS: Final = 10 * SECOND_NS  # an open alert is told again at most this often
+MAX_SUSPECTS: Final = 4096
+MAX_OPEN_ALERTS: Final = 256
+
+Reasons = Callable[[], list[TopFeature]]
+
+
+class _OpenAlert:
+    """An alert that still grows."""
+
+    def __init__(self, alert: Alert) -> None:
+        self.alert = alert
+        self.told_ns = alert.opened_ns
+
+
+class Policy:
+    """Keeps strikes and open alerts, by the time of the data; bounded, and counts what it drops."""
+
+    def __init__(self, config: PolicyConfig, device_id: str, model_id: str) -> None:
+        self._config = config
+        self._device_id = device_id
+        self._model_id = model_id
+        self._exempt = [_exemption(text) for text in config.exempt]
+        self._strikes: dict[tuple[str, AttackType], deque[Verdict]] = {}
+        self._open: dict[tuple[str, AttackType], _OpenAlert] = {}
+        self._isolated_ns: deque[int] = deque()
+        self.alerts = 0
+        self.dropped = {"policy.suspects": 0, "policy.alerts": 0, "policy.over_budget": 0}
+
+    def strike(self, verdict: Verdict, attack: AttackType, reasons: Reasons) -> list[Effect]:
+        """Take in a malicious verdict.
+
+        Args:
+            verdict: Not older than those before.
+            attack: Its label.
+            reasons: Explains the verdict; called only when an alert opens.
+        """
+        key = (verdict.host, attack)
+        if key in self._open:
+            return self._grow(key, verdict)
+        strikes = self._strikes.setdefault(key, deque(maxlen=self._config.strikes))
+        while strikes and strikes[0].window_start_ns < verdict.window_start_ns - STRIKE_MEMORY_NS:
+            strikes.popleft()
+        strikes.append(verdict)
+        if len(self._strikes) > MAX_SUSPECTS:
+            del self._strikes[next(iter(self._strikes))]
+            self.dropped["policy.suspects"] += 1
+        if len(strikes) < self._config.strikes:
+            return []
+        if len(self._open) >= MAX_OPEN_ALERTS:
+            self.dropped["policy.alerts"] += 1
+            return []
+        del self._strikes[key]
+        return self._alert(attack, list(strikes), reasons())
+
+    def advance(self, now_ns: int) -> list[Effect]:
+        """Close alerts that have been quiet long enough; `now_ns` is the data's time."""
+        quiet_ns = self._config.quiet_s * SECOND_NS
+        ended = [
+            k for k, held in self._open.items() if held.alert.last_seen_ns < now_ns - quiet_ns
+        ]
+        return [self._close(key) for key in ended]
+
+    def flush(self) -> list[Effect]:
+        """Close every alert: no more verdicts will come."""
+        return [self._close(key) for key in list(self._open)]
+
+    def _close(self, key: tuple[str, AttackType]) -> Effect:
+        held = self._open.pop(key)
+        return Publish(msgspec.structs.replace(held.alert, state="closed"))
+
+    def _grow(self, key: tuple[str, AttackType], verdict: Verdict) -> list[Effect]:
+        held = self._open[key]
+        held.alert = msgspec.structs.replace(
+            held.alert,
+            last_seen_ns=max(held.alert.last_seen_ns, verdict.window_end_ns),
+            windows=held.alert.windows + 1,
+            packets=held.alert.packets + verdict.packets,
+            confidence=max(held.alert.confidence, verdict.scores[key[1]]),
+            src_ip=held.alert.src_ip or verdict.src_ip,
+        )
+        if verdict.window_end_ns - held.told_ns < UPDATE_NS:
+            return []
+        held.told_ns = verdict.window_end_ns
+        return [Publish(held.alert)]
+
+    def _alert(
+        self, attack: AttackType, strikes: list[Verdict], reasons: list[TopFeature]
+    ) -> list[Effect]:
+        last = strikes[-1]
+        alert = Alert(
+            alert_id=_id(self._device_id, last.host, attack, last.window_end_ns),
+            state="open",
+            attack_type=attack,
+            severity=ATTACKS[attack].severity,
+            host=last.host,
+            src_mac=last.src_mac,
+            src_ip=next((v.src_ip for v in reversed(strikes) if v.src_ip), None),
+            dst_ip=last.dst_ip,
+            bridge_port=last.bridge_port,
+            first_seen_ns=strikes[0].window_start_ns,
+            opened_ns=last.window_end_ns,
+            last_seen_ns=last.window_end_ns,
+            confidence=max(v.scores[attack] for v in strikes),
+            windows=len(strikes),
+            packets=sum(v.packets for v in strikes),
+            top_features=reasons,
+            model_id=self._model_id,
+        )
+        self._open[last.host, attack] = _OpenAlert(alert)
+        self.alerts += 1
+        return [Publish(alert), *self._isolation(alert)]
+
+    def _isolation(self, alert: Alert) -> list[Effect]:
+        if self._is_exempt(alert):
+            return []
+        state = self._allowed(alert.opened_ns)
+        isolation = Isolation(
+            isolation_id=_id(alert.alert_id, "isolation"),
+            alert_id=alert.alert_id,
+            host=alert.host,
+            isolated_mac=None if alert.host == alert.src_ip else alert.src_mac,
+            isolated_ip=alert.src_ip if alert.host == alert.src_ip else None,
+            isolated_port=alert.bridge_port,
+            reason=f"{alert.attack_type} by {alert.host}",
+            enforcement="dry_run",
+            state=state,
+            isolated_ns=alert.opened_ns,
+            expires_ns=alert.opened_ns + self._config.isolation_s * SECOND_NS,
+        )
+        # What is applied is published by who applied it, after reading the kernel back.
+        return [Isolate(isolation) if state == "applied" else Publish(isolation)]
+
+    def _allowed(self, now_ns: int) -> IsolationState:
+        """Return how far an isolation may go now: the mode, and the budget of the last hour."""
+        if self._config.mode == "observe":
+            return "simulated"
+        while self._isolated_ns and self._isolated_ns[0] < now_ns - HOUR_NS:
+            self._isolated_ns.popleft()
+        if self._config.mode == "suggest":
+            return "suggested"
+        if len(self._isolated_ns) >= self._config.max_isolations_per_hour:
+            self.dropped["policy.over_budget"] += 1
+            return "suggested"
+        self._isolated_ns.append(now_ns)
+        return "applied"
+
+    def _is_exempt(self, alert: Alert) -> bool:
+        addresses = [ipaddress.ip_address(alert.src_ip)] if alert.src_ip else []
+        return any(
+            rule == alert.src_mac if isinstance(rule, str) else any(a in rule for a in addresses)
+            for rule in self._exempt
+        )
+
+
+def _exemption(text: str) -> "str | ipaddress.IPv4Network | ipaddress.IPv6Network":
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return text.lower()  # a MAC
+
+
+def _id(*parts: object) -> str:
+    """Return 32 hex digits that are the same whenever the same data is seen."""
+    return hashlib.blake2b("|".join(map(str, parts)).encode(), digest_size=16).hexdigest()

@@ -1,0 +1,64 @@
+"""What scores mean: a label per observation, and the verdict in words that travel."""
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from agent.addresses import ip_text, mac_text
+from agent.records import F32, I64, Observations
+from contract.attacks import BENIGN
+from contract.messages import Verdict
+from contract.model_metadata import ModelMetadata
+
+
+class Judged(msgspec.Struct, frozen=True, eq=False):
+    """Observations with what the model said of them, row by row."""
+
+    observations: Observations
+    scores: F32  # (n, classes)
+    labels: I64  # index into the model's classes, shape (n,)
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.labels)
+
+
+def judge(observations: Observations, scores: F32, model: ModelMetadata) -> Judged:
+    """Conclude: the likeliest attack class whose score reaches its threshold, else benign."""
+    thresholds = np.array([model.thresholds.get(name, 2.0) for name in model.classes], np.float32)
+    reached = np.where(scores >= thresholds, scores, np.float32(-1.0))
+    best = reached.argmax(axis=1)
+    found = reached[np.arange(len(scores)), best] >= 0
+    labels = np.where(found, best, model.classes.index(BENIGN))
+    return Judged(observations, scores, labels)
+
+
+def verdict(judged: Judged, row: int, model: ModelMetadata, ports: Sequence[str]) -> Verdict:
+    """Return one row as a message.
+
+    Args:
+        judged: What was judged.
+        row: Which row.
+        model: Whose classes the scores belong to.
+        ports: Names of the source's bridge ports.
+    """
+    seen = judged.observations
+    src_mac = mac_text(int(seen.src_mac[row]))
+    src_ip = ip_text(int(seen.src_ip_high[row]), int(seen.src_ip_low[row]))
+    return Verdict(
+        window_start_ns=int(seen.window_start_ns[row]),
+        window_end_ns=int(seen.window_end_ns[row]),
+        host=src_ip if seen.is_ip_host[row] and src_ip else src_mac,
+        src_mac=src_mac,
+        src_ip=src_ip,
+        dst_ip=ip_text(int(seen.dst_ip_high[row]), int(seen.dst_ip_low[row])),
+        bridge_port=ports[int(seen.bridge_port[row])] if ports else None,
+        label=model.classes[int(judged.labels[row])],
+        scores={
+            name: min(max(round(float(score), 6), 0.0), 1.0)
+            for name, score in zip(model.classes, judged.scores[row], strict=True)
+        },
+        packets=int(seen.packets[row]),
+        wire_bytes=int(seen.wire_bytes[row]),
+    )
