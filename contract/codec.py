@@ -5,7 +5,7 @@ from typing import TypeVar
 import msgspec
 
 from contract.commands import Order, SignedOrder
-from contract.messages import Envelope, Receipt
+from contract.messages import Envelope, Header, Receipt
 
 MAX_MESSAGE_BYTES = 256 * 1024
 MAX_COMMAND_BYTES = 32 * 1024
@@ -14,6 +14,7 @@ T = TypeVar("T")
 
 _encoder = msgspec.msgpack.Encoder()
 _envelope = msgspec.msgpack.Decoder(Envelope)
+_header = msgspec.msgpack.Decoder(Header)
 _order = msgspec.msgpack.Decoder(Order)
 _signed_order = msgspec.msgpack.Decoder(SignedOrder)
 _receipt = msgspec.msgpack.Decoder(Receipt)
@@ -44,6 +45,15 @@ def decode_envelope(data: bytes) -> Envelope:
         CodecError: The bytes are none, or too many.
     """
     return _decode(_envelope, data, MAX_MESSAGE_BYTES)
+
+
+def decode_header(data: bytes) -> Header:
+    """Return the number of an envelope, whatever message it carries.
+
+    Raises:
+        CodecError: The bytes are none, or too many.
+    """
+    return _decode(_header, data, MAX_MESSAGE_BYTES)
 
 
 def decode_order(data: bytes) -> Order:

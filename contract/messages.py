@@ -259,6 +259,15 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     message: AnyMessage
 
 
+class Header(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """An envelope whose message is left unread: one we cannot read still has its number."""
+
+    boot: BootId
+    seq: Annotated[int, Meta(ge=1, le=2**63 - 1)]
+    floor: Annotated[int, Meta(ge=1, le=2**63 - 1)]
+    message: msgspec.Raw
+
+
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """The centre's word that everything of a boot up to a number is stored for good."""
 
