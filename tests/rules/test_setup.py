@@ -14,6 +14,8 @@ ROOT = Path(__file__).parent.parent.parent
 def script(tmp_path: Path) -> Path:
     """The script in a folder of its own, where a mistake of it harms nobody's .venv."""
     (tmp_path / "scripts").mkdir()
+    for name in ("pyproject.toml", "requirements"):
+        (tmp_path / name).symlink_to(ROOT / name)
     return Path(shutil.copy(ROOT / "scripts" / "setup.sh", tmp_path / "scripts"))
 
 
