@@ -131,7 +131,7 @@ class Program:
 async def started(demo: Demo, name: str, *arguments: str | Path) -> AsyncIterator[Program]:
     """Run one of our console commands for the length of the block."""
     # setpriv ends the program with us even where we are killed and can do nothing any more.
-    tie = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
+    tie = ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []
     path = demo.folder / f"{name}.log"
     with path.open("wb") as log:
         # A session of its own: Ctrl-C reaches us alone, and we end the programs in order.
@@ -227,8 +227,8 @@ def _broker(log: Path) -> str:
     for line in log.read_text(encoding="utf-8").splitlines():
         with suppress(json.JSONDecodeError):
             event = json.loads(line)
-            if event.get("event") == "broker_started":
-                return str(event["broker"])
+            if event.get("event") == "own_broker_started":
+                return str(event["kind"])
     return "the one configured"
 
 
