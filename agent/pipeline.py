@@ -94,7 +94,7 @@ class Pipeline:
     def _reasons(
         self, judged: Judged, row: int, attack: AttackType
     ) -> Callable[[], list[TopFeature]]:
-        return lambda: self._explainer.top_features(judged.observations.features[row], attack)
+        return lambda: self._explainer.explain(judged.observations.features[row], attack)
 
     def _keep(self, judged: Judged, rows: I64) -> list[Effect]:
         """Put aside what the centre should see; return a report when one is due."""

@@ -44,6 +44,7 @@ def verdict(judged: Judged, row: int, model: ModelMetadata, ports: Sequence[str]
         ports: Names of the source's bridge ports.
     """
     seen = judged.observations
+    port = int(seen.bridge_port[row])
     src_mac = mac_text(int(seen.src_mac[row]))
     src_ip = ip_text(int(seen.src_ip_high[row]), int(seen.src_ip_low[row]))
     return Verdict(
@@ -53,7 +54,7 @@ def verdict(judged: Judged, row: int, model: ModelMetadata, ports: Sequence[str]
         src_mac=src_mac,
         src_ip=src_ip,
         dst_ip=ip_text(int(seen.dst_ip_high[row]), int(seen.dst_ip_low[row])),
-        bridge_port=ports[int(seen.bridge_port[row])] if ports else None,
+        bridge_port=ports[port] if port < len(ports) else None,
         label=model.classes[int(judged.labels[row])],
         scores={
             name: min(max(round(float(score), 6), 0.0), 1.0)

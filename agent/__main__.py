@@ -1,0 +1,125 @@
+"""edgewarden-agent: watch a network, or judge a capture."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from agent.config import AgentConfig
+from agent.errors import AgentError
+from runtime.config import load_config
+from runtime.errors import ProcessError
+from runtime.logs import set_up_logs
+
+USAGE_ERROR = 2
+
+EXAMPLES = """\
+examples:
+  edgewarden-agent replay home.pcap                      alerts of a capture, as JSON Lines
+  edgewarden-agent replay a.pcap.gz --output verdicts    one line for each host and second
+  edgewarden-agent run --config /etc/edgewarden/agent.toml
+  edgewarden-agent run --replay home.pcap --speed 1      play a capture as if it were live
+  edgewarden-agent doctor --config /etc/edgewarden/agent.toml
+  edgewarden-agent release --all                         let everybody go, without the centre
+
+Settings are read from the file given by --config and from variables such as
+EDGEWARDEN_BROKER__HOST=10.0.0.2, which sets `host` in `[broker]`.
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return the exit code: 0 fine, 1 it failed, 2 wrong input."""
+    options = _parser().parse_args(arguments)
+    try:
+        return _run(options)
+    except (AgentError, ProcessError) as error:
+        print(f"edgewarden-agent: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    except BrokenPipeError:
+        # The reader (head, say) has seen enough; what is still buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(options: argparse.Namespace) -> int:
+    config = load_config(AgentConfig, options.config)
+    set_up_logs(config.log.level)
+    command: str = options.command
+    if command == "replay":
+        return _replay(options, config)
+    # Imported late: a replay needs neither a broker's client nor a database.
+    from agent import app, doctor  # noqa: PLC0415
+
+    if command == "run":
+        return app.main(config, options.replay, _speed(options.speed))
+    if command == "check":
+        print(doctor.check(config))
+        return 0
+    if command == "doctor":
+        return doctor.examine(config)
+    if command == "isolations":
+        return app.show_isolations(config)
+    return app.release(config, options.isolation, everything=options.all)
+
+
+def _replay(options: argparse.Namespace, config: AgentConfig) -> int:
+    from agent.model_bundle import DEFAULT_BUNDLE, load_bundle  # noqa: PLC0415
+    from agent.replay import replay  # noqa: PLC0415
+
+    bundle = load_bundle(options.bundle or config.model.bundle or DEFAULT_BUNDLE)
+    code = 0
+    for path in options.files:
+        try:
+            replay(path, config, bundle, options.output, _speed(options.speed))
+        except AgentError as error:
+            print(f"edgewarden-agent: {error}", file=sys.stderr)
+            code = USAGE_ERROR
+    return code
+
+
+def _speed(text: str) -> float | None:
+    return None if text == "max" else float(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="edgewarden-agent",
+        description="Watches a network, judges every host once a second, isolates attackers.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--config", type=Path, help="TOML file with settings")
+    speed = {"choices": ("max", "1", "10"), "help": "how many times faster than recorded"}
+
+    replay = commands.add_parser("replay", parents=[common], help="judge captures")
+    replay.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="pcap or pcapng, .gz too"
+    )
+    replay.add_argument(
+        "--output", choices=("alerts", "verdicts", "observations"), default="alerts"
+    )
+    replay.add_argument("--speed", default="max", **speed)
+    replay.add_argument("--bundle", type=Path, help="model bundle, instead of the one that ships")
+
+    run = commands.add_parser("run", parents=[common], help="watch the network (the service)")
+    run.add_argument(
+        "--replay", type=Path, metavar="FILE", help="play a capture instead, then end"
+    )
+    run.add_argument("--speed", default="1", **speed)
+
+    commands.add_parser("check", parents=[common], help="read the settings, name what is wrong")
+    commands.add_parser("doctor", parents=[common], help="say what this machine can and cannot do")
+    commands.add_parser("isolations", parents=[common], help="who is cut off now, by the kernel")
+    release = commands.add_parser("release", parents=[common], help="end isolations on this box")
+    chosen = release.add_mutually_exclusive_group(required=True)
+    chosen.add_argument("isolation", nargs="?", metavar="ID", help="as `isolations` shows it")
+    chosen.add_argument("--all", action="store_true", help="everybody, and remove our table")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
