@@ -112,10 +112,16 @@ def test_a_stuck_or_dead_program_is_restarted_for_ever_under_an_account_of_its_o
 
 
 @pytest.mark.parametrize("unit", PROGRAM_UNITS)
-def test_credentials_are_loaded_from_a_folder_that_the_unit_makes_sure_exists(unit: str):
+def test_a_missing_settings_file_or_credentials_folder_is_said_instead_of_retried(unit: str):
+    program = unit.removeprefix("edgewarden-")
     service = settings(unit)
+    assert service["AssertPathExists"] == [f"/etc/edgewarden/{program}.toml"]
     folder = service["LoadCredential"][0].partition(":")[2]
-    assert folder.removeprefix("/etc/") in service["ConfigurationDirectory"][0].split()
+    assert service["AssertPathIsDirectory"] == [folder]
+
+
+def test_the_scoring_library_reports_to_nobody():
+    assert "ORT_DISABLE_TELEMETRY=1" in settings("edgewarden-agent")["Environment"]
 
 
 def test_restarting_the_packet_filter_of_the_distribution_brings_ours_back():
