@@ -12,6 +12,7 @@ from runtime.errors import ProcessError
 from runtime.logs import set_up_logs
 
 USAGE_ERROR = 2
+MAX_SPEED = 1e6
 
 EXAMPLES = """\
 examples:
@@ -53,7 +54,7 @@ def _run(options: argparse.Namespace) -> int:
     from agent import app, doctor  # noqa: PLC0415
 
     if command == "run":
-        return app.main(config, options.replay, _speed(options.speed))
+        return app.main(config, options.replay, options.speed)
     if command == "check":
         print(doctor.check(config))
         return 0
@@ -72,7 +73,7 @@ def _replay(options: argparse.Namespace, config: AgentConfig) -> int:
     code = 0
     for path in options.files:
         try:
-            replay(path, config, bundle, options.output, _speed(options.speed))
+            replay(path, config, bundle, options.output, options.speed)
         except AgentError as error:
             print(f"edgewarden-agent: {error}", file=sys.stderr)
             code = USAGE_ERROR
@@ -80,7 +81,16 @@ def _replay(options: argparse.Namespace, config: AgentConfig) -> int:
 
 
 def _speed(text: str) -> float | None:
-    return None if text == "max" else float(text)
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed <= MAX_SPEED:
+        message = f"{text!r} is neither `max` nor a number of times"
+        raise argparse.ArgumentTypeError(message)
+    return speed
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -93,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--config", type=Path, help="TOML file with settings")
-    speed = {"choices": ("max", "1", "10"), "help": "how many times faster than recorded"}
+    faster = "how many times faster than recorded"
 
     replay = commands.add_parser("replay", parents=[common], help="judge captures")
     replay.add_argument(
@@ -102,14 +112,14 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument(
         "--output", choices=("alerts", "verdicts", "observations"), default="alerts"
     )
-    replay.add_argument("--speed", default="max", **speed)
+    replay.add_argument("--speed", default="max", type=_speed, metavar="max|1|10", help=faster)
     replay.add_argument("--bundle", type=Path, help="model bundle, instead of the one that ships")
 
     run = commands.add_parser("run", parents=[common], help="watch the network (the service)")
     run.add_argument(
         "--replay", type=Path, metavar="FILE", help="play a capture instead, then end"
     )
-    run.add_argument("--speed", default="1", **speed)
+    run.add_argument("--speed", default="1", type=_speed, metavar="max|1|10", help=faster)
 
     commands.add_parser("check", parents=[common], help="read the settings, name what is wrong")
     commands.add_parser("doctor", parents=[common], help="say what this machine can and cannot do")
