@@ -30,7 +30,6 @@ OTHER_WORDS = {  # for what the glossary calls by one name
     "whitelist": "exempt",
     "sensor_id": "device_id",
     "pkt": "packet",
-    "pkts": "packets",
 }
 
 
@@ -65,7 +64,8 @@ def words(path: Path) -> set[str]:
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
                 names.add(node.name)
     snake = {re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower() for name in names}
-    return snake | {word for name in snake for word in name.split("_")}
+    parts = {word for name in snake for word in name.split("_")}
+    return snake | parts | {part.removesuffix("s") for part in parts}
 
 
 def test_no_module_is_longer_than_a_reader_holds():
