@@ -1,5 +1,6 @@
 """What the centre tells a device: signed, addressed, expiring, never retained."""
 
+import hashlib
 from typing import Annotated, Literal
 
 import msgspec
@@ -82,3 +83,8 @@ class SignedOrder(msgspec.Struct, frozen=True, kw_only=True):
     order: Annotated[bytes, Meta(max_length=16_384)]
     key_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$")]
     signature: Annotated[bytes, Meta(min_length=64, max_length=64)]
+
+
+def key_id(public_key: bytes) -> str:
+    """Return the name of a signing key, by its 32 public bytes: 16 hex digits."""
+    return hashlib.sha256(public_key).hexdigest()[:16]

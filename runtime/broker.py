@@ -1,10 +1,11 @@
 """The connection to the MQTT broker: TLS, identity, a session that survives, typed errors."""
 
+import asyncio
 import functools
 import logging
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 
 ANSWER_TIMEOUT_S = 10.0
 GREETING_TIMEOUT_S = 3.0  # for MQTT 5, after TCP and TLS; then 3.1.1 has its turn
+GOODBYE_TIMEOUT_S = 2.0
 SILENCE = "Operation timed out"  # how aiomqtt words it
 SESSION_EXPIRY_S = 24 * 3600
 MAX_IN_FLIGHT = 64
@@ -58,7 +60,12 @@ async def connect(
     options = _options(config, client_id, will, max_queued_incoming)
     try:
         async with AsyncExitStack() as stack:
-            yield await _enter(stack, options, clean=clean)
+            client = await _enter(stack, options, clean=clean)
+            try:
+                yield client
+            except asyncio.CancelledError:
+                await _leave(stack, client)
+                raise
     except aiomqtt.MqttError as error:
         raise BrokerError(_why(config, error)) from error
     except BaseExceptionGroup as group:
@@ -94,6 +101,13 @@ async def _enter(stack: AsyncExitStack, options: dict[str, Any], *, clean: bool)
     # aiomqtt warns from ten unanswered calls on, which a window of 64 always has.
     client.pending_calls_threshold = MAX_IN_FLIGHT
     return client
+
+
+async def _leave(stack: AsyncExitStack, client: aiomqtt.Client) -> None:
+    # A broker that does not answer our goodbye must not turn a cancellation into its own error.
+    client.timeout = GOODBYE_TIMEOUT_S
+    with suppress(aiomqtt.MqttError):
+        await stack.aclose()
 
 
 def _does_not_understand(error: aiomqtt.MqttError) -> bool:

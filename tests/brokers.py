@@ -65,6 +65,7 @@ async def _running(command: Sequence[str], log_path: Path, port: int) -> AsyncIt
     with log_path.open("ab") as log:
         # Popen, since asyncio's own leaves a transport to the garbage collector.
         process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: ASYNC220
+        log_path.with_suffix(".pid").write_text(str(process.pid))
     try:
         await _listening(port)
         yield

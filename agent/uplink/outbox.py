@@ -187,10 +187,15 @@ class Outbox:
         self.bytes -= message_bytes + rows * ROW_BYTES
 
     def remember_nonce(self, nonce: str, expires_ns: int, now_ns: int, most: int) -> bool:
-        """Return whether a nonce is new; it is remembered until it expires."""
+        """Return whether a nonce is new.
+
+        Expired ones are forgotten only when there is no room: a clock that was set back would
+        make their orders valid again.
+        """
         with self._database:
-            self._database.execute(NONCE_PRUNE, (now_ns,))
             (known,) = self._one(NONCE_COUNT)
+            if known >= most:
+                known -= self._database.execute(NONCE_PRUNE, (now_ns,)).rowcount
             if known >= most:
                 return False
             return self._database.execute(NONCE_ADD, (nonce, expires_ns)).rowcount == 1

@@ -1,5 +1,7 @@
 import asyncio
 import logging
+import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -181,3 +183,21 @@ async def test_tls_needs_the_authority_and_our_certificate(certificates):
         ):  # the system's authorities do not know this broker
             async with connect(local(port, tls=True, **device), client_id="pi-1"):
                 pass
+
+
+async def test_a_cancelled_block_ends_as_cancelled_although_the_broker_is_frozen(tmp_path):
+    async def hold(port: int) -> None:
+        async with connect(local(port), client_id="a"):
+            frozen.set()
+            await asyncio.sleep(60)
+
+    frozen = asyncio.Event()
+    async with mosquitto(tmp_path) as port, asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(hold(port))
+        await frozen.wait()
+        pid = int((tmp_path / "mosquitto.pid").read_text())
+        os.kill(pid, signal.SIGSTOP)
+        task.cancel()
+        async with asyncio.timeout(5):
+            await asyncio.wait([task])
+    assert task.cancelled()

@@ -1,0 +1,188 @@
+"""Orders from the centre: believed only when signed, for us, in time and for the first time."""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from agent.errors import AgentError, SpoolError
+from agent.uplink.spool import Spool
+from contract.codec import CodecError, decode_order, decode_signed_order
+from contract.commands import AnyCommand, Order, SignedOrder, key_id
+from contract.identifiers import DeviceId
+from contract.messages import CommandAck, CommandState
+from runtime.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+MAX_DETAIL_CHARACTERS = 2000
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How far a command was carried out."""
+
+    state: CommandState
+    detail: str = ""
+
+
+Obey = Callable[[AnyCommand], Awaitable[Outcome]]
+Acknowledge = Callable[[CommandAck], Awaitable[None]]
+
+
+class Trust(msgspec.Struct, frozen=True):
+    """Whose orders are obeyed, and which of them are for us."""
+
+    device_id: DeviceId
+    key: Ed25519PublicKey | None  # None: nobody's
+
+
+class Refusal(StrEnum):
+    """Why an order is not believed; the names of the counters."""
+
+    WITHOUT_KEY = "command_without_key"
+    RETAINED = "command_retained"
+    UNREADABLE = "command_unreadable"
+    UNKNOWN_KEY = "command_of_unknown_key"
+    BADLY_SIGNED = "command_badly_signed"
+    FOR_ANOTHER = "command_for_another"
+    SEEN_BEFORE = "command_seen_before"
+    NOT_REMEMBERABLE = "command_not_rememberable"
+
+
+class _RefusedError(Exception):
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.value)
+        self.refusal = refusal
+
+
+def load_public_key(path: Path) -> Ed25519PublicKey:
+    """Read the centre's public key, PEM.
+
+    Raises:
+        ConfigError: The file is no Ed25519 public key.
+    """
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except (OSError, ValueError, UnsupportedAlgorithm) as error:
+        message = f"public key for commands {path}: {error}"
+        raise ConfigError(message) from error
+    if not isinstance(key, Ed25519PublicKey):
+        message = f"public key for commands {path}: not an Ed25519 key"
+        raise ConfigError(message)
+    return key
+
+
+class Commands:
+    """Checks orders and has them carried out, one after the other.
+
+    An order that is not provably the centre's is counted and not answered: an answer would only
+    serve whoever sent it. `counters` tells how many were obeyed and refused, by reason.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        trust: Trust,
+        *,
+        obey: Obey,
+        acknowledge: Acknowledge,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        """Take orders.
+
+        Args:
+            spool: Remembers which orders were seen.
+            trust: Whose orders are obeyed.
+            obey: Carries a command out. An AgentError is reported as `failed`.
+            acknowledge: Tells the centre.
+            now_ns: The clock.
+        """
+        self.counters: Counter[str] = Counter()
+        self._spool = spool
+        self._trust = trust
+        self._obey = obey
+        self._acknowledge = acknowledge
+        self._now_ns = now_ns
+
+    async def take(self, payload: bytes, *, retained: bool) -> None:
+        """Check an order and carry it out; whatever the bytes are, nothing is raised for them."""
+        try:
+            order = self._believed(payload, retained=retained)
+            await self._remember(order)
+        except _RefusedError as error:
+            self._count(error.refusal)
+            return
+        if order.expires_ns <= self._now_ns():
+            self._count("command_expired")
+            await self._answer(order, Outcome("expired"))
+            return
+        await self._answer(order, Outcome("received"))
+        await self._answer(order, await self._carried_out(order))
+
+    def _believed(self, payload: bytes, *, retained: bool) -> Order:
+        key = self._trust.key
+        if key is None:
+            raise _RefusedError(Refusal.WITHOUT_KEY)
+        if retained:  # a retained order would come again with every connection
+            raise _RefusedError(Refusal.RETAINED)
+        try:
+            signed = decode_signed_order(payload)
+            _verify(key, signed)
+            order = decode_order(signed.order)
+        except CodecError as error:
+            raise _RefusedError(Refusal.UNREADABLE) from error
+        except InvalidSignature as error:
+            raise _RefusedError(Refusal.BADLY_SIGNED) from error
+        if order.device_id != self._trust.device_id:
+            raise _RefusedError(Refusal.FOR_ANOTHER)
+        return order
+
+    async def _remember(self, order: Order) -> None:
+        try:
+            is_new = await asyncio.to_thread(
+                self._spool.remember_nonce, order.nonce, order.expires_ns, self._now_ns()
+            )
+        except SpoolError as error:
+            raise _RefusedError(Refusal.NOT_REMEMBERABLE) from error
+        if not is_new:
+            raise _RefusedError(Refusal.SEEN_BEFORE)
+
+    async def _carried_out(self, order: Order) -> Outcome:
+        kind = type(order.command).__name__
+        try:
+            outcome = await self._obey(order.command)
+        except AgentError as error:
+            outcome = Outcome("failed", str(error))
+        self.counters[f"command_{outcome.state}"] += 1
+        told = {"command": kind, "id": order.command_id, "state": outcome.state}
+        log.info("command_obeyed", extra=told)
+        return outcome
+
+    async def _answer(self, order: Order, outcome: Outcome) -> None:
+        detail = outcome.detail[:MAX_DETAIL_CHARACTERS]
+        ack = CommandAck(
+            command_id=order.command_id,
+            state=outcome.state,
+            at_ns=self._now_ns(),
+            detail=detail,
+        )
+        await self._acknowledge(ack)
+
+    def _count(self, reason: str) -> None:
+        self.counters[reason] += 1
+        if self.counters[reason] == 1:  # whoever can publish could otherwise fill the log
+            log.warning(reason, extra={"hint": "further ones are only counted"})
+
+
+def _verify(key: Ed25519PublicKey, signed: SignedOrder) -> None:
+    if signed.key_id != key_id(key.public_bytes_raw()):
+        raise _RefusedError(Refusal.UNKNOWN_KEY)
+    key.verify(signed.signature, signed.order)
