@@ -13,7 +13,11 @@ from contract.features import FEATURE_COUNT, FEATURES, feature_schema_id
 
 PAGE = Path(__file__).parent.parent / "docs" / "wire-contract.md"
 
-_PARTS = (messages.TopFeature, messages.LogLine, messages.Reading)
+_PARTS: tuple[type[msgspec.Struct], ...] = (
+    messages.TopFeature,
+    messages.LogLine,
+    messages.Reading,
+)
 
 INTRODUCTION = f"""\
 # Wire contract
@@ -58,7 +62,7 @@ def render() -> str:
     parts += [f"| `{leaf}` | {kind.__name__} |\n" for kind, leaf in topics.LEAVES.items()]
     parts.append("\n")
     told: list[type[msgspec.Struct]] = [messages.Envelope, messages.Receipt, *topics.LEAVES]
-    parts += [_section(kind) for kind in (*told, *_PARTS)]
+    parts += [_section(kind) for kind in [*told, *_PARTS]]
     parts.append(
         f"## Centre to device\n\nOn `{topics.COMMANDS}`, never retained: a **SignedOrder** around the bytes "
         "of an **Order**. A device obeys an order once, before it expires, if it is addressed to it.\n\n"
