@@ -74,7 +74,7 @@ download_package() (
 )
 
 pip_install() {
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input "$@"
+  .venv/bin/python -m pip install -qq --disable-pip-version-check --no-input "$@"
 }
 
 install() {

@@ -1,7 +1,10 @@
 """The locks satisfy pyproject.toml, hold hashes and no address; one version in every place."""
 
 import re
+import subprocess
+import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -97,3 +100,15 @@ def test_the_changelog_speaks_of_this_version():
 def test_the_licence_is_the_one_declared():
     assert PROJECT["project"]["license"] == "MIT"
     assert (ROOT / "LICENSE").read_text().startswith("MIT License")
+
+
+def test_the_wheel_holds_everything_that_the_packages_need_to_run(tmp_path: Path):
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
+    subprocess.run([*build, "--directory", tmp_path], cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    packed = set(zipfile.ZipFile(wheel).namelist())
+    packages = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    listed = subprocess.run(
+        ["git", "ls-files", "--", *packages], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    assert set(listed.stdout.splitlines()) <= packed
