@@ -1,0 +1,122 @@
+"""The web application: every route behind one guard, every answer with its headers."""
+
+import msgspec
+from litestar import Litestar, Router
+from litestar.config.cors import CORSConfig
+from litestar.datastructures import MutableScopeHeaders, State
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.types import Message, Scope
+
+from aggregator.api import alerts, auth, dashboard, devices, isolations, verdicts
+from aggregator.api.authenticator import Authenticator
+from aggregator.api.errors import HANDLERS
+from aggregator.api.health import AskBroker, health, readyz
+from aggregator.api.identity import PUBLIC, authorize
+from aggregator.api.live import watch
+from aggregator.api.pages import root, static_files, version
+from aggregator.config import HttpConfig
+from aggregator.live import LiveFeed
+from aggregator.store.database import Database
+
+PREFIX = "/api/v1"
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """What the application is made of; opened and closed by who composes it."""
+
+    database: Database
+    live: LiveFeed
+    authenticator: Authenticator
+    http: HttpConfig
+    ask_broker: AskBroker
+
+
+def create_api(parts: Parts) -> Litestar:
+    """Return the application; it starts and ends nothing."""
+    native = Router(
+        PREFIX,
+        route_handlers=[
+            auth.router,
+            alerts.router,
+            devices.router,
+            dashboard.router,
+            verdicts.router,
+            isolations.router,
+            watch,
+        ],
+    )
+    return Litestar(
+        route_handlers=[native, health, readyz, root, static_files()],
+        guards=[authorize],
+        dependencies={
+            name: Provide(_giving(getattr(parts, name)), sync_to_thread=False)
+            for name in Parts.__struct_fields__
+        },
+        exception_handlers=HANDLERS,
+        before_send=[_add_headers],
+        cors_config=_cors(parts.http),
+        logging_config=None,
+        openapi_config=_openapi(),
+        request_max_body_size=parts.http.max_body_bytes,
+        state=State({"authenticator": parts.authenticator}),
+    )
+
+
+def _giving(part: object) -> "Giver":
+    return Giver(part)
+
+
+class Giver:
+    """Gives the same part to every route that asks for it."""
+
+    def __init__(self, part: object) -> None:
+        self._part = part
+
+    def __call__(self) -> object:
+        """Return the part."""
+        return self._part
+
+
+async def _add_headers(message: Message, scope: Scope) -> None:
+    if message["type"] != "http.response.start":
+        return
+    headers = MutableScopeHeaders.from_message(message)
+    for name, value in HEADERS.items():
+        headers[name] = value
+    if scope["path"].startswith("/api/"):
+        headers["Cache-Control"] = "no-store"
+
+
+def _cors(http: HttpConfig) -> CORSConfig | None:
+    if not http.allowed_origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(http.allowed_origins),
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "Content-Type"],
+        expose_headers=["X-Total-Count", "Retry-After"],
+    )
+
+
+def _openapi() -> OpenAPIConfig:
+    router = Router(PREFIX, route_handlers=[], opt=PUBLIC, include_in_schema=False)
+    return OpenAPIConfig(
+        title="Edgewarden aggregator",
+        version=version(),
+        openapi_router=router,
+        render_plugins=[JsonRenderPlugin()],
+    )

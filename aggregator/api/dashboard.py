@@ -1,0 +1,111 @@
+"""/api/v1/dashboard: the last day at a glance."""
+
+import time
+from typing import Annotated, Literal
+
+import msgspec
+from litestar import Router, get
+from litestar.di import NamedDependency
+from litestar.params import Parameter
+
+from aggregator.api.identity import ApiRequest
+from aggregator.errors import InvalidError
+from aggregator.shapes import NS_PER_S, AlertShape, alert_shape, rfc3339
+from aggregator.store.alerts import (
+    AlertFilter,
+    TypeCount,
+    count_alerts,
+    count_by_time,
+    count_by_type,
+    find_alerts,
+)
+from aggregator.store.database import Database
+from aggregator.store.devices import find_devices
+from aggregator.store.health import count_frames
+
+DAY_S = 24 * 3600
+HOUR_S = 3600
+RECENT = 10
+MAX_BARS = 2000
+
+
+class Stats(msgspec.Struct, frozen=True):
+    """The last 24 hours in four numbers: what reached us, and who is there now."""
+
+    total_alerts: int
+    critical_alerts: int
+    active_devices: int
+    total_packets: int
+
+
+class Overview(msgspec.Struct, frozen=True):
+    """The last 24 hours."""
+
+    stats: Stats
+    attack_distribution: list[TypeCount]
+    recent_alerts: list[AlertShape]
+
+
+class Bar(msgspec.Struct, frozen=True):
+    """How many alerts from one moment to the next."""
+
+    timestamp: str
+    count: int
+
+
+class Timeline(msgspec.Struct, frozen=True):
+    """Alerts over time, oldest first, with a bar for every step."""
+
+    timeline: list[Bar]
+
+
+@get("/overview")
+async def overview(request: ApiRequest, database: NamedDependency[Database]) -> Overview:
+    """Return the last 24 hours by the time at which alerts reached us."""
+    organization = request.user.organization
+    now_ns = time.time_ns()
+    since_ns = now_ns - DAY_S * NS_PER_S
+    everything = AlertFilter(received_since_ns=since_ns)
+    critical = AlertFilter(received_since_ns=since_ns, severity="critical")
+    devices = await find_devices(database, organization, now_ns=now_ns)
+    rows = await find_alerts(database, organization, everything, limit=RECENT)
+    return Overview(
+        stats=Stats(
+            total_alerts=await count_alerts(database, organization, everything),
+            critical_alerts=await count_alerts(database, organization, critical),
+            active_devices=sum(device.status != "offline" for device in devices),
+            total_packets=await count_frames(database, organization, since_ns),
+        ),
+        attack_distribution=await count_by_type(database, organization, since_ns),
+        recent_alerts=[alert_shape(row) for row in rows],
+    )
+
+
+@get("/timeline")
+async def timeline(
+    request: ApiRequest,
+    database: NamedDependency[Database],
+    hours: Annotated[int, Parameter(ge=1, le=24 * 90)] = 24,
+    step_s: Annotated[int, Parameter(ge=10, le=DAY_S)] = HOUR_S,
+    by: Literal["detection", "arrival"] = "detection",
+) -> Timeline:
+    """Return alerts over time: by when they were detected, or by when they reached us."""
+    step_ns = step_s * NS_PER_S
+    last = time.time_ns() // step_ns
+    first = last - hours * HOUR_S // step_s
+    if last - first > MAX_BARS:
+        message = f"more than {MAX_BARS} steps: choose fewer hours or a longer step_s"
+        raise InvalidError(message)
+    counts = await count_by_time(
+        database,
+        request.user.organization,
+        since_ns=first * step_ns,
+        step_ns=step_ns,
+        by_arrival=by == "arrival",
+    )
+    found = {count.start_ns: count.count for count in counts}
+    steps = [step * step_ns for step in range(first, last + 1)]
+    return Timeline([Bar(rfc3339(step), found.get(step, 0)) for step in steps])
+
+
+router = Router("/dashboard", route_handlers=[overview, timeline], tags=["dashboard"])

@@ -1,0 +1,284 @@
+"""/api/v1/devices: machines that report to us, and how they are."""
+
+import time
+from typing import Annotated
+
+import msgspec
+from litestar import Router, delete, get, post, put
+from litestar.di import NamedDependency
+from litestar.params import Parameter
+
+from aggregator.api.authenticator import new_device_key
+from aggregator.api.identity import ADMIN, OPERATOR_OR_DEVICE, ApiRequest, person
+from aggregator.errors import ConflictError, NotFoundError
+from aggregator.live import LiveFeed
+from aggregator.shapes import DeviceShape, NewDeviceShape, device_shape, rfc3339
+from aggregator.store.database import Database
+from aggregator.store.devices import (
+    Added,
+    DeviceType,
+    HealthReport,
+    NewDevice,
+    Page,
+    add_device,
+    change_device,
+    delete_device,
+    find_devices,
+    report_health,
+)
+from aggregator.store.health import last_health
+from aggregator.store.users import audit
+from contract.identifiers import DeviceId, IpAddress, MacAddress
+
+Skip = Annotated[int, Parameter(ge=0, le=10_000_000)]
+Limit = Annotated[int, Parameter(ge=1, le=1000)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Location = Annotated[str, msgspec.Meta(max_length=200)]
+Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
+Celsius = Annotated[float, msgspec.Meta(ge=-100, le=200)]
+Seconds = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
+
+class Enrolment(msgspec.Struct, frozen=True):
+    """A device to be enrolled."""
+
+    device_id: DeviceId
+    name: Name | None = None
+    type: DeviceType = "generic"
+    ip_address: IpAddress | None = None
+    mac_address: MacAddress | None = None
+    location: Location | None = None
+
+
+class DeviceChange(msgspec.Struct, frozen=True):
+    """What is to be said of a device from now on; what is missing stays."""
+
+    name: Name | None = None
+    type: DeviceType | None = None
+    ip_address: IpAddress | None = None
+    mac_address: MacAddress | None = None
+    location: Location | None = None
+
+
+class HealthGiven(msgspec.Struct, frozen=True):
+    """How a device says it is."""
+
+    cpu_usage: Percent
+    memory_usage: Percent
+    uptime: Seconds
+    temperature: Celsius | None = None
+
+
+class HealthTaken(msgspec.Struct, frozen=True):
+    """The device after its report."""
+
+    message: str
+    device: DeviceShape
+
+
+class StatusShape(msgspec.Struct, frozen=True):
+    """Whether a device is there."""
+
+    device_id: str
+    status: str
+    last_seen: str | None
+
+
+class HealthShape(msgspec.Struct, frozen=True, kw_only=True):
+    """How a device is; what only our agents tell is null for others."""
+
+    device_id: str
+    status: str
+    cpu_usage: float | None
+    memory_usage: float | None
+    temperature: float | None
+    uptime: int | None
+    last_seen: str | None
+    frames: int | None = None
+    windows: int | None = None
+    hosts: int | None = None
+    alerts: int | None = None
+    dropped: dict[str, int] | None = None
+    queued: dict[str, int] | None = None
+    process_rss_bytes: int | None = None
+    throttled: bool | None = None
+    clock_synchronized: bool | None = None
+    reported_at: str | None = None
+
+
+@get("/")
+async def list_devices(
+    request: ApiRequest, database: NamedDependency[Database], skip: Skip = 0, limit: Limit = 100
+) -> list[DeviceShape]:
+    """Return devices, in the order they became known."""
+    rows = await find_devices(
+        database,
+        request.user.organization,
+        now_ns=time.time_ns(),
+        page=Page(limit, skip),
+    )
+    return [device_shape(row) for row in rows]
+
+
+@post("/", opt=ADMIN)
+async def create_device(
+    request: ApiRequest, data: Enrolment, database: NamedDependency[Database]
+) -> NewDeviceShape:
+    """Enrol a device; its API key is shown here and never again."""
+    who = person(request)
+    key, key_hash = new_device_key()
+    now_ns = time.time_ns()
+    new = NewDevice(
+        device_id=data.device_id,
+        name=data.name or data.device_id,
+        type=data.type,
+        ip_address=data.ip_address,
+        mac_address=data.mac_address,
+        location=data.location,
+    )
+    added = await database.write_returning(
+        Added, add_device(who.organization, new, key_hash, now_ns)
+    )
+    if not added:
+        message = f"there is a device {data.device_id} already"
+        raise ConflictError(message)
+    await database.write(audit(who.user, "device.create", data.device_id, now_ns=now_ns))
+    shape = await _find(database, who.organization, data.device_id)
+    return NewDeviceShape(**msgspec.structs.asdict(shape), api_key=key)
+
+
+@get("/{device_id:str}")
+async def get_device(
+    request: ApiRequest, device_id: str, database: NamedDependency[Database]
+) -> DeviceShape:
+    """Return a device."""
+    return await _find(database, request.user.organization, device_id)
+
+
+@put("/{device_id:str}", opt=ADMIN)
+async def update_device(
+    request: ApiRequest, device_id: str, data: DeviceChange, database: NamedDependency[Database]
+) -> DeviceShape:
+    """Change what is said of a device."""
+    who = person(request)
+    await _find(database, who.organization, device_id)
+    detail = msgspec.json.encode(data).decode()
+    await database.write(
+        change_device(who.organization, device_id, msgspec.structs.asdict(data)),
+        audit(who.user, "device.change", device_id, now_ns=time.time_ns(), detail=detail),
+    )
+    return await _find(database, who.organization, device_id)
+
+
+@delete("/{device_id:str}", opt=ADMIN)
+async def remove_device(
+    request: ApiRequest, device_id: str, database: NamedDependency[Database]
+) -> None:
+    """Forget a device and its key; what it reported stays."""
+    who = person(request)
+    await _find(database, who.organization, device_id)
+    await database.write(
+        delete_device(who.organization, device_id),
+        audit(who.user, "device.delete", device_id, now_ns=time.time_ns()),
+    )
+
+
+@put("/{device_id:str}/health", opt=OPERATOR_OR_DEVICE)
+async def put_health(
+    request: ApiRequest,
+    device_id: str,
+    data: HealthGiven,
+    database: NamedDependency[Database],
+    live: NamedDependency[LiveFeed],
+) -> HealthTaken:
+    """Take a device's word on how it is."""
+    organization = request.user.organization
+    report = HealthReport(
+        cpu_usage_percent=data.cpu_usage,
+        memory_usage_percent=data.memory_usage,
+        temperature_celsius=data.temperature,
+        uptime_s=data.uptime,
+    )
+    statement = report_health(organization, device_id, report, time.time_ns())
+    if not await database.write_returning(Added, statement):
+        message = "no such device"
+        raise NotFoundError(message)
+    shape = await _find(database, organization, device_id)
+    live.publish(organization, "device_health", shape, device_id=device_id)
+    return HealthTaken("Health updated", shape)
+
+
+@get("/{device_id:str}/health")
+async def get_health(
+    request: ApiRequest, device_id: str, database: NamedDependency[Database]
+) -> HealthShape:
+    """Return how a device is, and for our agents everything they dropped, by reason."""
+    organization = request.user.organization
+    shape = await _find(database, organization, device_id)
+    common = {name: getattr(shape, name) for name in _COMMON}
+    told = await last_health(database, organization, device_id)
+    if told is None:
+        return HealthShape(**common)
+    more = {name: getattr(told, name) for name in _OF_AGENTS}
+    return HealthShape(
+        **common,
+        **more,
+        dropped=msgspec.json.decode(told.dropped, type=dict[str, int]),
+        queued=msgspec.json.decode(told.queued, type=dict[str, int]),
+        reported_at=rfc3339(told.sent_ns),
+    )
+
+
+@get("/{device_id:str}/status")
+async def get_status(
+    request: ApiRequest, device_id: str, database: NamedDependency[Database]
+) -> StatusShape:
+    """Return whether a device is there."""
+    shape = await _find(database, request.user.organization, device_id)
+    return StatusShape(shape.device_id, shape.status, shape.last_seen)
+
+
+_COMMON = (
+    "device_id",
+    "status",
+    "cpu_usage",
+    "memory_usage",
+    "temperature",
+    "uptime",
+    "last_seen",
+)
+_OF_AGENTS = (
+    "frames",
+    "windows",
+    "hosts",
+    "alerts",
+    "process_rss_bytes",
+    "throttled",
+    "clock_synchronized",
+)
+
+
+async def _find(database: Database, organization: str, device_id: str) -> DeviceShape:
+    rows = await find_devices(
+        database, organization, now_ns=time.time_ns(), device_ids=[device_id]
+    )
+    if not rows:
+        message = "no such device"
+        raise NotFoundError(message)
+    return device_shape(rows[0])
+
+
+router = Router(
+    "/devices",
+    route_handlers=[
+        list_devices,
+        create_device,
+        get_device,
+        update_device,
+        remove_device,
+        put_health,
+        get_health,
+        get_status,
+    ],
+    tags=["devices"],
+)

@@ -1,0 +1,102 @@
+"""Errors to answers (RFC 9457): the only place that knows which error is which HTTP status."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+from litestar.types import ExceptionHandlersMap
+
+from aggregator.errors import (
+    AggregatorError,
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    StoreError,
+    TooManyAttemptsError,
+    UnauthenticatedError,
+)
+
+log = logging.getLogger(__name__)
+
+STATUS: dict[type[AggregatorError], HTTPStatus] = {
+    UnauthenticatedError: HTTPStatus.UNAUTHORIZED,
+    ForbiddenError: HTTPStatus.FORBIDDEN,
+    NotFoundError: HTTPStatus.NOT_FOUND,
+    ConflictError: HTTPStatus.CONFLICT,
+    InvalidError: HTTPStatus.BAD_REQUEST,
+    TooManyAttemptsError: HTTPStatus.TOO_MANY_REQUESTS,
+}
+
+AnyRequest = Request[Any, Any, Any]
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """What went wrong, as RFC 9457 wants it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+def problem(
+    status: HTTPStatus, detail: str, headers: dict[str, str] | None = None
+) -> Response[Problem]:
+    """Return an answer that says what went wrong."""
+    return Response(
+        Problem("about:blank", status.phrase, status, detail),
+        status_code=status,
+        media_type="application/problem+json",
+        headers=headers,
+    )
+
+
+def _ours(_: AnyRequest, error: AggregatorError) -> Response[Problem]:
+    status = STATUS[type(error)]
+    headers = {}
+    if isinstance(error, UnauthenticatedError):
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, TooManyAttemptsError):
+        headers["Retry-After"] = str(error.retry_after_s)
+    return problem(status, str(error), headers)
+
+
+def _from_framework(_: AnyRequest, error: HTTPException) -> Response[Problem]:
+    status = HTTPStatus(error.status_code)
+    detail = error.detail
+    if isinstance(error.extra, list) and error.extra:
+        faults = [
+            f"{fault.get('key', '')}: {fault.get('message', '')}".strip(": ")
+            for fault in error.extra
+            if isinstance(fault, dict)
+        ]
+        detail = "; ".join(faults) or detail
+    return problem(status, detail, dict(error.headers or {}))
+
+
+def _too_deep(_: AnyRequest, __: RecursionError) -> Response[Problem]:
+    return problem(HTTPStatus.BAD_REQUEST, "the JSON is nested too deeply")
+
+
+def _store(_: AnyRequest, error: StoreError) -> Response[Problem]:
+    log.error("store_failed", extra={"why": str(error)})
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, "the database does not answer")
+
+
+def _unforeseen(request: AnyRequest, error: Exception) -> Response[Problem]:
+    extra = {"method": request.method, "path": request.scope["path"]}
+    log.error("request_failed", extra=extra, exc_info=error)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "something went wrong here; it was logged")
+
+
+HANDLERS: ExceptionHandlersMap = {
+    AggregatorError: _ours,
+    HTTPException: _from_framework,
+    RecursionError: _too_deep,
+    StoreError: _store,
+    Exception: _unforeseen,
+}

@@ -1,0 +1,98 @@
+"""Who asks, and whether they may: one guard for every route, which lets nobody in by default."""
+
+from typing import Any, Final
+
+import msgspec
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from aggregator.errors import ForbiddenError, UnauthenticatedError
+from aggregator.store.devices import KeyOwner
+from aggregator.store.users import Role, SessionUser
+
+RANKS: Final[dict[Role, int]] = {"viewer": 0, "analyst": 1, "operator": 2, "admin": 3}
+
+# What a route says in `opt`; a route that says nothing is for every signed-in person.
+PUBLIC: Final = {"public": True}
+ANALYST: Final = {"role": "analyst"}
+OPERATOR: Final = {"role": "operator"}
+ADMIN: Final = {"role": "admin"}
+OPERATOR_OR_DEVICE: Final = {"role": "operator", "own_device": True}
+
+
+class Person(msgspec.Struct, frozen=True):
+    """A user who is signed in."""
+
+    user: SessionUser
+    session_id: str
+
+    @property
+    def organization(self) -> str:
+        """Whose rows they see."""
+        return self.user.organization
+
+
+class Machine(msgspec.Struct, frozen=True):
+    """A device that showed its API key."""
+
+    owner: KeyOwner
+
+    @property
+    def organization(self) -> str:
+        """Whose rows it belongs to."""
+        return self.owner.organization
+
+
+Identity = Person | Machine
+ApiRequest = Request[Identity, Any, Any]
+
+
+def bearer_token(authorization: str | None) -> str | None:
+    """Return the token of an Authorization header, if it carries one."""
+    scheme, _, token = (authorization or "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
+
+
+async def authorize(
+    connection: ASGIConnection[Any, Any, Any, Any], route: BaseRouteHandler
+) -> None:
+    """Let nobody pass who is unknown or may not use a route.
+
+    Raises:
+        UnauthenticatedError: Who asks is not known.
+        ForbiddenError: Who asks may not.
+    """
+    if route.opt.get("public"):
+        return
+    token = bearer_token(connection.headers.get("authorization"))
+    if token is None:
+        message = "sign in first: an Authorization header with a bearer token is missing"
+        raise UnauthenticatedError(message)
+    identity = await connection.app.state.authenticator.identify(token)
+    _require(identity, route.opt, connection.path_params)
+    connection.scope["user"] = identity
+
+
+def _require(identity: Identity, opt: dict[str, Any], path: dict[str, Any]) -> None:
+    if isinstance(identity, Machine):
+        if opt.get("own_device") and path.get("device_id") == identity.owner.device_id:
+            return
+        message = "a device's key opens only what that device reports about itself"
+        raise ForbiddenError(message)
+    wanted: Role = opt.get("role", "viewer")
+    if RANKS[identity.user.role] < RANKS[wanted]:
+        message = f"this needs the role {wanted} or higher"
+        raise ForbiddenError(message)
+
+
+def person(request: ApiRequest) -> Person:
+    """Return the person who asks.
+
+    Raises:
+        ForbiddenError: A device asks.
+    """
+    if isinstance(request.user, Person):
+        return request.user
+    message = "this is for people"
+    raise ForbiddenError(message)

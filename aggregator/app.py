@@ -1,0 +1,189 @@
+"""Puts the aggregator together: database, broker, ingest and web server live and die as one."""
+
+import asyncio
+import logging
+import os
+import secrets
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import uvicorn
+from litestar import Litestar
+
+from aggregator.api.app import Parts, create_api
+from aggregator.api.authenticator import Authenticator, signing_key
+from aggregator.api.health import BrokerState
+from aggregator.api.passwords import MAX_CHARACTERS, MIN_CHARACTERS, Passwords
+from aggregator.broker.own import HOST, OwnBroker, find_mosquitto, own_broker
+from aggregator.config import AggregatorConfig, HttpConfig
+from aggregator.ingest.service import Ingest
+from aggregator.live import LiveFeed
+from aggregator.store.database import Database
+from aggregator.store.users import NewUser, Role, add_user, count_users
+from runtime.config import BrokerConfig
+from runtime.errors import ConfigError
+from runtime.systemd import notify, watchdog_interval_s
+
+log = logging.getLogger(__name__)
+
+ADMIN = "admin"
+ADMIN_PASSWORD_VARIABLE = "EDGEWARDEN_ADMIN_PASSWORD"  # noqa: S105  the name of a variable
+DEFAULT_BROKER_PORT = 1883
+GRACE_S = 3
+MAX_SOCKET_MESSAGE_BYTES = 64 * 1024
+MAX_CONNECTIONS = 2000
+
+
+async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT, or until any part fails.
+
+    Args:
+        config: All settings.
+        tell: Shows a line to the person who started us.
+
+    Raises:
+        ProcessError: A part cannot start.
+        ExceptionGroup: A part has failed for good.
+    """
+    stop = _told_to_stop()
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # what it says else, we say better
+    async with AsyncExitStack() as stack:
+        listener = stack.enter_context(_listen(config.http))
+        database = await stack.enter_async_context(Database(config.store.path))
+        await ensure_admin(database, config.organization, tell)
+        authenticator = Authenticator(database, config.auth, signing_key(config.store.path))
+        broker, own = await stack.enter_async_context(_broker(config))
+        live = LiveFeed()
+        ingest = Ingest(database, live)
+        name = own.kind if own is not None else broker.host
+        parts = Parts(
+            database=database,
+            live=live,
+            authenticator=authenticator,
+            http=config.http,
+            ask_broker=lambda: BrokerState(ingest.connected, name),
+        )
+        server = uvicorn.Server(_server_config(create_api(parts)))
+        async with asyncio.TaskGroup() as tasks:
+            background = [
+                tasks.create_task(ingest.run(broker), name="ingest"),
+                tasks.create_task(_feed_watchdog(database), name="watchdog"),
+                tasks.create_task(_stop(stop, server), name="stop"),
+            ]
+            if own is not None:
+                background.append(tasks.create_task(own.supervise(), name="broker"))
+            extra = {"url": _url(listener), "broker": name, "broker_port": broker.port}
+            log.info("serving", extra=extra)
+            notify("READY=1")
+            await server.serve(sockets=[listener])
+            notify("STOPPING=1")
+            for task in background:
+                task.cancel()
+
+
+async def ensure_admin(database: Database, organization: str, tell: Callable[[str], None]) -> None:
+    """Make the first user, when there is none."""
+    if await count_users(database):
+        return
+    password = os.environ.get(ADMIN_PASSWORD_VARIABLE, "")
+    if not password:
+        password = secrets.token_urlsafe(12)
+        tell(f"first start: sign in as `{ADMIN}` with the password {password} (not shown again)")
+    password_hash = await Passwords().hash(password)
+    admin = NewUser(
+        organization=organization, username=ADMIN, password_hash=password_hash, role="admin"
+    )
+    await add_user(database, admin, time.time_ns())
+
+
+async def create_user(config: AggregatorConfig, username: str, password: str, role: Role) -> None:
+    """Add a user while the service is stopped.
+
+    Raises:
+        ConfigError: The name is taken, or the password is too short or too long.
+        StoreError: The database cannot be opened; the service may be running.
+    """
+    if not MIN_CHARACTERS <= len(password) <= MAX_CHARACTERS:
+        message = f"a password has {MIN_CHARACTERS} to {MAX_CHARACTERS} characters"
+        raise ConfigError(message)
+    async with Database(config.store.path) as database:
+        new = NewUser(
+            organization=config.organization,
+            username=username,
+            password_hash=await Passwords().hash(password),
+            role=role,
+        )
+        if await add_user(database, new, time.time_ns()) is None:
+            message = f"there is a user {username} already"
+            raise ConfigError(message)
+
+
+@asynccontextmanager
+async def _broker(
+    config: AggregatorConfig,
+) -> AsyncIterator[tuple[BrokerConfig, OwnBroker | None]]:
+    if config.broker.host:
+        yield config.broker, None
+        return
+    port = config.broker.port or DEFAULT_BROKER_PORT
+    async with own_broker(port, config.store.path, find_mosquitto()) as own:
+        yield BrokerConfig(host=HOST, port=port, keepalive_s=config.broker.keepalive_s), own
+
+
+def _listen(http: HttpConfig) -> socket.socket:
+    family = socket.AF_INET6 if ":" in http.host else socket.AF_INET
+    try:
+        return socket.create_server((http.host, http.port), family=family)
+    except OSError as error:
+        message = (
+            f"{http.host} port {http.port}: {error.strerror};"
+            " set EDGEWARDEN_HTTP__HOST and EDGEWARDEN_HTTP__PORT to where to serve"
+        )
+        raise ConfigError(message) from error
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _server_config(api: Litestar) -> uvicorn.Config:
+    return uvicorn.Config(
+        api,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_graceful_shutdown=GRACE_S,
+        ws="websockets-sansio",
+        ws_max_size=MAX_SOCKET_MESSAGE_BYTES,
+    )
+
+
+def _told_to_stop() -> asyncio.Event:
+    # uvicorn takes the signals while it serves and raises them once more when it is done; without
+    # handlers of our own that would end us before database and broker are closed.
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    return told
+
+
+async def _stop(told: asyncio.Event, server: uvicorn.Server) -> None:
+    await told.wait()
+    server.should_exit = True
+
+
+async def _feed_watchdog(database: Database) -> None:
+    interval_s = watchdog_interval_s()
+    while interval_s is not None:
+        # Both kinds of database threads have to answer, or we are restarted.
+        await database.write()
+        await count_users(database)
+        notify("WATCHDOG=1")
+        await asyncio.sleep(interval_s)

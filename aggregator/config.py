@@ -1,0 +1,44 @@
+"""The aggregator's settings."""
+
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
+
+from contract.identifiers import OrganizationId
+from runtime.config import BrokerConfig, LogConfig, Section
+
+Seconds = Annotated[int, Meta(ge=1)]
+
+
+class StoreConfig(Section, frozen=True):
+    """Where everything is kept."""
+
+    path: Path = Path("data")  # a directory; created when it is missing
+
+
+class HttpConfig(Section, frozen=True):
+    """Where the API and the dashboard are served."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8000  # 0: any free port
+    allowed_origins: tuple[str, ...] = ()  # of pages on other hosts that may use the API
+    max_body_bytes: Annotated[int, Meta(ge=1024)] = 1024 * 1024
+
+
+class AuthConfig(Section, frozen=True):
+    """How long a sign-in holds."""
+
+    access_token_s: Seconds = 900
+    refresh_token_s: Seconds = 14 * 24 * 3600
+
+
+class AggregatorConfig(Section, frozen=True):
+    """Everything that can be set."""
+
+    organization: OrganizationId = "default"  # of the first admin
+    store: StoreConfig = StoreConfig()
+    http: HttpConfig = HttpConfig()
+    broker: BrokerConfig = BrokerConfig()  # host "": we start one of our own on `port`
+    auth: AuthConfig = AuthConfig()
+    log: LogConfig = LogConfig()

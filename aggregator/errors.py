@@ -1,0 +1,55 @@
+"""The aggregator's errors.
+
+ProcessError             told to a person in one line, and the process ends
+├── StoreError           the database cannot be opened, or does not answer any more
+└── OwnBrokerError       the broker that we start ourselves does not start
+AggregatorError          told to whoever asked; api/errors.py turns it into an answer
+├── UnauthenticatedError who asks is not known
+├── ForbiddenError       who asks may not do this
+├── NotFoundError        what was asked for does not exist, for whoever asks
+├── ConflictError        what was asked for contradicts what is there
+├── InvalidError         what was asked for makes no sense
+└── TooManyAttemptsError wait before asking again
+"""
+
+from runtime.errors import ProcessError
+
+
+class StoreError(ProcessError):
+    """The database cannot be opened, or does not answer any more."""
+
+
+class OwnBrokerError(ProcessError):
+    """The broker that we start ourselves does not start."""
+
+
+class AggregatorError(Exception):
+    """Base of what is told to whoever asked."""
+
+
+class UnauthenticatedError(AggregatorError):
+    """Who asks is not known."""
+
+
+class ForbiddenError(AggregatorError):
+    """Who asks may not do this."""
+
+
+class NotFoundError(AggregatorError):
+    """What was asked for does not exist, for whoever asks."""
+
+
+class ConflictError(AggregatorError):
+    """What was asked for contradicts what is there."""
+
+
+class InvalidError(AggregatorError):
+    """What was asked for makes no sense."""
+
+
+class TooManyAttemptsError(AggregatorError):
+    """Wait before asking again."""
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s

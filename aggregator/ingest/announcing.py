@@ -1,0 +1,141 @@
+"""What was stored, told to those who watch, in the shapes of the API."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from aggregator.ingest.storing import AnyReported, of_kind
+from aggregator.live import LiveFeed
+from aggregator.shapes import (
+    NS_PER_S,
+    alert_shape,
+    device_shape,
+    isolation_shape,
+    rfc3339,
+)
+from aggregator.store.alerts import AlertFilter, AlertKey, find_alerts
+from aggregator.store.database import Database
+from aggregator.store.devices import find_devices
+from aggregator.store.isolations import IsolationFilter, find_isolations
+from aggregator.store.reported import Reported
+from aggregator.store.verdicts import confidences
+from contract.attacks import BENIGN
+from contract.messages import Alert, Health, Isolation, PacketSample, Presence, VerdictBatch
+
+
+class Detection(msgspec.Struct, frozen=True):
+    """One malicious verdict, as it happens."""
+
+    device_id: str
+    detected_at: str
+    host: str
+    src_ip: str | None
+    dst_ip: str | None
+    attack_type: str
+    confidence: float
+    packets: int
+
+
+def alerts_in(reported: Sequence[AnyReported]) -> set[tuple[str, str]]:
+    """Return device and id of the alerts that some reports change.
+
+    An isolation changes what its alert says about mitigation.
+    """
+    told: set[tuple[str, str]] = set()
+    for item in reported:
+        if isinstance(item.message, Alert | Isolation) and item.message.alert_id:
+            told.add((item.device_id, item.message.alert_id))
+    return told
+
+
+class Announcer:
+    """Tells the live feed what was stored."""
+
+    def __init__(self, database: Database, live: LiveFeed) -> None:
+        self._database = database
+        self._live = live
+
+    async def announce(
+        self, reported: Sequence[AnyReported], known: set[AlertKey], now_ns: int
+    ) -> None:
+        """Tell about a batch that is stored.
+
+        Args:
+            reported: What the batch brought.
+            known: The alerts that were stored before it.
+            now_ns: The centre's clock.
+        """
+        for organization in {item.organization for item in reported}:
+            own = [item for item in reported if item.organization == organization]
+            await self._alerts(organization, own, known)
+            await self._isolations(organization, of_kind(own, Isolation), now_ns)
+            devices = {item.device_id for item in of_kind(own, Health)}
+            await self._devices(organization, devices, "device_health", now_ns)
+            for batch in of_kind(own, VerdictBatch):
+                self._detections(batch)
+            for sample in of_kind(own, PacketSample):
+                self._live.publish(
+                    organization, "packet", sample.message, device_id=sample.device_id
+                )
+
+    async def announce_presence(self, present: Iterable[Reported[Presence]], now_ns: int) -> None:
+        """Tell who is there and who left."""
+        senders = {(item.organization, item.device_id) for item in present}
+        for organization in {organization for organization, _ in senders}:
+            devices = {device for owner, device in senders if owner == organization}
+            await self._devices(organization, devices, "presence", now_ns)
+
+    async def _alerts(
+        self, organization: str, reported: Sequence[AnyReported], known: set[AlertKey]
+    ) -> None:
+        told = alerts_in(reported)
+        if not told:
+            return
+        wanted = AlertFilter(alert_ids=[alert_id for _, alert_id in told])
+        rows = await find_alerts(self._database, organization, wanted, limit=len(told) * 2)
+        for row in reversed(rows):
+            if (row.device_id, row.alert_id) in told:
+                key = AlertKey(organization, row.device_id, row.alert_id)
+                kind = "alert_updated" if key in known else "new_alert"
+                self._live.publish(organization, kind, alert_shape(row))
+
+    async def _isolations(
+        self, organization: str, reported: Sequence[Reported[Isolation]], now_ns: int
+    ) -> None:
+        if not reported:
+            return
+        ids = [item.message.isolation_id for item in reported]
+        wanted = IsolationFilter(isolation_ids=ids)
+        rows = await find_isolations(self._database, organization, wanted, now_ns=now_ns)
+        for row in reversed(rows):
+            self._live.publish(organization, "isolation", isolation_shape(row))
+
+    async def _devices(
+        self, organization: str, device_ids: set[str], kind: str, now_ns: int
+    ) -> None:
+        if not device_ids:
+            return
+        rows = await find_devices(
+            self._database, organization, now_ns=now_ns, device_ids=list(device_ids)
+        )
+        for row in rows:
+            self._live.publish(organization, kind, device_shape(row), device_id=row.device_id)
+
+    def _detections(self, reported: Reported[VerdictBatch]) -> None:
+        batch = reported.message
+        scores = confidences(batch)
+        window_s = batch.window_ns / NS_PER_S
+        for row, label in enumerate(batch.label):
+            if label == BENIGN:
+                continue
+            detection = Detection(
+                device_id=reported.device_id,
+                detected_at=rfc3339(batch.window_start_ns[row] + batch.window_ns),
+                host=batch.host[row],
+                src_ip=batch.src_ip[row],
+                dst_ip=batch.dst_ip[row],
+                attack_type=label,
+                confidence=scores[row],
+                packets=batch.packets[row],
+            )
+            self._live.publish(reported.organization, "detection", detection, window_s=window_s)

@@ -1,0 +1,189 @@
+"""The MQTT side: hears every device, stores batch by batch, receipts what is stored."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+
+import aiomqtt
+import msgspec
+
+from aggregator.ingest.announcing import Announcer, alerts_in
+from aggregator.ingest.ordering import Ordered, order
+from aggregator.ingest.reading import Arrival, Numbered, Present, read, reject
+from aggregator.ingest.storing import (
+    AnyReported,
+    marks_and_senders,
+    presences,
+    rejects,
+    statements_for,
+)
+from aggregator.live import LiveFeed
+from aggregator.store.alerts import AlertKey, known_alerts
+from aggregator.store.database import Database
+from aggregator.store.rejects import Reject
+from aggregator.store.reported import Reported
+from aggregator.store.watermarks import Boot, Mark, find_marks
+from contract import codec, topics
+from contract.messages import Receipt
+from runtime import backoff, broker
+from runtime.config import BrokerConfig
+from runtime.errors import BrokerError
+
+log = logging.getLogger(__name__)
+
+CLIENT_ID = "edgewarden-aggregator"
+GATHER_S = 0.1
+MAX_BATCH = 500
+FIRST_WAIT_S = 0.2
+MOST_WAIT_S = 15.0
+AT_LEAST_ONCE = 1
+REFUSED = 128  # the first reason code that says no
+
+
+class Counters(msgspec.Struct):
+    """What became of everything that arrived since the start."""
+
+    stored: int = 0
+    duplicates: int = 0
+    early: int = 0
+    rejected: int = 0
+    lost: int = 0
+    batches: int = 0
+
+
+class Ingest:
+    """Takes in what devices tell."""
+
+    def __init__(self, database: Database, live: LiveFeed) -> None:
+        self.counters = Counters()
+        self.connected = False
+        self._database = database
+        self._announcer = Announcer(database, live)
+
+    async def run(self, config: BrokerConfig) -> None:
+        """Take in messages for ever; a broker that is away is waited for.
+
+        Raises:
+            ConfigError: The broker's settings cannot be used.
+            StoreError: The database does not answer any more.
+        """
+        waits = backoff.delays(FIRST_WAIT_S, MOST_WAIT_S)
+        known_lost = False
+        while True:
+            try:
+                async with broker.connect(config, client_id=CLIENT_ID) as client:
+                    await _subscribe(client)
+                    self.connected = True
+                    log.info("broker_back" if known_lost else "broker_connected")
+                    waits, known_lost = backoff.delays(FIRST_WAIT_S, MOST_WAIT_S), False
+                    await self._take_all(client)
+            except BrokerError as error:
+                if not known_lost:
+                    log.warning("broker_lost", extra={"why": str(error)})
+                known_lost = True
+            finally:
+                self.connected = False
+            await asyncio.sleep(next(waits))
+
+    async def _take_all(self, client: aiomqtt.Client) -> None:
+        messages = client.messages
+        while True:
+            batch = [await anext(messages)]
+            if len(messages) < MAX_BATCH:
+                await asyncio.sleep(GATHER_S)
+            waiting = min(len(messages), MAX_BATCH - 1)
+            batch += [await anext(messages) for _ in range(waiting)]
+            now_ns = time.time_ns()
+            receipts = await self.take([_arrival(message, now_ns) for message in batch])
+            for boot, mark in receipts.items():
+                await _publish_receipt(client, boot, mark)
+
+    async def take(self, arrivals: Sequence[Arrival]) -> dict[Boot, Mark]:
+        """Store a batch in one transaction, announce it, and return what is to be receipted."""
+        now_ns = time.time_ns()
+        numbered, present, refused = _sorted_out(arrivals)
+        stored = await find_marks(self._database, list({item.boot for item in numbered}))
+        ordered = order(numbered, stored)
+        refused += [_refusal(item) for item in ordered.taken if item.message is None]
+        reported = _reported(ordered.taken)
+        known = await self._known(reported)
+        await self._database.write(
+            *marks_and_senders(ordered.moved, stored, now_ns),
+            *presences(present),
+            *statements_for(reported),
+            *rejects(refused),
+        )
+        self._count(ordered, stored, len(refused))
+        await self._announcer.announce(reported, known, now_ns)
+        await self._announcer.announce_presence([item.reported for item in present], now_ns)
+        return ordered.marks
+
+    async def _known(self, reported: Sequence[AnyReported]) -> set[AlertKey]:
+        ids = [alert_id for _, alert_id in alerts_in(reported)]
+        return await known_alerts(self._database, ids) if ids else set()
+
+    def _count(self, ordered: Ordered, stored: dict[Boot, Mark], rejected: int) -> None:
+        self.counters.batches += 1
+        self.counters.stored += len(ordered.taken)
+        self.counters.duplicates += ordered.duplicates
+        self.counters.early += ordered.early
+        if rejected and not self.counters.rejected:
+            log.warning("first_reject", extra={"see": "table store.rejects"})
+        self.counters.rejected += rejected
+        for boot, mark in ordered.moved.items():
+            lost = mark.lost - (stored[boot].lost if boot in stored else 0)
+            self.counters.lost += lost
+            if lost:
+                extra = {"device": boot.device_id, "boot": boot.boot, "messages": lost}
+                log.warning("messages_lost", extra=extra)
+
+
+def _arrival(message: aiomqtt.Message, now_ns: int) -> Arrival:
+    return Arrival(str(message.topic), message.payload, message.retain, now_ns)
+
+
+def _sorted_out(
+    arrivals: Sequence[Arrival],
+) -> tuple[list[Numbered], list[Present], list[Reject]]:
+    items = [read(arrival) for arrival in arrivals]
+    return (
+        [item for item in items if isinstance(item, Numbered)],
+        [item for item in items if isinstance(item, Present)],
+        [item for item in items if isinstance(item, Reject)],
+    )
+
+
+def _reported(taken: Sequence[Numbered]) -> list[AnyReported]:
+    return [
+        Reported(
+            item.boot.organization,
+            item.boot.device_id,
+            item.boot.boot,
+            item.arrival.received_ns,
+            item.message,
+        )
+        for item in taken
+        if item.message is not None
+    ]
+
+
+def _refusal(item: Numbered) -> Reject:
+    return reject(item.arrival, topics.parse(item.arrival.topic), item.reason)
+
+
+async def _subscribe(client: aiomqtt.Client) -> None:
+    wanted = [(topic, AT_LEAST_ONCE) for topic in topics.device_filters()]
+    granted = await client.subscribe(wanted)
+    codes = [code if isinstance(code, int) else code.value for code in granted]
+    if any(code >= REFUSED for code in codes):
+        message = "the broker refuses our subscriptions"
+        raise BrokerError(message)
+
+
+async def _publish_receipt(client: aiomqtt.Client, boot: Boot, mark: Mark) -> None:
+    await client.publish(
+        topics.receipts_topic(boot.organization, boot.device_id),
+        codec.encode(Receipt(boot=boot.boot, upto=mark.last_seq)),
+        qos=AT_LEAST_ONCE,
+    )

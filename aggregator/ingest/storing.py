@@ -1,0 +1,97 @@
+"""Messages to statements: one transaction for everything that a batch brought."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from aggregator.ingest.reading import Present
+from aggregator.store.alerts import save_alerts
+from aggregator.store.database import Statement
+from aggregator.store.devices import (
+    Heard,
+    save_device_health,
+    save_heard,
+    save_models,
+    save_presence,
+)
+from aggregator.store.health import save_health
+from aggregator.store.isolations import save_isolations
+from aggregator.store.packets import save_packets
+from aggregator.store.rejects import Reject, save_rejects
+from aggregator.store.reported import Reported, latest
+from aggregator.store.telemetry import save_command_acks, save_logs, save_readings
+from aggregator.store.verdicts import save_verdicts
+from aggregator.store.watermarks import Boot, Mark, save_marks
+from contract.messages import (
+    Alert,
+    CommandAck,
+    Health,
+    Isolation,
+    LogLines,
+    Message,
+    ModelsHave,
+    PacketSample,
+    Presence,
+    Readings,
+    VerdictBatch,
+)
+
+M = TypeVar("M", bound=Message)
+
+AnyReported = Reported[Message]
+
+
+def of_kind(reported: Sequence[AnyReported], kind: type[M]) -> list[Reported[M]]:
+    """Return those reports whose message is of one kind."""
+    return [
+        Reported(item.organization, item.device_id, item.boot, item.received_ns, item.message)
+        for item in reported
+        if isinstance(item.message, kind)
+    ]
+
+
+def statements_for(reported: Sequence[AnyReported]) -> Iterator[Statement]:
+    """Yield what stores some reports, except that their senders were heard."""
+    if health := of_kind(reported, Health):
+        yield save_health(health)
+        yield save_device_health(health)
+    if models := of_kind(reported, ModelsHave):
+        yield save_models(models)
+    if alerts := of_kind(reported, Alert):
+        yield save_alerts(alerts)
+    if isolations := of_kind(reported, Isolation):
+        yield save_isolations(isolations)
+    if packets := of_kind(reported, PacketSample):
+        yield save_packets(packets)
+    if acks := of_kind(reported, CommandAck):
+        yield save_command_acks(acks)
+    yield from map(save_verdicts, of_kind(reported, VerdictBatch))
+    yield from map(save_logs, of_kind(reported, LogLines))
+    yield from map(save_readings, of_kind(reported, Readings))
+
+
+def marks_and_senders(
+    moved: Mapping[Boot, Mark], stored: Mapping[Boot, Mark], now_ns: int
+) -> Iterator[Statement]:
+    """Yield what notes how far boots came, that their devices were heard, and what they lost."""
+    lost: dict[tuple[str, str], int] = {}
+    for boot, mark in moved.items():
+        before = stored[boot].lost if boot in stored else 0
+        sender = (boot.organization, boot.device_id)
+        lost[sender] = lost.get(sender, 0) + mark.lost - before
+    if moved:
+        yield save_heard([Heard(*sender, count) for sender, count in lost.items()], now_ns)
+        yield save_marks(moved, now_ns)
+
+
+def presences(present: Sequence[Present]) -> Iterator[Statement]:
+    """Yield what notes who is there."""
+    newest: list[Reported[Presence]] = latest([item.reported for item in present])
+    retained = {id(item.reported) for item in present if item.retained}
+    if newest:
+        yield save_presence(newest, just_now=[id(item) not in retained for item in newest])
+
+
+def rejects(refused: Sequence[Reject]) -> Iterator[Statement]:
+    """Yield what keeps payloads that could not be taken."""
+    if refused:
+        yield from save_rejects(refused)

@@ -1,0 +1,270 @@
+"""What the API and the live feed show: rows turned into the public shapes, times as RFC 3339."""
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+
+from aggregator.store.alerts import AlertRow, top_features
+from aggregator.store.devices import DeviceRow, DeviceType
+from aggregator.store.isolations import IsolationRow
+from aggregator.store.verdicts import VerdictRow
+from contract.attacks import ATTACKS, AttackType, Severity
+from contract.messages import IsolationState, TopFeature
+
+NS_PER_S = 1_000_000_000
+
+AlertStatus = Literal["active", "acknowledged", "resolved", "false_positive"]
+
+
+class AlertShape(msgspec.Struct, frozen=True, kw_only=True):
+    """An alert in a list or on the live feed."""
+
+    id: int
+    alert_id: str
+    attack_type: AttackType
+    severity: Severity
+    status: str
+    state: str  # open while the device sees it going on, then closed
+    host: str
+    src_ip: str | None
+    dst_ip: str | None
+    src_mac: str | None
+    bridge_port: str | None
+    device_id: str
+    affected_device_id: str
+    confidence: float
+    mitigation_applied: bool
+    detected_at: str
+    first_seen_at: str
+    last_seen_at: str
+    acknowledged_at: str | None
+    resolved_at: str | None
+    windows: int
+    packets: int
+    reason: str  # the words of the feature that decided most
+    notes: str | None
+
+
+class Mitigation(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done about an alert."""
+
+    isolation_id: str
+    state: IsolationState
+    enforcement: str
+    isolated_mac: str | None
+    isolated_port: str | None
+    expires_at: str
+
+
+class AlertDetail(AlertShape, frozen=True, kw_only=True):
+    """An alert with its reasons."""
+
+    top_features: list[TopFeature]
+    shap_values: dict[str, float]
+    techniques: list[str]
+    ics_techniques: list[str]
+    meaning: str
+    model_id: str
+    evidence_sha256: str | None
+    counterfactual: list[str] | None
+    community_id: str | None
+    mitigation_details: list[Mitigation]
+
+
+class DeviceShape(msgspec.Struct, frozen=True, kw_only=True):
+    """A device."""
+
+    id: int
+    device_id: str
+    name: str
+    type: DeviceType
+    ip_address: str | None
+    mac_address: str | None
+    location: str | None
+    status: str
+    cpu_usage: float | None
+    memory_usage: float | None
+    temperature: float | None
+    uptime: int | None
+    version: str | None
+    model_id: str | None
+    mode: str | None
+    models: list[str]
+    lost_messages: int
+    last_seen: str | None
+    created_at: str
+
+
+class NewDeviceShape(DeviceShape, frozen=True, kw_only=True):
+    """A device that was just enrolled, with the key that is shown once."""
+
+    api_key: str
+
+
+class IsolationShape(msgspec.Struct, frozen=True, kw_only=True):
+    """An isolation."""
+
+    id: int
+    isolation_id: str
+    device_id: str
+    alert_id: str | None
+    host: str
+    isolated_mac: str | None
+    isolated_ip: str | None
+    isolated_port: str | None
+    reason: str
+    is_active: bool
+    state: IsolationState
+    enforcement: str
+    isolated_at: str
+    lifted_at: str | None
+    expires_at: str
+    lifted_by_user_id: int | None
+    notes: str
+
+
+class VerdictShape(msgspec.Struct, frozen=True, kw_only=True):
+    """What an agent concluded about one host in one window."""
+
+    device_id: str
+    window_start: str
+    window_end: str
+    host: str
+    src_mac: str | None
+    src_ip: str | None
+    dst_ip: str | None
+    label: str
+    confidence: float
+    scores: dict[str, float]
+    packets: int
+    wire_bytes: int
+    model_id: str
+
+
+def rfc3339(ns: int) -> str:
+    """Return a moment as text; whole microseconds, since JavaScript loses longer integers."""
+    seconds, rest = divmod(ns, NS_PER_S)
+    moment = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _maybe(ns: int | None) -> str | None:
+    return None if ns is None else rfc3339(ns)
+
+
+def alert_shape(row: AlertRow) -> AlertShape:
+    """Return an alert as a list shows it."""
+    return AlertShape(**_alert_fields(row, top_features(row)))
+
+
+def alert_detail(row: AlertRow, isolations: list[IsolationRow]) -> AlertDetail:
+    """Return an alert with its reasons and what was done about it."""
+    features = top_features(row)
+    attack = ATTACKS[row.attack_type]
+    return AlertDetail(
+        **_alert_fields(row, features),
+        top_features=features,
+        shap_values={feature.feature: feature.contribution for feature in features},
+        techniques=list(attack.techniques),
+        ics_techniques=list(attack.ics_techniques),
+        meaning=attack.meaning,
+        model_id=row.model_id,
+        evidence_sha256=row.evidence_sha256,
+        counterfactual=None,
+        community_id=None,
+        mitigation_details=[_mitigation(isolation) for isolation in isolations],
+    )
+
+
+def _alert_fields(row: AlertRow, features: list[TopFeature]) -> dict[str, Any]:
+    return {
+        name: getattr(row, name) for name in AlertShape.__struct_fields__ if hasattr(row, name)
+    } | {
+        "affected_device_id": row.device_id,
+        "mitigation_applied": row.mitigated,
+        "detected_at": rfc3339(row.opened_ns),
+        "first_seen_at": rfc3339(row.first_seen_ns),
+        "last_seen_at": rfc3339(row.last_seen_ns),
+        "acknowledged_at": _maybe(row.acknowledged_ns),
+        "resolved_at": _maybe(row.resolved_ns),
+        "reason": features[0].words if features else "",
+    }
+
+
+def _mitigation(row: IsolationRow) -> Mitigation:
+    return Mitigation(
+        isolation_id=row.isolation_id,
+        state=row.state,
+        enforcement=row.enforcement,
+        isolated_mac=row.isolated_mac,
+        isolated_port=row.isolated_port,
+        expires_at=rfc3339(row.expires_ns),
+    )
+
+
+def device_shape(row: DeviceRow) -> DeviceShape:
+    """Return a device."""
+    return DeviceShape(
+        id=row.id,
+        device_id=row.device_id,
+        name=row.name,
+        type=row.type,
+        ip_address=row.ip_address,
+        mac_address=row.mac_address,
+        location=row.location,
+        status=row.status,
+        cpu_usage=row.cpu_usage_percent,
+        memory_usage=row.memory_usage_percent,
+        temperature=row.temperature_celsius,
+        uptime=row.uptime_s,
+        version=row.version,
+        model_id=row.model_id,
+        mode=row.mode,
+        models=row.models or [],
+        lost_messages=row.lost_messages,
+        last_seen=_maybe(row.last_seen_ns),
+        created_at=rfc3339(row.created_ns),
+    )
+
+
+def isolation_shape(row: IsolationRow) -> IsolationShape:
+    """Return an isolation."""
+    return IsolationShape(
+        id=row.id,
+        isolation_id=row.isolation_id,
+        device_id=row.device_id,
+        alert_id=row.alert_id,
+        host=row.host,
+        isolated_mac=row.isolated_mac,
+        isolated_ip=row.isolated_ip,
+        isolated_port=row.isolated_port,
+        reason=row.reason,
+        is_active=row.active,
+        state=row.state,
+        enforcement=row.enforcement,
+        isolated_at=rfc3339(row.isolated_ns),
+        lifted_at=_maybe(row.lifted_ns),
+        expires_at=rfc3339(row.expires_ns),
+        lifted_by_user_id=None,
+        notes=row.detail,
+    )
+
+
+def verdict_shape(row: VerdictRow) -> VerdictShape:
+    """Return a verdict."""
+    return VerdictShape(
+        device_id=row.device_id,
+        window_start=rfc3339(row.window_start_ns),
+        window_end=rfc3339(row.window_start_ns + row.window_ns),
+        host=row.host,
+        src_mac=row.src_mac,
+        src_ip=row.src_ip,
+        dst_ip=row.dst_ip,
+        label=row.label,
+        confidence=row.confidence,
+        scores=dict(zip(row.classes, row.scores, strict=True)),
+        packets=row.packets,
+        wire_bytes=row.wire_bytes,
+        model_id=row.model_id,
+    )

@@ -1,0 +1,179 @@
+"""Alerts: what a person should look at."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from aggregator.store.database import Database, Statement
+from aggregator.store.reported import Reported, columns, json_text, latest
+from contract.attacks import AttackType, Severity
+from contract.messages import Alert, TopFeature
+
+_FIELDS = (
+    "alert_id",
+    "state",
+    "attack_type",
+    "severity",
+    "host",
+    "src_mac",
+    "src_ip",
+    "dst_ip",
+    "bridge_port",
+    "first_seen_ns",
+    "opened_ns",
+    "last_seen_ns",
+    "confidence",
+    "windows",
+    "packets",
+    "model_id",
+    "evidence_sha256",
+)
+
+
+class AlertRow(msgspec.Struct, frozen=True):
+    """One alert as it is kept."""
+
+    id: int
+    device_id: str
+    alert_id: str
+    state: str
+    attack_type: AttackType
+    severity: Severity
+    status: str
+    host: str
+    src_mac: str | None
+    src_ip: str | None
+    dst_ip: str | None
+    bridge_port: str | None
+    first_seen_ns: int
+    opened_ns: int
+    last_seen_ns: int
+    confidence: float
+    windows: int
+    packets: int
+    top_features: str
+    model_id: str
+    evidence_sha256: str | None
+    received_ns: int
+    acknowledged_ns: int | None
+    acknowledged_by: int | None
+    resolved_ns: int | None
+    notes: str | None
+    mitigated: bool
+
+
+class AlertFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which alerts; what is None does not matter."""
+
+    alert_ids: list[str] | None = None
+    status: str | None = None
+    severity: str | None = None
+    attack_type: str | None = None
+    src_ip: str | None = None
+    device_id: str | None = None
+    since_ns: int | None = None
+    until_ns: int | None = None
+    received_since_ns: int | None = None
+    text: str | None = None
+
+
+class AlertKey(msgspec.Struct, frozen=True):
+    """What makes an alert one."""
+
+    organization: str
+    device_id: str
+    alert_id: str
+
+
+class Count(msgspec.Struct, frozen=True):
+    """A number of rows."""
+
+    count: int
+
+
+class TypeCount(msgspec.Struct, frozen=True):
+    """How many alerts of one class."""
+
+    type: str
+    count: int
+
+
+class TimeCount(msgspec.Struct, frozen=True):
+    """How many alerts from one moment to the next."""
+
+    start_ns: int
+    count: int
+
+
+def save_alerts(reported: Sequence[Reported[Alert]]) -> Statement:
+    """Add alerts, or bring known ones up to date; what people decided about them stays."""
+    newest = latest(reported, "alert_id")
+    features = [json_text(item.message.top_features) for item in newest]
+    return Statement("save_alerts", columns(newest, *_FIELDS) | {"top_features": features})
+
+
+async def known_alerts(database: Database, alert_ids: list[str]) -> set[AlertKey]:
+    """Return which alerts with these ids are stored, of whatever organization."""
+    return set(await database.read("known_alerts", {"alert_ids": alert_ids}, AlertKey))
+
+
+async def find_alerts(
+    database: Database, organization: str, wanted: AlertFilter, *, limit: int, skip: int = 0
+) -> list[AlertRow]:
+    """Return alerts of an organization, newest first."""
+    parameters = _parameters(organization, wanted) | {"limit": limit, "skip": skip}
+    return await database.read("alerts", parameters, AlertRow)
+
+
+async def count_alerts(database: Database, organization: str, wanted: AlertFilter) -> int:
+    """Return how many alerts of an organization there are."""
+    rows = await database.read("count_alerts", _parameters(organization, wanted), Count)
+    return rows[0].count
+
+
+async def count_by_type(
+    database: Database, organization: str, received_since_ns: int
+) -> list[TypeCount]:
+    """Return how many alerts of each class arrived since a moment, most frequent first."""
+    parameters = {"organization": organization, "since_ns": received_since_ns}
+    return await database.read("count_alerts_by_type", parameters, TypeCount)
+
+
+async def count_by_time(
+    database: Database, organization: str, *, since_ns: int, step_ns: int, by_arrival: bool
+) -> list[TimeCount]:
+    """Return how many alerts there are in each step of time that has any, oldest first."""
+    parameters = {
+        "organization": organization,
+        "since_ns": since_ns,
+        "step_ns": step_ns,
+        "by_arrival": by_arrival,
+    }
+    return await database.read("count_alerts_by_time", parameters, TimeCount)
+
+
+def change_alert(
+    key: AlertKey, *, status: str | None, notes: str | None, user_id: int, now_ns: int
+) -> Statement:
+    """Write down what a person decided about an alert; None leaves a thing as it is."""
+    return Statement(
+        "change_alert",
+        {
+            "organization": key.organization,
+            "device_id": key.device_id,
+            "alert_id": key.alert_id,
+            "status": status,
+            "notes": notes,
+            "user_id": user_id,
+            "now_ns": now_ns,
+        },
+    )
+
+
+def top_features(row: AlertRow) -> list[TopFeature]:
+    """Return the features that decided."""
+    return msgspec.json.decode(row.top_features, type=list[TopFeature])
+
+
+def _parameters(organization: str, wanted: AlertFilter) -> dict[str, object]:
+    return {"organization": organization} | msgspec.structs.asdict(wanted)

@@ -1,0 +1,221 @@
+"""The one door to DuckDB: one thread writes, a few threads read, no event loop waits."""
+
+import asyncio
+import hashlib
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import duckdb
+import msgspec
+
+from aggregator.errors import StoreError
+
+FILE_NAME = "edgewarden.duckdb"
+READERS = 4
+
+# A smaller threshold makes commits wait for checkpoints; a larger one makes starting slow.
+SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "checkpoint_threshold": "96MB",
+    "memory_limit": "512MB",
+    "threads": 2,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "enable_external_access": False,
+    "lock_configuration": True,
+}
+
+Value = object
+R = TypeVar("R", bound=msgspec.Struct)
+T = TypeVar("T")
+
+
+class Statement(msgspec.Struct, frozen=True):
+    """A query by its file name, and its parameters: single values, or columns as lists."""
+
+    query: str
+    parameters: Mapping[str, Value]
+
+
+class Database:
+    """An open database. Use as an asynchronous context manager.
+
+    Args:
+        directory: Where the file lies; created when it is missing.
+
+    Raises:
+        StoreError: On entering: the file cannot be opened. Later: a statement failed.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / FILE_NAME
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
+        self._reading = asyncio.Semaphore(READERS)
+        self._cursors = threading.local()
+        self._connection: duckdb.DuckDBPyConnection | None = None
+
+    async def __aenter__(self) -> Self:
+        self._connection = await self._on(self._writer, self._open)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self._readers.shutdown)
+        await self._on(self._writer, self._open_connection().close)
+        self._writer.shutdown(wait=False)
+
+    async def read(self, query: str, parameters: Mapping[str, Value], row: type[R]) -> list[R]:
+        """Return the rows of a query, each as a Struct whose fields are its columns in order."""
+        async with self._reading:
+            rows = await self._on(self._readers, lambda: self._fetch(query, parameters))
+        return [row(*values) for values in rows]
+
+    async def write(self, *statements: Statement) -> None:
+        """Run statements in one transaction: all of them, or none."""
+        await self._on(self._writer, lambda: self._transact(statements))
+
+    async def write_returning(
+        self, row: type[R], statement: Statement, *others: Statement
+    ) -> list[R]:
+        """Run statements in one transaction and return the rows of the first."""
+        rows = await self._on(self._writer, lambda: self._transact([statement, *others]))
+        return [row(*values) for values in rows]
+
+    async def _on(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(pool, work)
+        except duckdb.Error as error:
+            message = f"{self.path}: {_first_line(error)}"
+            raise StoreError(message) from error
+
+    def _open_connection(self) -> duckdb.DuckDBPyConnection:
+        if self._connection is None:
+            message = f"{self.path}: the database is not open"
+            raise StoreError(message)
+        return self._connection
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            message = f"{self.path.parent}: {error.strerror}"
+            raise StoreError(message) from error
+        connection = duckdb.connect(str(self.path), config=SETTINGS)
+        try:
+            migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _fetch(self, query: str, parameters: Mapping[str, Value]) -> Sequence[tuple[Value, ...]]:
+        cursor: duckdb.DuckDBPyConnection | None = getattr(self._cursors, "cursor", None)
+        if cursor is None:
+            cursor = self._cursors.cursor = self._open_connection().cursor()
+        return cursor.execute(sql(query), parameters).fetchall()
+
+    def _transact(self, statements: Sequence[Statement]) -> Sequence[tuple[Value, ...]]:
+        connection = self._open_connection()
+        connection.begin()
+        try:
+            results = [_run(connection, statement) for statement in statements]
+            connection.commit()
+        except duckdb.Error:
+            _roll_back(connection)
+            raise
+        return results[0] if results else []
+
+
+def _run(
+    connection: duckdb.DuckDBPyConnection, statement: Statement
+) -> Sequence[tuple[Value, ...]]:
+    return connection.execute(sql(statement.query), statement.parameters).fetchall()
+
+
+def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
+    try:
+        connection.rollback()
+    except duckdb.Error:
+        return  # a failed commit has ended the transaction already; the first error is raised
+
+
+@cache
+def sql(query: str) -> str:
+    """Return the text of queries/<query>.sql."""
+    return resources.files("aggregator.store").joinpath("queries", f"{query}.sql").read_text()
+
+
+class Migration(msgspec.Struct, frozen=True):
+    """One numbered step of the schema."""
+
+    number: int
+    name: str
+    text: str
+
+
+def migrations() -> list[Migration]:
+    """Return the steps of the schema, in order."""
+    folder = resources.files("aggregator.store").joinpath("schema")
+    names = sorted(
+        file.name for file in folder.iterdir() if re.match(r"\d{4}_.*\.sql$", file.name)
+    )
+    return [Migration(int(name[:4]), name, folder.joinpath(name).read_text()) for name in names]
+
+
+def migrate(connection: duckdb.DuckDBPyConnection) -> None:
+    """Bring the schema to where this program expects it.
+
+    Raises:
+        StoreError: The database was written by a newer program.
+    """
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS main.schema_migrations"
+        " (number INTEGER, name VARCHAR, sha256 VARCHAR, applied_ns BIGINT)"
+    )
+    done = {
+        number
+        for (number,) in connection.execute("SELECT number FROM schema_migrations").fetchall()
+    }
+    steps = migrations()
+    unknown = done - {step.number for step in steps}
+    if unknown:
+        message = (
+            f"the database has schema {max(unknown)}, this program knows {steps[-1].number}: "
+            "it was written by a newer version"
+        )
+        raise StoreError(message)
+    for step in steps:
+        if step.number not in done:
+            _apply(connection, step)
+
+
+def _apply(connection: duckdb.DuckDBPyConnection, step: Migration) -> None:
+    connection.begin()
+    connection.execute(step.text)
+    connection.execute(
+        "INSERT INTO main.schema_migrations VALUES ($number, $name, $sha256, $now)",
+        {
+            "number": step.number,
+            "name": step.name,
+            "sha256": hashlib.sha256(step.text.encode()).hexdigest(),
+            "now": time.time_ns(),
+        },
+    )
+    connection.commit()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

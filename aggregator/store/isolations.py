@@ -1,0 +1,82 @@
+"""Isolations: hosts and bridge ports cut off until a moment in time."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from aggregator.store.database import Database, Statement
+from aggregator.store.reported import Reported, columns, latest
+from contract.messages import Isolation, IsolationState
+
+_FIELDS = (
+    "isolation_id",
+    "alert_id",
+    "host",
+    "isolated_mac",
+    "isolated_ip",
+    "isolated_port",
+    "reason",
+    "enforcement",
+    "state",
+    "isolated_ns",
+    "expires_ns",
+    "lifted_ns",
+    "detail",
+)
+
+
+class IsolationRow(msgspec.Struct, frozen=True):
+    """One isolation as it is kept."""
+
+    id: int
+    device_id: str
+    isolation_id: str
+    alert_id: str | None
+    host: str
+    isolated_mac: str | None
+    isolated_ip: str | None
+    isolated_port: str | None
+    reason: str
+    enforcement: str
+    state: IsolationState
+    isolated_ns: int
+    expires_ns: int
+    lifted_ns: int | None
+    detail: str
+    active: bool
+
+
+def save_isolations(reported: Sequence[Reported[Isolation]]) -> Statement:
+    """Add isolations, or bring known ones up to date; one that was verified stays known as such."""
+    verified = {
+        (item.organization, item.device_id, item.message.isolation_id)
+        for item in reported
+        if item.message.state == "verified"
+    }
+    newest = latest(reported, "isolation_id")
+    flags = [
+        (item.organization, item.device_id, item.message.isolation_id) in verified
+        for item in newest
+    ]
+    return Statement("save_isolations", columns(newest, *_FIELDS) | {"verified": flags})
+
+
+class IsolationFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which isolations; what is None does not matter."""
+
+    active_only: bool = False
+    isolation_ids: list[str] | None = None
+    alert_id: str | None = None
+    limit: int = 1000
+
+
+async def find_isolations(
+    database: Database, organization: str, wanted: IsolationFilter, *, now_ns: int
+) -> list[IsolationRow]:
+    """Return isolations of an organization, newest first.
+
+    One is active from the device's word that the kernel took it until it ends by that word or
+    its lease runs out. What was only simulated or suggested cuts nobody off and is not active.
+    """
+    sought = {"organization": organization, "now_ns": now_ns} | msgspec.structs.asdict(wanted)
+    return await database.read("isolations", sought, IsolationRow)

@@ -1,0 +1,19 @@
+UPDATE store.alerts SET
+  status = coalesce($status::VARCHAR, status),
+  notes = coalesce($notes::VARCHAR, notes),
+  acknowledged_ns = CASE
+    WHEN $status::VARCHAR = 'active' THEN NULL
+    WHEN $status::VARCHAR IS NOT NULL THEN coalesce(acknowledged_ns, $now_ns)
+    ELSE acknowledged_ns
+  END,
+  acknowledged_by = CASE
+    WHEN $status::VARCHAR = 'active' THEN NULL
+    WHEN $status::VARCHAR IS NOT NULL THEN coalesce(acknowledged_by, $user_id)
+    ELSE acknowledged_by
+  END,
+  resolved_ns = CASE
+    WHEN $status::VARCHAR IN ('resolved', 'false_positive') THEN coalesce(resolved_ns, $now_ns)
+    WHEN $status::VARCHAR IS NOT NULL THEN NULL
+    ELSE resolved_ns
+  END
+WHERE organization = $organization AND device_id = $device_id AND alert_id = $alert_id;

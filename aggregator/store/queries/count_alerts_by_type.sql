@@ -1,0 +1,5 @@
+SELECT attack_type, count(*)
+FROM store.alerts
+WHERE organization = $organization AND received_ns >= $since_ns
+GROUP BY attack_type
+ORDER BY count(*) DESC, attack_type;

@@ -1,0 +1,13 @@
+SELECT
+  id, device_id, name, type, ip_address, mac_address, location,
+  CASE
+    WHEN online AND last_seen_ns >= $stale_ns::BIGINT THEN condition
+    ELSE 'offline'
+  END AS status,
+  cpu_usage_percent, memory_usage_percent, temperature_celsius, uptime_s, version, model_id, mode,
+  models, lost_messages, last_seen_ns, created_ns
+FROM store.devices
+WHERE organization = $organization
+  AND ($device_ids::VARCHAR[] IS NULL OR list_contains($device_ids::VARCHAR[], device_id))
+ORDER BY id
+LIMIT $limit OFFSET $skip;

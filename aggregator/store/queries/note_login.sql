@@ -1,0 +1,1 @@
+UPDATE store.users SET last_login_ns = $now_ns WHERE id = $user_id;

@@ -1,0 +1,54 @@
+MERGE INTO store.alerts AS known
+USING (
+  SELECT
+    unnest($organization::VARCHAR[]) AS organization,
+    unnest($device_id::VARCHAR[]) AS device_id,
+    unnest($received_ns::BIGINT[]) AS received_ns,
+    unnest($alert_id::VARCHAR[]) AS alert_id,
+    unnest($state::VARCHAR[]) AS state,
+    unnest($attack_type::VARCHAR[]) AS attack_type,
+    unnest($severity::VARCHAR[]) AS severity,
+    unnest($host::VARCHAR[]) AS host,
+    unnest($src_mac::VARCHAR[]) AS src_mac,
+    unnest($src_ip::VARCHAR[]) AS src_ip,
+    unnest($dst_ip::VARCHAR[]) AS dst_ip,
+    unnest($bridge_port::VARCHAR[]) AS bridge_port,
+    unnest($first_seen_ns::BIGINT[]) AS first_seen_ns,
+    unnest($opened_ns::BIGINT[]) AS opened_ns,
+    unnest($last_seen_ns::BIGINT[]) AS last_seen_ns,
+    unnest($confidence::DOUBLE[]) AS confidence,
+    unnest($windows::BIGINT[]) AS windows,
+    unnest($packets::BIGINT[]) AS packets,
+    unnest($top_features::VARCHAR[]) AS top_features,
+    unnest($model_id::VARCHAR[]) AS model_id,
+    unnest($evidence_sha256::VARCHAR[]) AS evidence_sha256
+) AS told
+ON known.organization = told.organization
+  AND known.device_id = told.device_id
+  AND known.alert_id = told.alert_id
+WHEN MATCHED THEN UPDATE SET
+  state = told.state,
+  attack_type = told.attack_type,
+  severity = told.severity,
+  src_mac = told.src_mac,
+  src_ip = told.src_ip,
+  dst_ip = told.dst_ip,
+  bridge_port = told.bridge_port,
+  last_seen_ns = told.last_seen_ns,
+  confidence = told.confidence,
+  windows = told.windows,
+  packets = told.packets,
+  top_features = told.top_features,
+  model_id = told.model_id,
+  evidence_sha256 = coalesce(told.evidence_sha256, known.evidence_sha256)
+WHEN NOT MATCHED THEN INSERT (
+  id, organization, device_id, alert_id, state, attack_type, severity, status, host, src_mac,
+  src_ip, dst_ip, bridge_port, first_seen_ns, opened_ns, last_seen_ns, confidence, windows,
+  packets, top_features, model_id, evidence_sha256, received_ns
+) VALUES (
+  nextval('store.alert_ids'), told.organization, told.device_id, told.alert_id, told.state,
+  told.attack_type, told.severity, 'active', told.host, told.src_mac, told.src_ip, told.dst_ip,
+  told.bridge_port, told.first_seen_ns, told.opened_ns, told.last_seen_ns, told.confidence,
+  told.windows, told.packets, told.top_features, told.model_id, told.evidence_sha256,
+  told.received_ns
+);

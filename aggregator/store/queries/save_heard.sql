@@ -1,0 +1,17 @@
+MERGE INTO store.devices AS known
+USING (
+  SELECT
+    unnest($organization::VARCHAR[]) AS organization,
+    unnest($device_id::VARCHAR[]) AS device_id,
+    unnest($lost::BIGINT[]) AS lost
+) AS told
+ON known.organization = told.organization AND known.device_id = told.device_id
+WHEN MATCHED THEN UPDATE SET
+  last_seen_ns = $now_ns::BIGINT, lost_messages = known.lost_messages + told.lost
+WHEN NOT MATCHED THEN INSERT (
+  id, organization, device_id, name, type, online, condition, lost_messages, last_seen_ns,
+  created_ns
+) VALUES (
+  nextval('store.device_ids'), told.organization, told.device_id, told.device_id, 'edge_ml', TRUE,
+  'online', told.lost, $now_ns::BIGINT, $now_ns::BIGINT
+);

@@ -1,0 +1,121 @@
+"""Verdicts: what agents concluded about each host in each window."""
+
+import array
+import sys
+from collections.abc import Sequence
+
+import msgspec
+
+from aggregator.store.database import Database, Statement
+from aggregator.store.reported import Reported
+from contract.messages import VerdictBatch
+
+BYTES_PER_SCORE = 4
+
+
+class VerdictRow(msgspec.Struct, frozen=True):
+    """One verdict as it is kept."""
+
+    device_id: str
+    window_start_ns: int
+    window_ns: int
+    host: str
+    src_mac: str | None
+    src_ip: str | None
+    dst_ip: str | None
+    label: str
+    confidence: float
+    scores: list[float]
+    classes: list[str]
+    packets: int
+    wire_bytes: int
+    model_id: str
+
+
+def fault_of(batch: VerdictBatch) -> str | None:
+    """Return why the columns of a batch do not fit together, or None when they do."""
+    rows = len(batch.host)
+    others = (
+        batch.window_start_ns,
+        batch.src_mac,
+        batch.src_ip,
+        batch.dst_ip,
+        batch.label,
+        batch.packets,
+        batch.wire_bytes,
+    )
+    if any(len(column) != rows for column in others):
+        return "verdict columns differ in length"
+    if len(batch.scores) != rows * len(batch.classes) * BYTES_PER_SCORE:
+        return "verdict scores do not fit rows and classes"
+    scores = _floats(batch.scores)
+    if not all(0.0 <= score <= 1.0 for score in scores):  # false for NaN as well
+        return "verdict scores are no probabilities"
+    return None
+
+
+def save_verdicts(reported: Reported[VerdictBatch]) -> Statement:
+    """Add a batch of verdicts whose columns fit together."""
+    batch = reported.message
+    width = len(batch.classes)
+    flat = _floats(batch.scores)
+    scores = [flat[start : start + width] for start in range(0, len(flat), width)]
+    return Statement(
+        "save_verdicts",
+        {
+            "organization": reported.organization,
+            "device_id": reported.device_id,
+            "received_ns": reported.received_ns,
+            "window_ns": batch.window_ns,
+            "classes": batch.classes,
+            "model_id": batch.model_id,
+            "feature_schema_id": batch.feature_schema_id,
+            "window_start_ns": batch.window_start_ns,
+            "host": batch.host,
+            "src_mac": batch.src_mac,
+            "src_ip": batch.src_ip,
+            "dst_ip": batch.dst_ip,
+            "label": batch.label,
+            "confidence": confidences(batch),
+            "scores": scores,
+            "packets": batch.packets,
+            "wire_bytes": batch.wire_bytes,
+        },
+    )
+
+
+def confidences(batch: VerdictBatch) -> list[float]:
+    """Return the score of each verdict's label; what no class explains has the best class's rest."""
+    width = len(batch.classes)
+    flat = _floats(batch.scores)
+    position = {label: index for index, label in enumerate(batch.classes)}
+    rows = [flat[start : start + width] for start in range(0, len(flat), width)]
+    return [
+        row[position[label]] if label in position else 1.0 - max(row)
+        for label, row in zip(batch.label, rows, strict=True)
+    ]
+
+
+class VerdictFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which verdicts; what is None does not matter."""
+
+    device_id: str | None = None
+    host: str | None = None
+    label: str | None = None
+    since_ns: int | None = None
+    limit: int = 100
+
+
+async def find_verdicts(
+    database: Database, organization: str, wanted: VerdictFilter
+) -> list[VerdictRow]:
+    """Return verdicts of an organization, newest first."""
+    sought = {"organization": organization} | msgspec.structs.asdict(wanted)
+    return await database.read("verdicts", sought, VerdictRow)
+
+
+def _floats(data: bytes) -> Sequence[float]:
+    values = array.array("f", data)
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values.tolist()
