@@ -22,8 +22,14 @@ class Origin(msgspec.Struct, frozen=True):
     """Where a capture was recorded or published."""
 
     repository: str
+    household: str = ""  # where a repository holds recordings of several
     path: str = ""
     commit: str = ""
+
+    @property
+    def name(self) -> str:
+        """What shares devices, network and tools: never split between training and judging."""
+        return f"{self.repository}/{self.household}" if self.household else self.repository
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):

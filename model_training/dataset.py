@@ -59,14 +59,13 @@ def load_dataset(captures: Iterable[Capture], cache: Path, origins: dict[str, st
     Args:
         captures: At least one.
         cache: A folder; created where it is missing.
-        origins: Repositories that share a household or a laboratory, under one name.
+        origins: Origins that share a household or a laboratory, under one name.
     """
     scenes, names, sources = [], [], []
     for capture in captures:
         scenes.append(load_scene(capture, cache))
         names.append(capture.entry.file)
-        repository = capture.entry.origin.repository
-        sources.append(origins.get(repository, repository))
+        sources.append(origins.get(capture.entry.origin.name, capture.entry.origin.name))
     known = sorted(set(sources))
     lengths = [len(scene.label) for scene in scenes]
     return Dataset(

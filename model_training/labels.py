@@ -27,9 +27,16 @@ _UNLABELLED: Final = "unlabelled"
 
 # A victim's part in an attack: its sender is not to blame.
 _REACTIONS: Final = ("_response", "flood_backscatter", "intercepted_to_attacker")
-# Password guessing of a worm is both Botnet and BruteForce; a plain file transfer looks honest in
-# every header. Neither teaches a class.
-_AMBIGUOUS: Final = ("mirai_telnet_bruteforce", "c2_upload_exe", "lateral_file_move")
+# What no header tells from something else: a worm's password guessing is both Botnet and
+# BruteForce, file transfers and polling of one service look honest, and in a bounce scan the
+# scanned FTP server is the one that scans. Neither side of these teaches anything.
+_AMBIGUOUS: Final = (
+    "mirai_telnet_bruteforce",
+    "c2_upload_exe",
+    "lateral_file_move",
+    "modbus_device_characterisation",
+    "nmap_b",
+)
 # What a device does after it was taken over: whoever sends it is to blame.
 _TURNED: Final = ("mirai_cnc", "mirai_http_flood")
 # Wrong only because another DHCP server is at work.

@@ -1,0 +1,68 @@
+"""Parts of a dataset: split by origin, never by row, so that nothing is judged by its neighbours."""
+
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+
+from agent.records import F32, I64
+from contract.attacks import CLASSES
+from model_training.dataset import Dataset
+from model_training.labels import BENIGN_INDEX, UNKNOWN
+from model_training.params import DataParams, WeightParams
+
+
+class Fold(msgspec.Struct, frozen=True, eq=False):
+    """One origin held out: `held_out` are all of its rows, `train` the labelled rows of the others."""
+
+    origin: str
+    train: I64
+    held_out: I64
+
+
+def folds(dataset: Dataset) -> Iterator[Fold]:
+    """Yield one fold per origin."""
+    labelled = dataset.label != UNKNOWN
+    for index, origin in enumerate(dataset.origins):
+        mine = dataset.origin == index
+        yield Fold(origin, np.flatnonzero(labelled & ~mine), np.flatnonzero(mine))
+
+
+def thinned(dataset: Dataset, rows: I64, params: DataParams, seed: int) -> I64:
+    """Leave out rows of cells (origin and class) that have more than enough; the order is kept."""
+    random = np.random.default_rng(seed)
+    kept = []
+    for cell in _cells(dataset, rows):
+        count = min(len(cell), params.max_rows_per_origin_and_class)
+        kept.append(random.choice(cell, count, replace=False))
+    return np.sort(np.concatenate(kept))
+
+
+def weights(dataset: Dataset, rows: I64, params: WeightParams) -> F32:
+    """Return how much each row counts.
+
+    Every attack class weighs the same, however often it was recorded; benign weighs as much as
+    `params.benign` of them. Within a class, large origins do not drown small ones.
+
+    Returns:
+        float32 of shape (rows,), mean 1.
+    """
+    weight = np.zeros(len(dataset), np.float64)
+    of_class = np.zeros(len(CLASSES))
+    for cell in _cells(dataset, rows):
+        share = float(len(cell)) ** params.origin_power
+        weight[cell] = share / len(cell)
+        of_class[dataset.label[cell[0]]] += share
+    of_class[BENIGN_INDEX] /= params.benign
+    chosen = weight[rows] / of_class[dataset.label[rows]]
+    even: F32 = (chosen / chosen.mean()).astype(np.float32)
+    return even
+
+
+def _cells(dataset: Dataset, rows: I64) -> Iterator[I64]:
+    """Yield the rows of each origin and class."""
+    for origin in range(len(dataset.origins)):
+        for label in range(len(CLASSES)):
+            cell = rows[(dataset.origin[rows] == origin) & (dataset.label[rows] == label)]
+            if len(cell):
+                yield cell

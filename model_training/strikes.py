@@ -1,0 +1,72 @@
+"""Verdicts to alerts, as the agent's policy makes them: two verdicts of a class within its memory."""
+
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from agent.records import F32, I64
+from contract.attacks import CLASSES
+from model_training.dataset import Dataset
+from model_training.labels import BENIGN_INDEX
+
+STRIKES: Final = 2  # the agent's default
+MEMORY_NS: Final = 10_000_000_000
+QUIET_NS: Final = (
+    60_000_000_000  # an alert that is quiet for so long is closed; the next is another
+)
+WINDOW_NS: Final = 1_000_000_000
+
+
+class Alerts(msgspec.Struct, frozen=True, eq=False):
+    """One row per alert, every column of shape (n,)."""
+
+    host: I64  # a code from `host_keys`
+    label: I64  # index into CLASSES
+    opened_ns: I64
+
+
+def verdicts(scores: F32, thresholds: dict[str, float]) -> I64:
+    """Return for each row the likeliest attack class that reaches its threshold, else benign."""
+    lowest = np.array([thresholds.get(name, 2.0) for name in CLASSES], np.float32)
+    reached = np.where(scores >= lowest, scores, np.float32(-1))
+    best = reached.argmax(axis=1)
+    found: I64 = np.where(reached.max(axis=1, initial=-1) >= 0, best, BENIGN_INDEX)
+    return found
+
+
+def host_keys(dataset: Dataset, rows: I64) -> I64:
+    """Return a code for the host of each row that is its own in the whole dataset."""
+    hosts = int(dataset.host.max(initial=0)) + 1
+    keys: I64 = dataset.scene[rows] * hosts + dataset.host[rows]
+    return keys
+
+
+def alerts(host: I64, window_start_ns: I64, verdict: I64) -> Alerts:
+    """Open alerts on the verdicts of many hosts, in any order."""
+    malicious = np.flatnonzero(verdict != BENIGN_INDEX)
+    keys = (window_start_ns[malicious], verdict[malicious], host[malicious])
+    order = malicious[np.lexsort(keys)]
+    opened = []
+    key = host[order] * len(CLASSES) + verdict[order]
+    for run in np.split(order, np.flatnonzero(np.diff(key)) + 1):
+        opened += [
+            (int(host[run[0]]), int(verdict[run[0]]), at) for at in _opened(window_start_ns[run])
+        ]
+    columns = np.array(opened, np.int64).reshape(-1, 3)
+    return Alerts(columns[:, 0], columns[:, 1], columns[:, 2])
+
+
+def _opened(starts: I64) -> list[int]:
+    """Return when alerts open on the sorted verdicts of one class against one host."""
+    opened: list[int] = []
+    last_seen = -QUIET_NS * 2
+    for earlier, start in zip(
+        starts[: 1 - STRIKES].tolist(), starts[STRIKES - 1 :].tolist(), strict=True
+    ):
+        if start - last_seen <= QUIET_NS:
+            last_seen = start + WINDOW_NS
+        elif start - earlier <= MEMORY_NS:
+            opened.append(start + WINDOW_NS)
+            last_seen = start + WINDOW_NS
+    return opened
