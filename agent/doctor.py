@@ -1,0 +1,161 @@
+"""What this machine can and cannot do for the agent, each finding with its fix."""
+
+import os
+import platform
+import shutil
+import socket
+import struct
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from agent.config import AgentConfig
+from agent.errors import AgentError
+from agent.model_bundle import DEFAULT_BUNDLE, load_bundle
+from agent.scoring import OnnxScorer
+from runtime.config import BrokerConfig
+
+State = Literal["fine", "warning", "broken"]
+
+_SIGNS: Final[dict[State, str]] = {"fine": "ok  ", "warning": "warn", "broken": "FAIL"}
+_CONNECT_S: Final = 3.0
+_MIN_FREE_BYTES: Final = 256 * 1024 * 1024
+_POINTER_BITS: Final = 64
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing looked at."""
+
+    state: State
+    what: str
+    fix: str = ""
+
+
+def check(config: AgentConfig) -> str:
+    """Return one line that says the settings and the model can be used.
+
+    Raises:
+        AgentError: The model bundle cannot.
+    """
+    metadata = OnnxScorer(load_bundle(config.model.bundle or DEFAULT_BUNDLE)).metadata
+    return f"settings fine; model {metadata.model_id}; policy mode {config.policy.mode}"
+
+
+def examine(config: AgentConfig) -> int:
+    """Print every finding; return 1 if something is broken, else 0."""
+    findings = [finding for look in _LOOKS for finding in look(config)]
+    for finding in findings:
+        hint = f"\n       fix: {finding.fix}" if finding.fix else ""
+        sys.stdout.write(f"{_SIGNS[finding.state]} {finding.what}{hint}\n")
+    return int(any(finding.state == "broken" for finding in findings))
+
+
+def _machine(_config: AgentConfig) -> Iterator[Finding]:
+    bits = struct.calcsize("P") * 8
+    what = f"{platform.machine()}, {bits} bit, Python {platform.python_version()}"
+    if bits == _POINTER_BITS:
+        yield Finding("fine", what)
+    else:
+        yield Finding("broken", what, "install a 64-bit system: onnxruntime has no 32-bit wheels")
+
+
+def _model(config: AgentConfig) -> Iterator[Finding]:
+    try:
+        yield Finding("fine", check(config))
+    except AgentError as error:
+        yield Finding("broken", str(error), "leave [model] bundle empty to use the one that ships")
+
+
+def _capture(config: AgentConfig) -> Iterator[Finding]:
+    if not config.capture.interfaces:
+        fix = 'name the bridge ports, such as interfaces = ["lan1", "lan2"]'
+        yield Finding("broken", "[capture] interfaces is empty", fix)
+    for name in config.capture.interfaces:
+        yield _interface(name)
+
+
+def _interface(name: str) -> Finding:
+    state = Path("/sys/class/net") / name / "operstate"
+    if not state.exists():
+        present = ", ".join(sorted(path.name for path in Path("/sys/class/net").iterdir()))
+        return Finding("broken", f"no interface {name}", f"this machine has: {present}")
+    try:
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as probe:
+            probe.bind((name, 0))
+    except PermissionError:
+        fix = "run as the service does, or: sudo edgewarden-agent doctor"
+        return Finding("broken", f"{name}: no right to capture (CAP_NET_RAW)", fix)
+    except OSError as error:
+        return Finding("broken", f"{name}: {error.strerror}", f"ip link set {name} up")
+    if state.read_text().strip() not in {"up", "unknown"}:
+        return Finding("warning", f"{name} is down", f"ip link set {name} up, or plug it in")
+    return Finding("fine", f"can capture on {name}")
+
+
+def _isolation(config: AgentConfig) -> Iterator[Finding]:
+    mode, enforcer = config.policy.mode, config.isolation.enforcer
+    if mode != "enforce":
+        yield Finding("fine", f"policy mode {mode}: nobody is cut off")
+        return
+    if enforcer == "dry_run":
+        fix = '[isolation] enforcer = "nft"'
+        yield Finding("warning", "policy mode enforce, but the enforcer is dry_run", fix)
+    program = {"nft": "nft", "bridge_port": "bridge"}.get(enforcer)
+    if program and not shutil.which(program, path=os.defpath + ":/usr/sbin:/sbin"):
+        package = {"nft": "nftables", "bridge": "iproute2"}[program]
+        yield Finding("broken", f"no {program} on this machine", f"apt install {package}")
+    if enforcer == "bridge_port" and not Path("/sys/class/net", config.isolation.bridge).exists():
+        fix = "name the bridge in [isolation] bridge"
+        yield Finding("broken", f"no bridge {config.isolation.bridge}", fix)
+
+
+def _spool(config: AgentConfig) -> Iterator[Finding]:
+    folder = config.spool.path.parent
+    if not os.access(folder, os.W_OK):
+        fix = f"mkdir -p {folder}, owned by the service's user; systemd's StateDirectory does it"
+        yield Finding("broken", f"cannot write to {folder}", fix)
+        return
+    free = shutil.disk_usage(folder).free
+    what = f"{free // 2**20:,} MiB free in {folder}"
+    if free < config.spool.max_bytes + _MIN_FREE_BYTES:
+        yield Finding("warning", what, "free some space, or lower [spool] max_bytes")
+    else:
+        yield Finding("fine", what)
+
+
+def _broker(config: AgentConfig) -> Iterator[Finding]:
+    broker = config.broker
+    if not broker.host:
+        fix = "[broker] host = the aggregator's address"
+        yield Finding("warning", "no broker: alerts stay on this box", fix)
+        return
+    port = broker.port or (8883 if broker.tls else 1883)
+    try:
+        socket.create_connection((broker.host, port), _CONNECT_S).close()
+    except OSError as error:
+        fix = "check host, port and firewall; what happens meanwhile waits in the spool"
+        yield Finding("broken", f"broker {broker.host}:{port}: {error}", fix)
+    else:
+        yield Finding("fine", f"broker {broker.host}:{port} answers")
+    yield from _secrets(broker)
+
+
+def _secrets(broker: BrokerConfig) -> Iterator[Finding]:
+    for path in (broker.password_file, broker.key_file):
+        if path is not None and path.exists() and path.stat().st_mode & 0o077:
+            yield Finding("warning", f"{path} is readable by others", f"chmod 600 {path}")
+    if not broker.tls and broker.host not in {"localhost", "127.0.0.1", "::1"}:
+        yield Finding("warning", "the broker is reached without TLS", "[broker] tls = true")
+
+
+_LOOKS: Final[tuple[Callable[[AgentConfig], Iterator[Finding]], ...]] = (
+    _machine,
+    _model,
+    _capture,
+    _isolation,
+    _spool,
+    _broker,
+)
