@@ -66,6 +66,8 @@ async def connect(
             except asyncio.CancelledError:
                 await _leave(stack, client)
                 raise
+            finally:
+                _look_at_loss(client)
     except aiomqtt.MqttError as error:
         raise BrokerError(_why(config, error)) from error
     except BaseExceptionGroup as group:
@@ -108,6 +110,13 @@ async def _leave(stack: AsyncExitStack, client: aiomqtt.Client) -> None:
     client.timeout = GOODBYE_TIMEOUT_S
     with suppress(aiomqtt.MqttError):
         await stack.aclose()
+
+
+def _look_at_loss(client: aiomqtt.Client) -> None:
+    # aiomqtt keeps the reason of a loss in a future that nobody asks; asyncio would log that.
+    lost = client._disconnected  # noqa: SLF001
+    if lost.done() and not lost.cancelled():
+        lost.exception()
 
 
 def _does_not_understand(error: aiomqtt.MqttError) -> bool:

@@ -1,0 +1,186 @@
+import asyncio
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agent.errors import IsolationError
+from agent.uplink.commands import Commands, Outcome, Trust, load_public_key
+from agent.uplink.spool import Spool, new_boot
+from contract.codec import encode
+from contract.commands import AnyCommand, Order, Release, SetMode, SignedOrder, key_id
+from contract.messages import CommandAck
+from runtime.errors import ConfigError
+from tests.agent.messages import NOW_NS
+from tests.tools import require
+
+CENTRE = Ed25519PrivateKey.from_private_bytes(bytes(32))
+IMPOSTOR = Ed25519PrivateKey.from_private_bytes(bytes([1] * 32))
+SECOND_NS = 1_000_000_000
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Iterator[Spool]:
+    opened = Spool(tmp_path / "spool.sqlite", 1 << 20, new_boot())
+    yield opened
+    opened.close()
+
+
+class Device:
+    """A device that obeys, and what it did and answered."""
+
+    def __init__(self, spool: Spool, key=None, fails: str | None = None) -> None:
+        self.obeyed: list[AnyCommand] = []
+        self.answers: list[CommandAck] = []
+        self.now_ns = NOW_NS
+        self._fails = fails
+        self.commands = Commands(
+            spool,
+            Trust("pi-1", key),
+            obey=self._obey,
+            acknowledge=self._acknowledge,
+            now_ns=lambda: self.now_ns,
+        )
+
+    async def _obey(self, command: AnyCommand) -> Outcome:
+        if self._fails:
+            raise IsolationError(self._fails)
+        self.obeyed.append(command)
+        return Outcome("verified", "as asked")
+
+    async def _acknowledge(self, ack: CommandAck) -> None:
+        self.answers.append(ack)
+
+    def states(self) -> list[str]:
+        return [answer.state for answer in self.answers]
+
+
+def order(**changes) -> Order:
+    plain = Order(
+        command_id="c" * 32,
+        device_id="pi-1",
+        nonce="a" * 32,
+        issued_ns=NOW_NS,
+        expires_ns=NOW_NS + 60 * SECOND_NS,
+        command=SetMode(mode="suggest"),
+    )
+    return msgspec.structs.replace(plain, **changes)
+
+
+def signed(what: Order, key: Ed25519PrivateKey = CENTRE, claims=None) -> bytes:
+    data = encode(what)
+    name = key_id((claims or key).public_key().public_bytes_raw())
+    return encode(SignedOrder(order=data, key_id=name, signature=key.sign(data)))
+
+
+async def test_a_signed_order_is_received_carried_out_and_both_are_told(spool):
+    device = Device(spool, CENTRE.public_key())
+    await device.commands.take(signed(order()), retained=False)
+    assert device.obeyed == [SetMode(mode="suggest")]
+    assert device.states() == ["received", "verified"]
+    assert device.answers[-1].command_id == "c" * 32
+    assert device.answers[-1].detail == "as asked"
+
+
+@pytest.mark.parametrize(
+    ("reason", "payload"),
+    [
+        ("command_badly_signed", signed(order(), IMPOSTOR, claims=CENTRE)),
+        ("command_of_unknown_key", signed(order(), IMPOSTOR)),
+        ("command_for_another", signed(order(device_id="pi-2"))),
+        ("command_unreadable", b"\xc1 no order"),
+        ("command_unreadable", encode(order())),
+    ],
+)
+async def test_an_order_that_is_not_the_centre_s_for_us_is_neither_obeyed_nor_answered(
+    spool, caplog, reason, payload
+):
+    device = Device(spool, CENTRE.public_key())
+    for _ in range(3):
+        await device.commands.take(payload, retained=False)
+    assert device.obeyed == []
+    assert device.answers == []
+    assert device.commands.counters == {reason: 3}
+    assert [record.getMessage() for record in caplog.records] == [reason]
+
+
+async def test_a_changed_order_is_refused(spool):
+    payload = bytearray(signed(order()))
+    payload[payload.index(b"suggest")] ^= 1
+    device = Device(spool, CENTRE.public_key())
+    await device.commands.take(bytes(payload), retained=False)
+    assert device.obeyed == []
+    assert device.commands.counters == {"command_badly_signed": 1}
+
+
+async def test_without_a_key_every_order_is_refused(spool, caplog):
+    device = Device(spool, key=None)
+    await device.commands.take(signed(order()), retained=False)
+    assert device.obeyed == []
+    assert [record.getMessage() for record in caplog.records] == ["command_without_key"]
+
+
+async def test_a_retained_order_is_refused(spool):
+    device = Device(spool, CENTRE.public_key())
+    await device.commands.take(signed(order()), retained=True)
+    assert device.obeyed == []
+
+
+async def test_an_order_is_obeyed_once_even_across_a_restart(spool, tmp_path):
+    device = Device(spool, CENTRE.public_key())
+    await device.commands.take(signed(order()), retained=False)
+    await device.commands.take(signed(order()), retained=False)
+    spool.close()
+    later = Spool(tmp_path / "spool.sqlite", 1 << 20, new_boot())
+    restarted = Device(later, CENTRE.public_key())
+    await restarted.commands.take(signed(order()), retained=False)
+    later.close()
+    assert len(device.obeyed) == 1
+    assert restarted.obeyed == []
+    assert restarted.commands.counters == {"command_seen_before": 1}
+
+
+async def test_an_expired_order_is_answered_as_expired_and_not_carried_out(spool):
+    device = Device(spool, CENTRE.public_key())
+    device.now_ns = NOW_NS + 61 * SECOND_NS
+    await device.commands.take(signed(order()), retained=False)
+    assert device.obeyed == []
+    assert device.states() == ["expired"]
+
+
+async def test_what_could_not_be_carried_out_is_told_with_its_reason(spool):
+    device = Device(spool, CENTRE.public_key(), fails="no such isolation")
+    release = Release(isolation_id="1" * 32, reason="false alarm")
+    await device.commands.take(signed(order(command=release)), retained=False)
+    assert device.states() == ["received", "failed"]
+    assert device.answers[-1].detail == "no such isolation"
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(payload=st.binary(max_size=300))
+def test_no_bytes_at_all_can_break_the_taker_of_orders(spool, payload):
+    device = Device(spool, CENTRE.public_key())
+    asyncio.run(device.commands.take(payload, retained=False))
+    assert device.obeyed == []
+
+
+def test_the_public_key_is_a_pem_file_as_openssl_writes_it(tmp_path):
+    openssl = require("openssl", package="openssl")
+    secret, public = tmp_path / "key.pem", tmp_path / "public.pem"
+    subprocess.run([openssl, "genpkey", "-algorithm", "ed25519", "-out", secret], check=True)
+    subprocess.run([openssl, "pkey", "-in", secret, "-pubout", "-out", public], check=True)
+    assert len(load_public_key(public).public_bytes_raw()) == 32
+
+
+@pytest.mark.parametrize("content", [b"", b"-----BEGIN PUBLIC KEY-----\nAA\n", None])
+def test_a_key_that_is_none_is_one_clear_line(tmp_path, content):
+    path = tmp_path / "public.pem"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"public\.pem"):
+        load_public_key(path)
