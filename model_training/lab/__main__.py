@@ -3,6 +3,7 @@
 import argparse
 import signal
 import sys
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,10 +57,15 @@ def _record(scene: Scene, out_dir: Path, seed: int) -> None:
     )
 
 
+def _scene_seed(scene: Scene, seed: int) -> int:
+    """Give every training scene addresses and periods of its own."""
+    return seed if scene is DEMO else seed * 100_000 + zlib.crc32(scene.name.encode()) % 100_000
+
+
 def _record_patiently(scene: Scene, out_dir: Path, seed: int) -> bool:
     for attempt in range(TRIES):
         try:
-            _record(scene, out_dir, seed + 1000 * attempt)
+            _record(scene, out_dir, _scene_seed(scene, seed + attempt))
         except LabError as error:
             print(f"{scene.name}: {error}", file=sys.stderr, flush=True)
         else:

@@ -1,8 +1,8 @@
 """Record a scene: household up, capture on, attacks run, frames labelled, files written."""
 
+import fcntl
 import gzip
 import hashlib
-import shutil
 import signal
 import subprocess
 import time
@@ -43,6 +43,7 @@ ATTACKS: dict[str, Attack] = {
     "udp_scan": attacks.udp_scan,
     "version_scan": attacks.version_scan,
 }
+BUFFER_S = 1.5  # tcpdump hands frames over once a second
 LABEL_RULE = (
     "known roles: flows the attacker's MAC began with the attacked endpoints during the run (exact local "
     "ports or contents where it also has honest flows), forged ARP and frames through the attacker's MAC, "
@@ -78,6 +79,7 @@ def record(scene: Scene, seed: int) -> Recording:
         runs = _play(stage, scene)
         stage.wait_until(scene.seconds)
         stage.check_devices()
+        time.sleep(BUFFER_S)
         stage.network.stop(capture, how=signal.SIGINT)
         _check_nothing_lost(stage)
         frames = stage.seen()
@@ -167,7 +169,8 @@ def _entry(recording: Recording, name: str, labels_name: str, sha256: str) -> di
         "notes": recording.scene.notes,
         "origin": {
             "repository": "edgewarden-lab",
-            "household": f"{recording.scene.household}-{recording.seed}",
+            "household": recording.scene.household,
+            "seed": recording.seed,
             "tool": "+".join(sorted({c.tool for c in claims})) or "none",
         },
         "split": "train",
@@ -176,13 +179,15 @@ def _entry(recording: Recording, name: str, labels_name: str, sha256: str) -> di
 
 
 def _add_to_manifest(path: Path, entry: dict[str, Any]) -> None:
-    entries = msgspec.json.decode(path.read_bytes()) if path.exists() else []
-    entries = [other for other in entries if other["file"] != entry["file"]] + [entry]
-    entries.sort(key=lambda other: other["file"])
-    text = msgspec.json.format(msgspec.json.encode(entries), indent=1)
-    new = path.with_suffix(".new")
-    new.write_bytes(text + b"\n")
-    shutil.move(new, path)
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several labs may write to one folder
+        entries = msgspec.json.decode(path.read_bytes()) if path.exists() else []
+        entries = [other for other in entries if other["file"] != entry["file"]] + [entry]
+        entries.sort(key=lambda other: other["file"])
+        text = msgspec.json.format(msgspec.json.encode(entries), indent=1)
+        new = path.with_suffix(".new")
+        new.write_bytes(text + b"\n")
+        new.replace(path)
 
 
 def write_story(recording: Recording, path: Path) -> None:
@@ -211,7 +216,8 @@ def write_story(recording: Recording, path: Path) -> None:
     scene = recording.scene
     story: dict[str, Any] = {
         "scene": scene.name,
-        "household": f"{scene.household}-{recording.seed}",
+        "household": scene.household,
+        "seed": recording.seed,
     }
     story |= {"packets": len(recording.frames), "seconds": round(recording.seconds, 3)}
     document = msgspec.json.encode(story | {"attacks": attacks_told})

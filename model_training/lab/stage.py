@@ -217,5 +217,5 @@ def _write_udhcpc_script(path: Path) -> None:
 
 def capture_command(stage: Stage) -> list[str]:
     """Return the tcpdump call that writes every frame of the bridge, whole, as it happens."""
-    argv = ["tcpdump", "-i", BRIDGE, "-s", "0", "-U", "-n", "-Z", "root", "--immediate-mode"]
-    return [*argv, "-B", "8192", "-w", str(stage.pcap_path)]
+    argv = ["tcpdump", "-i", BRIDGE, "-s", "0", "-U", "-n", "-Z", "root"]
+    return [*argv, "-B", "16384", "-w", str(stage.pcap_path)]
