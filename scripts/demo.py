@@ -1,7 +1,7 @@
 """`make demo`: aggregator, broker and an agent that replays a bundled capture, on this machine.
 
 Needs nothing but the standard library, so that it can say clearly what is wrong with the rest.
-DEMO_PORT and DEMO_SECONDS choose the port and the end; every EDGEWARDEN_ variable is passed on.
+DEMO_PORT and DEMO_SECONDS choose the port and the end; EDGEWARDEN_ variables set the aggregator.
 """
 
 import asyncio
@@ -73,18 +73,24 @@ class Demo:
             seconds=_number(environment, "DEMO_SECONDS"),
         )
 
-    def environment(self) -> dict[str, str]:
-        """Return the variables of both programs; what a person set wins over the defaults."""
+    def settings(self) -> dict[str, str]:
+        """Return the aggregator's variables; what a person set wins over the defaults."""
         defaults = {
             "EDGEWARDEN_STORE__PATH": str(self.folder / "data"),
             "EDGEWARDEN_HTTP__HOST": "127.0.0.1",
+        }
+        # Without a broker's address the aggregator starts one, which is what a demo wants.
+        given = {
+            name: value
+            for name, value in os.environ.items()
+            if name.startswith("EDGEWARDEN_") and not name.startswith("EDGEWARDEN_BROKER__")
         }
         chosen = {
             "EDGEWARDEN_HTTP__PORT": str(self.port),
             "EDGEWARDEN_BROKER__PORT": str(self.broker_port),
             "EDGEWARDEN_ADMIN_PASSWORD": self.password,
         }
-        return defaults | dict(os.environ) | chosen
+        return defaults | given | chosen
 
     def prepare(self) -> None:
         """Begin with an empty folder."""
@@ -128,8 +134,14 @@ class Program:
 
 
 @asynccontextmanager
-async def started(demo: Demo, name: str, *arguments: str | Path) -> AsyncIterator[Program]:
-    """Run one of our console commands for the length of the block."""
+async def started(
+    demo: Demo, name: str, *arguments: str | Path, settings: Mapping[str, str]
+) -> AsyncIterator[Program]:
+    """Run one of our console commands for the length of the block.
+
+    `settings` replace every variable of ours, since a program refuses settings it does not know.
+    """
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("EDGEWARDEN_")}
     # setpriv ends the program with us even where we are killed and can do nothing any more.
     tie = ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []
     path = demo.folder / f"{name}.log"
@@ -142,7 +154,7 @@ async def started(demo: Demo, name: str, *arguments: str | Path) -> AsyncIterato
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=demo.environment(),
+            env={**kept, **settings},
             start_new_session=True,
         )
     program = Program(name, process, path, may_end="--replay" in arguments)
@@ -158,11 +170,13 @@ async def run(demo: Demo, stop: asyncio.Event) -> None:
     Raises:
         DemoError: A program ended by itself, or the aggregator does not answer.
     """
-    async with started(demo, "edgewarden-aggregator", "serve") as aggregator:
+    serving = started(demo, "edgewarden-aggregator", "serve", settings=demo.settings())
+    async with serving as aggregator:
         if not await _ready(demo, aggregator, stop):
             return
-        replay = ("run", "--config", demo.folder / "agent.toml", "--replay", CAPTURE)
-        async with started(demo, "edgewarden-agent", *replay, "--speed", "1") as agent:
+        config = ("--config", demo.folder / "agent.toml")
+        replay = ("run", *config, "--replay", CAPTURE, "--speed", "1")
+        async with started(demo, "edgewarden-agent", *replay, settings={}) as agent:
             print(_invitation(demo, aggregator), flush=True)
             await _watch((aggregator, agent), demo.seconds, stop)
 
@@ -227,8 +241,8 @@ def _broker(log: Path) -> str:
     for line in log.read_text(encoding="utf-8").splitlines():
         with suppress(json.JSONDecodeError):
             event = json.loads(line)
-            if event.get("event") == "own_broker_started":
-                return str(event["kind"])
+            if event.get("event") == "serving":
+                return str(event["broker"])
     return "the one configured"
 
 

@@ -1,0 +1,122 @@
+"""`make demo` shows the whole line at work, and leaves nothing behind."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.brokers import free_port
+
+ROOT = Path(__file__).parent.parent.parent
+READY_TIMEOUT_S = 60.0
+END_TIMEOUT_S = 15.0
+LINE = re.compile(
+    r"Edgewarden demo: http://localhost:(\d+)  sign in as admin / (\S+)  \(broker: .+; Ctrl-C ends\)"
+)
+
+
+@contextmanager
+def demo(port: int, **variables: str) -> Iterator[subprocess.Popen[str]]:
+    """Start the demo and wait for its line."""
+    given = {name: value for name, value in os.environ.items() if not name.startswith("EDGEW")}
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "scripts" / "demo.py"],
+        env=given | {"DEMO_PORT": str(port)} | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def ask(port: int, method: str, path: str, body: object = None, token: str = "") -> Any:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+    connection.request(method, path, json.dumps(body) if body else None, headers)
+    answer = json.loads(connection.getresponse().read())
+    connection.close()
+    return answer
+
+
+def alerts_of(port: int, password: str) -> list[dict[str, Any]]:
+    """Wait for the first alerts, as somebody who has signed in."""
+    credentials = {"username": "admin", "password": password}
+    token = ask(port, "POST", "/api/v1/auth/login", credentials)["access_token"]
+    ends_s = time.monotonic() + 60
+    while time.monotonic() < ends_s:
+        if alerts := ask(port, "GET", "/api/v1/alerts", token=token):
+            return list(alerts)
+        time.sleep(0.5)
+    return []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(150)
+def test_alerts_arrive_and_ctrl_c_leaves_nothing_running():
+    port = free_port()
+    with demo(port) as process:
+        assert process.stdout
+        told = LINE.fullmatch(process.stdout.readline().rstrip("\n"))
+        assert told
+        children = family(process)
+        assert "Scan" in {alert["attack_type"] for alert in alerts_of(port, told[2])}
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=END_TIMEOUT_S)
+    assert (process.returncode, rest, errors) == (0, "", "")
+    assert len(children) >= 2  # aggregator and agent; mosquitto too, where it is installed
+    assert not [child for child in children if child.is_running()]
+
+
+@pytest.mark.slow
+def test_the_demo_ends_by_itself_after_its_seconds():
+    with demo(free_port(), DEMO_SECONDS="2", EDGEWARDEN_ADMIN_PASSWORD="my own one") as process:
+        told, errors = process.communicate(timeout=READY_TIMEOUT_S)
+    assert LINE.match(told.replace("my own one", "my-own-one"))
+    assert "admin / my own one  (" in told
+    assert (process.returncode, errors) == (0, "")
+
+
+@pytest.mark.slow
+def test_killing_the_demo_takes_its_programs_along():
+    with demo(free_port()) as process:
+        assert process.stdout
+        assert LINE.match(process.stdout.readline())
+        children = family(process)
+        process.kill()
+        _, alive = psutil.wait_procs(children, timeout=END_TIMEOUT_S)
+    assert not alive
+
+
+def test_a_port_in_use_is_told_with_a_way_out():
+    with socket.create_server(("127.0.0.1", 0)) as taken, demo(taken.getsockname()[1]) as process:
+        told, errors = process.communicate(timeout=END_TIMEOUT_S)
+    assert (process.returncode, told) == (1, "")
+    assert "DEMO_PORT=8001 make demo" in errors
+    assert len(errors.splitlines()) == 1
+
+
+def test_a_number_that_is_none_is_told():
+    with demo(free_port(), DEMO_SECONDS="soon") as process:
+        _, errors = process.communicate(timeout=END_TIMEOUT_S)
+    assert process.returncode == 1
+    assert errors == "demo: DEMO_SECONDS=soon is not a number\n"
