@@ -2,8 +2,6 @@
 
 from typing import NamedTuple, Protocol
 
-import numpy as np
-
 from agent.records import U8, FrameBatch
 
 MAX_FRAME_BYTES = 1 << 18  # captured: longer ones are taken for damage
@@ -40,20 +38,3 @@ class Records(Protocol):
             CaptureError: The first frame's link type cannot be read.
         """
         ...
-
-
-def no_frames(data: U8) -> FrameBatch:
-    """Return a batch without frames."""
-    nothing = np.zeros(0, np.int64)
-    narrow = nothing.astype(np.int32)
-    return FrameBatch(data, nothing, narrow, narrow, nothing, nothing.astype(np.int16), narrow)
-
-
-def joined(pieces: list[FrameBatch]) -> FrameBatch:
-    """Return the frames of some batches that share one buffer, in order."""
-    pieces = [piece for piece in pieces if len(piece)] or pieces[:1]
-    if len(pieces) == 1:
-        return pieces[0]
-    names = FrameBatch.__struct_fields__[1:]
-    columns = (np.concatenate([getattr(piece, name) for piece in pieces]) for name in names)
-    return FrameBatch(pieces[0].data, *columns)

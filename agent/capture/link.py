@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from agent.capture.columns import at_every_byte
 from agent.records import I32, I64, U8, U16
 
 ETHERNET = 1
@@ -50,11 +50,6 @@ def supported(linktype: int) -> bool:
     return linktype == ETHERNET or linktype in _CONVERTERS
 
 
-def fixed_width(data: U8, width: int) -> NDArray[np.void]:
-    """View every `width` bytes of a buffer, one view for each position: indexing copies rows."""
-    return np.ndarray((max(0, len(data) - width + 1),), f"V{width}", data, strides=(1,))
-
-
 def as_ethernet(linktype: int, data: U8, span: Span) -> Span:
     """Overwrite the link headers of frames with Ethernet headers.
 
@@ -73,7 +68,7 @@ def as_ethernet(linktype: int, data: U8, span: Span) -> Span:
     link_bytes, build = _CONVERTERS[linktype]
     whole = span.captured_bytes >= max(link_bytes, 1)
     first = span.offset[whole]
-    rows = fixed_width(data, HEADER_BYTES)
+    rows = at_every_byte(data, f"V{HEADER_BYTES}")
     rows[first + (link_bytes - HEADER_BYTES)] = build(data, first).view(rows.dtype).ravel()
     grown = HEADER_BYTES - link_bytes
     return Span(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from agent.capture import classic, link, pcapng
 from agent.capture.bytestream import ByteStream
+from agent.capture.columns import at_every_byte, parts_of
 from agent.capture.cut import MAX_FRAME_BYTES, SLACK_BYTES, Cut, Records
 from agent.errors import CaptureError
 from agent.records import I32, NO_VLAN, U8, FrameBatch
@@ -87,8 +88,7 @@ class PcapReader:
             data, end = self._chunk(rest)
             ended = end < _CHUNK_END
             frames, after, self.truncated = self._cut(data, end, position)
-            for first in range(0, len(frames), self._batch_frames):
-                yield _rows(frames, slice(first, first + self._batch_frames))
+            yield from parts_of(frames, self._batch_frames)
             position += after - SLACK_BYTES
             rest = data[after:end]
             skipped = self._skip(after - end)
@@ -158,13 +158,8 @@ def write_frames(path: Path, batches: Iterable[FrameBatch]) -> None:
     with path.open("wb") as file:
         file.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, MAX_FRAME_BYTES, link.ETHERNET))
         for batch in batches:
-            for first in range(0, len(batch), _WRITTEN_AT_ONCE):
-                file.write(_packed(_rows(batch, slice(first, first + _WRITTEN_AT_ONCE))).data)
-
-
-def _rows(frames: FrameBatch, rows: slice) -> FrameBatch:
-    names = FrameBatch.__struct_fields__[1:]
-    return FrameBatch(frames.data, *(getattr(frames, name)[rows] for name in names))
+            for part in parts_of(batch, _WRITTEN_AT_ONCE):
+                file.write(_packed(part).data)
 
 
 def _packed(frames: FrameBatch) -> U8:
@@ -178,15 +173,15 @@ def _packed(frames: FrameBatch) -> U8:
     ends = np.cumsum(body_bytes + _RECORD_BYTES)
     starts = ends - body_bytes - _RECORD_BYTES
     packed = np.empty(int(ends[-1]), np.uint8)
-    packed_heads = link.fixed_width(packed, _RECORD_BYTES)
+    packed_heads = at_every_byte(packed, f"V{_RECORD_BYTES}")
     packed_heads[starts] = heads.view(packed_heads.dtype).ravel()
     key = frames.captured_bytes.astype(np.int64) * 2 + tagged
     for group in np.unique(key[key > 0]).tolist():
         rows = np.flatnonzero(key == group)
-        bodies = link.fixed_width(frames.data, group // 2)[frames.offset[rows]]
+        bodies = at_every_byte(frames.data, f"V{group // 2}")[frames.offset[rows]]
         if group % 2:
             bodies = _tagged(bodies, frames.vlan_tci[rows])
-        link.fixed_width(packed, bodies.itemsize)[starts[rows] + _RECORD_BYTES] = bodies
+        at_every_byte(packed, bodies.dtype.str)[starts[rows] + _RECORD_BYTES] = bodies
     return packed
 
 

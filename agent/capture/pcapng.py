@@ -6,7 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from agent.capture import interfaces, link
-from agent.capture.cut import MAX_FRAME_BYTES, Cut, joined, no_frames
+from agent.capture.columns import at_every_byte, joined, no_frames
+from agent.capture.cut import MAX_FRAME_BYTES, Cut
+from agent.capture.walk import record_starts
 from agent.errors import CaptureError
 from agent.records import I64, NO_VLAN, U8, FrameBatch
 
@@ -136,26 +138,42 @@ class PcapngBlocks:
             raise CaptureError(message)
         return int(columns.start[good])  # the caller comes again once these frames are away
 
-    def _walk(self, data: U8, at: int, end: int, kind: int) -> I64:
+    def _walk(self, data: U8, begin: int, end: int, kind: int) -> I64:
         head_at = struct.Struct(self._order + "II").unpack_from
+        native = data[: end & ~3].view(np.uint32)
+        kind_as_stored = native[begin // 4]
+        sizes = data[: end & ~3].view(self._order + "u4")
         shortest = _FIXED_BYTES[kind]
-        buffer = data.data
-        starts: list[int] = []
-        while at + _MIN_BLOCK_BYTES <= end:
-            found, block_bytes = head_at(buffer, at)
-            if found != kind or block_bytes & 3 or block_bytes < shortest:
-                break
-            if block_bytes > _MAX_BLOCK_BYTES or at + block_bytes > end:
-                break
-            starts.append(at)
-            at += block_bytes
-        return np.array(starts, np.int64)
+
+        def guess(at: int, stop: int) -> tuple[I64, I64]:
+            """Take every word that is the kind of block for the start of one."""
+            head = np.flatnonzero(native[at // 4 : stop // 4 - 1] == kind_as_stored) + at // 4
+            size = sizes[head + 1].astype(np.int64)
+            sound = (size & 3 == 0) & (size >= shortest) & (size <= _MAX_BLOCK_BYTES)
+            if not sound.all():
+                head, size = head[sound], size[sound]
+            start = head * 4
+            return start, start + size
+
+        def one_by_one(at: int) -> tuple[list[int], int]:
+            buffer = data.data
+            starts: list[int] = []
+            while at + _MIN_BLOCK_BYTES <= end:
+                found, size = head_at(buffer, at)
+                sound = found == kind and size & 3 == 0 and shortest <= size <= _MAX_BLOCK_BYTES
+                if not sound or at + size > end:
+                    break
+                starts.append(at)
+                at += size
+            return starts, at
+
+        return record_starts(begin, end, guess, one_by_one)[0]
 
     def _columns(self, data: U8, start: I64, kind: int) -> _Columns:
-        word = np.dtype(self._order + "u4")
-        words = link.fixed_width(data, 28)[start].view(word).reshape(-1, 7).astype(np.int64)
+        word = self._order + "u4"
+        words = at_every_byte(data, "V28")[start].view(word).reshape(-1, 7).astype(np.int64)
         size = words[:, 1]
-        closing = link.fixed_width(data, 4)[start + size - 4].view(word).astype(np.int64)
+        closing = at_every_byte(data, word)[start + size - 4].astype(np.int64)
         if kind == _SIMPLE:
             snap_bytes = self._interfaces[0].snap_bytes if self._interfaces else 0
             captured = np.minimum(words[:, 2], (size - _FIXED_BYTES[kind]).clip(max=snap_bytes))
