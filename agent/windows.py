@@ -9,6 +9,7 @@ import numpy as np
 from agent.records import I64, PacketBatch
 
 WINDOW_NS: Final = 1_000_000_000
+_LAST_INDEX: Final = (2**63 - 1) // WINDOW_NS - 1  # so that a window's end is still an int64
 STEP_BACK_WINDOWS: Final = 60  # a clock that goes back further was set, it is not a late packet
 
 
@@ -37,7 +38,7 @@ class Windows:
 
     def cut(self, packets: PacketBatch) -> Iterator[Block]:
         """Yield the blocks that are complete with these packets."""
-        indexes = packets.time_ns // WINDOW_NS
+        indexes = np.clip(packets.time_ns // WINDOW_NS, 0, _LAST_INDEX)
         at = 0
         while at < len(packets):
             if self._index < 0:

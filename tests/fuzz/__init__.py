@@ -1,0 +1,1 @@
+"""Long random attacks on everything that reads bytes from outside."""
