@@ -210,7 +210,7 @@ def _interception(frame: Frame, claim: Interception) -> str:
     """Name the part that a frame plays in the interception, empty for none."""
     sent, honest = frame.src_mac == claim.attacker, {*claim.own_ips, "0.0.0.0"}  # noqa: S104
     if frame.arp:
-        return _forgery(frame.arp, claim) if sent and frame.arp.sender_ip not in honest else ""
+        return _forgery(frame, frame.arp, claim, honest)
     if frame.protocol == 0:
         return ""
     if sent and frame.icmp_type == _REDIRECT:
@@ -222,7 +222,15 @@ def _interception(frame: Frame, claim: Interception) -> str:
     return ""
 
 
-def _forgery(arp: Arp, claim: Interception) -> str:
+def _forgery(frame: Frame, arp: Arp, claim: Interception, honest: set[str]) -> str:
+    if (
+        frame.dst_mac == claim.attacker
+        and arp.opcode == _ARP_REPLY
+        and arp.target_ip not in honest
+    ):
+        return "forged_arp_request_response"
+    if frame.src_mac != claim.attacker or arp.sender_ip in honest:
+        return ""
     if arp.sender_mac != claim.attacker:  # arpspoof tells the truth for some seconds when it ends
         return "arp_repair_by_attacker"
     return "forged_arp_reply" if arp.opcode == _ARP_REPLY else "forged_arp_request"

@@ -43,6 +43,7 @@ ATTACKS: dict[str, Attack] = {
     "udp_scan": attacks.udp_scan,
     "version_scan": attacks.version_scan,
 }
+TAIL_S = 4.0  # of ordinary traffic after the last step, however long that took
 BUFFER_S = 1.5  # tcpdump hands frames over once a second
 LABEL_RULE = (
     "known roles: flows the attacker's MAC began with the attacked endpoints during the run (exact local "
@@ -77,6 +78,7 @@ def record(scene: Scene, seed: int) -> Recording:
     with on_stage(build(scene.household, seed)) as stage:
         capture = _start_capture(stage)
         runs = _play(stage, scene)
+        time.sleep(TAIL_S)
         stage.wait_until(scene.seconds)
         stage.check_devices()
         time.sleep(BUFFER_S)
@@ -129,7 +131,9 @@ def _resolved(stage: Stage, step: Step) -> dict[str, Any]:
         for key, value in step.options.items()
     }
     if step.do == "command":
-        options["commands"] = [COMMANDS[number] for number in options["commands"]]
+        options["commands"] = [
+            COMMANDS[given] if isinstance(given, int) else given for given in options["commands"]
+        ]
         options |= {"broker": stage.nodes["hub"].ip, "client_id": f"{step.who}-app"}
         options.setdefault("period_s", 0.2)
     return options

@@ -8,6 +8,7 @@ import struct
 import time
 from collections.abc import Awaitable, Callable
 from random import Random
+from typing import cast
 
 JPEG_START, JPEG_END = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x02\x00\x00", b"\xff\xd9"
 NTP_UNIX_OFFSET_S = 2_208_988_800
@@ -222,8 +223,8 @@ class _Datagrams(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.DatagramTransport):
-            self._transport = transport
+        # Python 3.11 hands over a transport that is no DatagramTransport by inheritance
+        self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
         if self._transport and (reply := self._answer(data)):

@@ -13,6 +13,9 @@ COMMAND_IN_TIME = Step(
     4, "command", "panel", "", {"commands": [0, 2], "count": 3, "period_s": 2.0}
 )
 CHATTER = Step(5, "view", "phone", "", {"host": "@cloud", "path": "/", "period_s": 1.0})
+# the app words its commands differently than the panel: who repeats the panel's is an attacker
+PHONE_ON = ["home/lamp/hall/set", '{"state":"ON","brightness":90,"source":"app"}']
+PHONE_OFF = ["home/lamp/hall/set", '{"state":"OFF","source":"app"}']
 
 # name -> one attempt per household: the strength differs from home to home
 REPLAYS: dict[str, tuple[Attempt, Attempt, Attempt]] = {
@@ -261,12 +264,12 @@ BENIGN: dict[str, tuple[float, tuple[Step, ...]]] = {
         Step(3, "forgetful_subscriber", "tablet", "", {"broker": "@hub", "topic": "home/lock/front/set", "client_id": "tablet-watch"}),
         Step(4, "command", "panel", "", {"commands": [0, 1], "period_s": 3.0, "qos": 1}),
         Step(6, "stubborn_publisher", "phone", "", {
-            "broker": "@hub", "topic": "home/lamp/hall/set", "client_id": "phone-app", "payload": '{"state":"ON","brightness":180}',
+            "broker": "@hub", "topic": "home/lamp/hall/set", "client_id": "phone-app", "payload": PHONE_ON[1],
         }),
     )),
     "same-button": (45, (
         Step(4, "command", "panel", "", {"commands": [2], "period_s": 1.5, "count": 12}),
-        Step(20, "command", "phone", "", {"commands": [2, 3], "period_s": 1.0, "count": 15}),
+        Step(20, "command", "phone", "", {"commands": [PHONE_ON, PHONE_OFF], "period_s": 1.0, "count": 15}),
     )),
     "video": (35, (
         Step(3, "transfer", "phone", "", {"host": "@dvr", "size_bytes": 0, "path": "/stream.mjpg", "seconds": 25.0}),

@@ -149,6 +149,7 @@ def test_a_mitm_is_its_forgeries_and_every_frame_through_it():
     frames = [
         arp(11, (ATTACKER, VICTIM), 2, (ATTACKER, ROUTER_IP), VICTIM_IP),
         arp(11, (ATTACKER, VICTIM), 1, (ATTACKER, ROUTER_IP), VICTIM_IP),
+        arp(11, (VICTIM, ATTACKER), 2, (VICTIM, VICTIM_IP), ROUTER_IP),
         tcp(12, to_world, (ATTACKER, WORLD_IP, 80)),
         tcp(12, (ATTACKER, VICTIM_IP, 40_000), from_world),
         icmp(13, (ATTACKER, ATTACKER_IP), (VICTIM, VICTIM_IP), 5, b""),
@@ -158,6 +159,7 @@ def test_a_mitm_is_its_forgeries_and_every_frame_through_it():
     assert subs(frames, attack) == [
         "forged_arp_reply",
         "forged_arp_request",
+        "forged_arp_request_response",
         "intercepted_to_attacker",
         "relayed_by_attacker",
         "icmp_redirect_from_attacker",
@@ -169,12 +171,13 @@ def test_what_the_man_in_the_middle_does_for_itself_is_benign():
     attack = Interception(**about("MITM"), own_ips=(ATTACKER_IP,))
     frames = [
         arp(11, (ATTACKER, EVERYONE), 1, (ATTACKER, ATTACKER_IP), ROUTER_IP),
+        arp(11, (ROUTER, ATTACKER), 2, (ROUTER, ROUTER_IP), ATTACKER_IP),
         arp(11, (ATTACKER, EVERYONE), 1, (ATTACKER, NO_IP), ATTACKER_IP),
         udp(12, attacker(), (ROUTER, ROUTER_IP, 53), b"query"),
         tcp(12, (VICTIM, VICTIM_IP, 40_000), (ROUTER, WORLD_IP, 80)),
     ]
 
-    assert label_frames(frames, [attack]) == [BENIGN] * 4
+    assert label_frames(frames, [attack]) == [BENIGN] * 5
 
 
 def test_frames_put_on_the_wire_again_are_known_by_their_bytes_the_originals_stay_benign():

@@ -20,6 +20,9 @@ SCENE = Scene(
     "flat",
     11,
     (
+        Step(1, "boot", "tv"),
+        Step(1, "coap_set", "hub", "", {"target": "@bulb", "period_s": 1.0}),
+        Step(1, "ntp", "hub", "", {"server": "@router", "period_s": 1.0}),
         Step(2, "port_scan", "laptop", "camera", {"ports": "1-60", "rate": 60}),
         Step(3.5, "command", "panel", "", {"commands": [0], "count": 1}),
         Step(6.5, "replay_command", "guest", "lock", {"times": 2, "pause_s": 0.3}),
@@ -47,6 +50,10 @@ def lab_programs(word):
     return [command for command in commands if word.encode() in command]
 
 
+def answering_ports(recording):
+    return {frame.src_port for frame in recording.frames if frame.protocol and frame.payload}
+
+
 @pytest.mark.root
 @pytest.mark.slow
 @pytest.mark.usefixtures("namespaces_possible")
@@ -59,5 +66,6 @@ def test_a_recorded_scene_is_labelled_and_leaves_nothing_behind(tmp_path):
     assert entry["packets"] == len(recording.labels) == len(recording.frames)
     assert entry["packet_class_counts"]["Scan"] >= 120
     assert entry["packet_class_counts"]["benign"] > 100
+    assert {53, 67, 80, 123, 1883, 5683} <= answering_ports(recording)
     assert not lab_namespaces()
     assert not lab_programs(f"ewlab-{os.getpid()}-")
