@@ -27,7 +27,8 @@ WINDOW = 64  # messages without a receipt
 AT_LEAST_ONCE = 1
 REFUSED = 128  # the first reason code that says no
 FIRST_WAIT_S, MOST_WAIT_S = 0.5, 60.0
-RESEND_AFTER_S, MOST_RESEND_AFTER_S = 10.0, 60.0
+RESEND_AFTER_S = 10.0
+MOST_PATIENCE = 6  # times that, while the centre stays silent
 STEADY_S = 30.0  # a connection that lasted this long ends the growth of the waiting time
 POLL_S = 1.0
 FAREWELL_S = 2.0
@@ -215,7 +216,7 @@ class _Line:
         self._counters["sent_again"] += len(self._under_way)
         self._under_way.clear()
         self._heard_at = self._clock()
-        self._waits_s = min(2 * patience_s, MOST_RESEND_AFTER_S)
+        self._waits_s = min(2 * patience_s, MOST_PATIENCE * self.resend_after_s)
 
     async def listen(self) -> None:
         """Take receipts and orders as they come."""
