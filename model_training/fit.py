@@ -1,17 +1,21 @@
 """Labelled observations to a booster: as many rounds as help on origins that were held out."""
 
-from typing import Any, Final
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
 
 import msgspec
 import numpy as np
 import xgboost
+from numpy.typing import NDArray
 
 from agent.records import F32, F64, I64
 from contract.attacks import CLASSES
 from model_training.dataset import Dataset
 from model_training.labels import UNKNOWN
 from model_training.params import Params
-from model_training.split import Fold, folds, thinned, weights
+from model_training.split import folds, thinned, weights
 
 _TINY: Final = 1e-7
 
@@ -52,8 +56,9 @@ def cross_fit(dataset: Dataset, params: Params) -> CrossFit:
     scores = np.empty((limit, len(dataset), len(CLASSES)), np.float16)
     for fold in folds(dataset):
         booster = fit(dataset, fold.train, limit, params)
-        for number, held_out in enumerate(_by_round(booster, dataset, fold, limit)):
-            scores[number, fold.held_out] = held_out
+        held_out = dataset.features[fold.held_out]
+        for number, judged in enumerate(_by_round(booster, held_out, limit)):
+            scores[number, fold.held_out] = judged
     loss = _losses(dataset, scores, params)
     rounds = _stop(loss, params.booster.patience)
     return CrossFit(rounds, loss, scores[rounds - 1].astype(np.float32))
@@ -64,19 +69,32 @@ def predict(booster: xgboost.Booster, features: F32) -> F32:
     return np.asarray(booster.predict(xgboost.DMatrix(features)), np.float32)
 
 
-def load_booster(path: str) -> xgboost.Booster:
+def load_booster(path: Path) -> xgboost.Booster:
     """Read a booster that a run has saved."""
     booster = xgboost.Booster()
     booster.load_model(path)
     return booster
 
 
-def _by_round(booster: xgboost.Booster, dataset: Dataset, fold: Fold, limit: int) -> list[F32]:
-    matrix = xgboost.DMatrix(dataset.features[fold.held_out])
-    return [booster.predict(matrix, iteration_range=(0, n)) for n in range(1, limit + 1)]
+def base_margins(booster: xgboost.Booster) -> F64:
+    """Return the margin of each class before any tree, shape (classes,)."""
+    learner = json.loads(booster.save_config())["learner"]["learner_model_param"]
+    base = np.atleast_1d(np.array(json.loads(learner["base_score"]), np.float64))
+    return np.broadcast_to(base, len(CLASSES)).copy()
 
 
-def _losses(dataset: Dataset, scores: Any, params: Params) -> F64:
+def _by_round(booster: xgboost.Booster, features: F32, limit: int) -> Iterator[F64]:
+    """Yield the probabilities after each round; every tree is asked only once."""
+    matrix = xgboost.DMatrix(features)
+    matrix.set_base_margin(np.zeros((len(features), len(CLASSES)), np.float32))
+    margin = np.tile(base_margins(booster), (len(features), 1))
+    for number in range(limit):
+        margin += booster.predict(matrix, iteration_range=(number, number + 1), output_margin=True)
+        odds = np.exp(margin - margin.max(axis=1, keepdims=True))
+        yield odds / odds.sum(axis=1, keepdims=True)
+
+
+def _losses(dataset: Dataset, scores: NDArray[np.float16], params: Params) -> F64:
     rows = np.flatnonzero(dataset.label != UNKNOWN)
     weight = weights(dataset, rows, params.weights)
     right = scores[:, rows, dataset.label[rows]].astype(np.float64)

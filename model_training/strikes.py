@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 
 from agent.records import F32, I64
-from contract.attacks import CLASSES
+from contract.attacks import CLASSES, Label
 from model_training.dataset import Dataset
 from model_training.labels import BENIGN_INDEX
 
@@ -26,7 +26,7 @@ class Alerts(msgspec.Struct, frozen=True, eq=False):
     opened_ns: I64
 
 
-def verdicts(scores: F32, thresholds: dict[str, float]) -> I64:
+def verdicts(scores: F32, thresholds: dict[Label, float]) -> I64:
     """Return for each row the likeliest attack class that reaches its threshold, else benign."""
     lowest = np.array([thresholds.get(name, 2.0) for name in CLASSES], np.float32)
     reached = np.where(scores >= lowest, scores, np.float32(-1))

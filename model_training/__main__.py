@@ -1,0 +1,178 @@
+"""edgewarden-train: from labelled captures to the signed model bundle that agents judge with."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from agent.errors import AgentError
+from model_training import steps, tables
+from model_training.captures import DEFAULT_FOLDER, VARIABLE, check_capture, default_folders
+from model_training.dataset import DEFAULT_CACHE
+from model_training.errors import TrainingError
+from model_training.params import DEFAULT_PARAMS, read_params
+from model_training.promote import promote
+from model_training.runs import DEFAULT_RUN, Run
+
+STORY = f"""\
+The way from captures to a model, one command a step; each step leaves its result in the run's
+folder, and `all` takes every step but the last:
+
+  edgewarden-train captures     what there is to learn from, and whether the files are intact
+  edgewarden-train dataset      captures to labelled feature vectors, kept in a cache
+  edgewarden-train fit          train; every origin is held out once to see what transfers
+  edgewarden-train evaluate     choose thresholds; attacks found, and whom the model wrongs
+  edgewarden-train export       the model as ONNX, its trees for explanations, a model card
+  edgewarden-train verify       prove that the agent says what was trained, on every row
+  edgewarden-train bundle       sign it
+  edgewarden-train promote      make it the model that this package ships
+
+A capture folder holds pcap files and a manifest.json that tells who attacks in each, where it
+comes from (its origin), and a labels file with the class of every frame. To record one yourself:
+python -m model_training.lab --help
+
+Examples:
+  edgewarden-train all --captures {DEFAULT_FOLDER} --captures recordings --run runs/first
+  edgewarden-train evaluate --run runs/first
+  edgewarden-train fit --params my.toml --run runs/deeper
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit code."""
+    options = _parser().parse_args(arguments)
+    place = steps.Place(options.captures or default_folders(), options.cache)
+    try:
+        _take(options, place, Run(options.run), Console())
+    except (TrainingError, AgentError) as error:
+        print(f"edgewarden-train: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("edgewarden-train: interrupted; what was observed is kept", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _take(options: argparse.Namespace, place: steps.Place, run: Run, console: Console) -> None:
+    match options.command:
+        case "captures":
+            _captures(place, console)
+        case "dataset":
+            origins = read_params(options.params).data.origins
+            dataset = place.dataset((*steps.LEARNED, *steps.KEPT_BACK), origins)
+            console.print(tables.of_dataset(dataset))
+        case "fit":
+            print(f"{run.booster}: {steps.take_fit(place, run, options.params)} rounds")
+        case "evaluate":
+            _evaluate(place, run, console)
+        case "export":
+            print(f"{run.bundle}: {steps.take_export(place, run).model_id}")
+        case "verify":
+            _verify(place, run)
+        case "bundle":
+            print(f"{run.bundle}: {steps.take_bundle(run, options.key)} signed")
+        case "promote":
+            print(f"{promote(run)} is the default model now")
+        case _:
+            _all(options, place, run, console)
+
+
+def _captures(place: steps.Place, console: Console) -> None:
+    captures = place.captures(("train", "validation", "unit-test"))
+    for capture in captures:
+        check_capture(capture)
+    console.print(tables.of_captures(captures))
+
+
+def _evaluate(place: steps.Place, run: Run, console: Console) -> None:
+    evaluation = steps.take_evaluate(place, run)
+    console.print("Each origin by a model that did not see it:")
+    console.print(tables.of_attacks(evaluation.held_out), tables.of_benign(evaluation.held_out))
+    console.print("Validation captures, by the model itself:")
+    console.print(tables.of_attacks(evaluation.validation))
+    console.print(tables.of_benign(evaluation.validation))
+    print(f"{run.evaluation}: thresholds {evaluation.thresholds}")
+
+
+def _verify(place: steps.Place, run: Run) -> None:
+    proof = steps.take_verify(place, run)
+    print(
+        f"{run.verification}: {proof.rows} rows, no label differs; scoring within "
+        f"{proof.scoring_difference:.1e}, explanations within {proof.explanation_difference:.1e}"
+    )
+
+
+def _all(options: argparse.Namespace, place: steps.Place, run: Run, console: Console) -> None:
+    _captures(place, console)
+    print(f"{run.booster}: {steps.take_fit(place, run, options.params)} rounds")
+    _evaluate(place, run, console)
+    print(f"{run.bundle}: {steps.take_export(place, run).model_id}")
+    _verify(place, run)
+    print(f"{run.bundle}: {steps.take_bundle(run, options.key)} signed")
+
+
+_COMMANDS = {
+    "captures": "list the captures and check their fingerprints",
+    "dataset": "observe the captures and count labelled windows",
+    "fit": "train a booster",
+    "evaluate": "choose thresholds and judge what was held out",
+    "export": "write the model as agents read it",
+    "verify": "compare the exported model with the trained one on every row",
+    "bundle": "sign the exported model",
+    "promote": "copy the signed bundle into the package",
+    "all": "every step from captures to bundle",
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="edgewarden-train",
+        description="Train the model that edgewarden-agent judges with.",
+        epilog=STORY,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    for name, text in _COMMANDS.items():
+        _add_options(commands.add_parser(name, help=text, description=text))
+    return parser
+
+
+def _add_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--captures",
+        type=Path,
+        action="append",
+        metavar="FOLDER",
+        help=f"folder with a manifest.json, may be repeated (default: {VARIABLE}, then {DEFAULT_FOLDER})",
+    )
+    command.add_argument(
+        "--run", type=Path, default=DEFAULT_RUN, metavar="FOLDER", help="default: %(default)s"
+    )
+    command.add_argument(
+        "--cache",
+        type=Path,
+        default=DEFAULT_CACHE,
+        metavar="FOLDER",
+        help="where observed captures are kept (default: %(default)s)",
+    )
+    command.add_argument(
+        "--params",
+        type=Path,
+        default=DEFAULT_PARAMS,
+        metavar="FILE",
+        help="parameters of `dataset`, `fit` and `all` (default: the package's params.toml)",
+    )
+    command.add_argument(
+        "--key",
+        type=Path,
+        default=Path("runs/signing-key.pem"),
+        metavar="FILE",
+        help="Ed25519 key of `bundle` and `all`; created, for its owner's eyes only, where there is "
+        "none (default: %(default)s)",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""A verified bundle becomes the one that the package ships."""
+
+import shutil
+from pathlib import Path
+from typing import Final
+
+from agent.model_bundle import (
+    DEFAULT_BUNDLE,
+    MANIFEST,
+    MODEL,
+    SHIPPED_KEYS,
+    SIGNATURE,
+    SIGNED_FILES,
+    TREES,
+    load_bundle,
+)
+from contract.identifiers import ModelId
+from model_training.captures import sha256_of
+from model_training.errors import StepError
+from model_training.runs import Run
+from model_training.verify import Verification
+
+PUBLIC_KEY: Final = "signer.pem"
+
+
+def require_verified(run: Run) -> Verification:
+    """Return the proof that a run's exported model is the trained one.
+
+    Raises:
+        StepError: It was not verified, or was exported again since.
+    """
+    proof = run.read(run.verification, Verification, "verify")
+    if (proof.model_sha256, proof.trees_sha256) != digests(run):
+        message = f"{run.bundle}: not the files that were verified; run `edgewarden-train verify`"
+        raise StepError(message)
+    return proof
+
+
+def digests(run: Run) -> tuple[str, str]:
+    """Return the fingerprints of a run's exported model and trees."""
+    return sha256_of(run.bundle / MODEL), sha256_of(run.bundle / TREES)
+
+
+def promote(run: Run, bundle: Path = DEFAULT_BUNDLE, keys: Path = SHIPPED_KEYS) -> ModelId:
+    """Copy a run's bundle and its signer's public key to where agents find them.
+
+    Returns:
+        The model that agents will judge with from now on.
+
+    Raises:
+        StepError: The bundle was not verified.
+        ModelError: The bundle is not signed as it stands.
+    """
+    require_verified(run)
+    signer = run.folder / "signer"
+    model_id = load_bundle(run.bundle, signer).metadata.model_id
+    bundle.mkdir(parents=True, exist_ok=True)
+    for name in (*SIGNED_FILES, MANIFEST, SIGNATURE):
+        shutil.copyfile(run.bundle / name, bundle / name)
+    keys.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(signer / PUBLIC_KEY, keys / "default.pem")
+    return model_id

@@ -1,0 +1,149 @@
+"""The steps from captures to a bundle; each leaves its result in the run's folder."""
+
+import hashlib
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from agent.model_bundle import CARD, METADATA, MODEL, TREES
+from contract.attacks import CLASSES, Label
+from contract.features import FEATURE_COUNT, WINDOW_S, feature_schema_id
+from contract.identifiers import ModelId
+from contract.model_metadata import ModelMetadata
+from model_training.bundle import public_pem, read_or_create_key, sign_bundle
+from model_training.captures import Capture, Split, read_captures
+from model_training.dataset import Dataset, load_dataset
+from model_training.errors import ManifestError
+from model_training.evaluate import Evaluation, judge
+from model_training.export import to_onnx, to_trees
+from model_training.fit import cross_fit, fit, load_booster, predict
+from model_training.labels import UNKNOWN
+from model_training.model_card import write_card
+from model_training.params import read_params
+from model_training.promote import PUBLIC_KEY, digests, require_verified
+from model_training.runs import Record, Run, describe_run, write_json
+from model_training.thresholds import choose
+from model_training.verify import Verification, verify
+
+LEARNED: tuple[Split, ...] = ("train",)
+KEPT_BACK: tuple[Split, ...] = ("validation",)
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a run finds its captures and keeps what it has observed."""
+
+    folders: list[Path]
+    cache: Path
+
+    def captures(self, splits: tuple[Split, ...]) -> list[Capture]:
+        """Return the captures of some splits; at least one.
+
+        Raises:
+            ManifestError: There are none, or a manifest is wrong.
+        """
+        found = read_captures(self.folders, splits)
+        if not found:
+            message = f"no captures for {' and '.join(splits)} in {self.folders}"
+            raise ManifestError(message)
+        return found
+
+    def dataset(self, splits: tuple[Split, ...], origins: dict[str, str]) -> Dataset:
+        """Return the labelled observations of the captures of some splits."""
+        return load_dataset(_with_progress(self.captures(splits)), self.cache, origins)
+
+
+def _with_progress(captures: list[Capture]) -> Iterable[Capture]:
+    console = Console(stderr=True)  # stdout is for results
+    return track(captures, "Observing", console=console, disable=not console.is_terminal)
+
+
+def take_fit(place: Place, run: Run, params_path: Path) -> int:
+    """Train; return the number of rounds that held-out origins asked for."""
+    params = read_params(params_path)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    if params_path.resolve() != run.params.resolve():
+        shutil.copyfile(params_path, run.params)
+    write_json(run.record, describe_run(place.captures((*LEARNED, *KEPT_BACK))))
+    dataset = place.dataset(LEARNED, params.data.origins)
+    crossed = cross_fit(dataset, params)
+    np.savez_compressed(
+        run.held_out, rounds=crossed.rounds, loss=crossed.loss, scores=crossed.scores
+    )
+    rows = np.flatnonzero(dataset.label != UNKNOWN)
+    fit(dataset, rows, crossed.rounds, params).save_model(run.booster)
+    return crossed.rounds
+
+
+def take_evaluate(place: Place, run: Run) -> Evaluation:
+    """Choose thresholds and judge held-out origins and the validation captures."""
+    params = run.read_params()
+    run.read(run.record, Record, "fit")
+    dataset = place.dataset(LEARNED, params.data.origins)
+    with np.load(run.held_out, allow_pickle=False) as arrays:
+        rounds, scores = int(arrays["rounds"]), arrays["scores"]
+    thresholds = choose(dataset, scores, params.thresholds)
+    kept_back = place.dataset(KEPT_BACK, params.data.origins)
+    by_model = predict(load_booster(run.booster), kept_back.features)
+    evaluation = Evaluation(
+        rounds=rounds,
+        thresholds=thresholds,
+        held_out=judge(dataset, scores, thresholds),
+        validation=judge(kept_back, by_model, thresholds),
+    )
+    write_json(run.evaluation, evaluation)
+    return evaluation
+
+
+def take_export(place: Place, run: Run) -> ModelMetadata:
+    """Write model, trees, metadata and card."""
+    evaluation = run.read(run.evaluation, Evaluation, "evaluate")
+    record = run.read(run.record, Record, "fit")
+    booster = load_booster(run.booster)
+    metadata = _describe(run, record, evaluation.thresholds)
+    dataset = place.dataset(LEARNED, run.read_params().data.origins)
+    run.bundle.mkdir(exist_ok=True)
+    (run.bundle / MODEL).write_bytes(to_onnx(booster, metadata))
+    (run.bundle / TREES).write_bytes(to_trees(booster))
+    write_json(run.bundle / METADATA, metadata)
+    (run.bundle / CARD).write_text(write_card(metadata, record, evaluation, dataset))
+    return metadata
+
+
+def _describe(run: Run, record: Record, thresholds: dict[Label, float]) -> ModelMetadata:
+    content = hashlib.sha256(run.booster.read_bytes()).hexdigest()
+    return ModelMetadata(
+        model_id=f"{run.name}-{content[:8]}",
+        feature_schema_id=feature_schema_id(),
+        feature_count=FEATURE_COUNT,
+        window_s=float(WINDOW_S),
+        classes=list(CLASSES),
+        thresholds=thresholds,
+        training_data_sha256=record.data_sha256,
+        trained_ns=record.started_ns,
+    )
+
+
+def take_verify(place: Place, run: Run) -> Verification:
+    """Prove that the exported model is the trained one, on every row that there is."""
+    origins = run.read_params().data.origins
+    dataset = place.dataset((*LEARNED, *KEPT_BACK), origins)
+    proof = verify(load_booster(run.booster), run.read_bundle(), dataset.features, digests(run))
+    write_json(run.verification, proof)
+    return proof
+
+
+def take_bundle(run: Run, key_path: Path) -> ModelId:
+    """Sign the verified bundle."""
+    require_verified(run)
+    key = read_or_create_key(key_path)
+    model_id = run.read_bundle().metadata.model_id
+    sign_bundle(run.bundle, model_id, key)
+    signer = run.folder / "signer"
+    signer.mkdir(exist_ok=True)
+    (signer / PUBLIC_KEY).write_bytes(public_pem(key))
+    return model_id

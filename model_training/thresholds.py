@@ -1,0 +1,80 @@
+"""The score from which each class is named, chosen on origins that the model had not seen."""
+
+from typing import Final
+
+import numpy as np
+
+from agent.records import F32, I64
+from contract.attacks import CLASSES, Label
+from model_training.dataset import Dataset
+from model_training.labels import BENIGN_INDEX
+from model_training.params import ThresholdParams
+from model_training.strikes import WINDOW_NS, Alerts, alerts, host_keys, verdicts
+
+HOUR_NS: Final = 3600 * 1_000_000_000
+HOURS_A_WEEK: Final = 168
+_STEP: Final = 0.01
+
+
+def choose(dataset: Dataset, scores: F32, params: ThresholdParams) -> dict[Label, float]:
+    """Return for each attack class the lowest threshold whose false alerts stay in the budget.
+
+    Args:
+        dataset: With benign behaviour.
+        scores: What boosters say of each row that did not see its origin, (n, classes).
+        params: The budget, and the bounds of a threshold.
+
+    Returns:
+        The threshold of each attack class; the upper bound where the budget cannot be kept.
+    """
+    weeks = benign_hours(dataset, np.arange(len(dataset))) / HOURS_A_WEEK
+    allowed = params.false_alerts_per_host_week * weeks
+    return {
+        CLASSES[label]: _lowest(dataset, scores, label, allowed, params)
+        for label in range(len(CLASSES))
+        if label != BENIGN_INDEX
+    }
+
+
+def _lowest(
+    dataset: Dataset, scores: F32, label: int, allowed: float, params: ThresholdParams
+) -> float:
+    for threshold in np.arange(params.lowest, params.highest, _STEP):
+        only = {CLASSES[label]: float(threshold)}
+        if len(false_alerts(dataset, np.arange(len(dataset)), scores, only).label) <= allowed:
+            return round(float(threshold), 4)
+    return params.highest
+
+
+def false_alerts(
+    dataset: Dataset, rows: I64, scores: F32, thresholds: dict[Label, float]
+) -> Alerts:
+    """Return the alerts that would open on benign behaviour.
+
+    Args:
+        dataset: The observations.
+        rows: Which of them to look at; those that are not benign are left out.
+        scores: Of all observations, (len(dataset), classes).
+        thresholds: Of the classes that may be named.
+    """
+    benign = rows[dataset.label[rows] == BENIGN_INDEX]
+    return alerts(
+        host_keys(dataset, benign),
+        dataset.window_start_ns[benign],
+        verdicts(scores[benign], thresholds),
+    )
+
+
+def benign_hours(dataset: Dataset, rows: I64) -> float:
+    """Return how long benign hosts were there: from first to last benign window, added up."""
+    benign = rows[dataset.label[rows] == BENIGN_INDEX]
+    if not len(benign):
+        return 0.0
+    hosts = host_keys(dataset, benign)
+    _, group = np.unique(hosts, return_inverse=True)
+    starts = dataset.window_start_ns[benign]
+    first = np.full(group.max() + 1, np.iinfo(np.int64).max)
+    last = np.zeros(group.max() + 1, np.int64)
+    np.minimum.at(first, group, starts)
+    np.maximum.at(last, group, starts + WINDOW_NS)
+    return float((last - first).sum()) / HOUR_NS
