@@ -7,7 +7,7 @@ import numpy as np
 
 from agent.flows import Flows
 from agent.records import I64, U64, Bool
-from agent.tables import KeyTable, first_of_each, hashed
+from agent.tables import KeyTable, first_of_each, hashed, members
 
 ARP: Final = 0x0806
 ARP_REQUEST: Final = 1
@@ -15,7 +15,7 @@ KEEP_NS: Final = 600_000_000_000
 HOLDER_SILENT_NS: Final = 60_000_000_000  # then another MAC may take the address over
 CAPACITY: Final = 65_536
 
-_INITIAL_HOP_LIMITS: Final = np.array([1, 32, 64, 128, 255], np.uint8)  # 1: multicast on the link
+_INITIAL_HOP_LIMITS: Final = members(1, 32, 64, 128, 255)  # 1: multicast on the link
 _DIRECT, _ROUTED, _ANSWERED, _ASSERTED = np.uint8(1), np.uint8(2), np.uint8(4), np.uint8(8)
 _MAPPED: Final = np.uint64(0xFFFF_0000_0000)
 
@@ -106,7 +106,7 @@ class Bindings:
 
     def _note(self, slots: I64, flows: Flows, direct: Bool, dst_slots: I64) -> None:
         mine = (slots >= 0) & (self._holder[slots] == flows.src_mac)
-        initial = np.isin(flows.hop_limit, _INITIAL_HOP_LIMITS)
+        initial = _INITIAL_HOP_LIMITS[flows.hop_limit]
         self._traits[slots[mine & (direct | initial)]] |= _DIRECT
         self._traits[slots[mine & ~direct & ~initial]] |= _ROUTED
         answered = (dst_slots >= 0) & (flows.ethertype != ARP)

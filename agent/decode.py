@@ -18,7 +18,7 @@ from agent.records import (
     FrameBatch,
     PacketBatch,
 )
-from agent.tables import digest_blocks
+from agent.tables import digest_blocks, members
 
 
 class Status(enum.IntEnum):
@@ -40,10 +40,11 @@ IPV6: Final = 0x86DD
 
 MAPPED: Final = np.uint64(0xFFFF_0000_0000)  # the low half's prefix of ::ffff:a.b.c.d
 
-_TAGS: Final = (0x8100, 0x88A8, 0x9100)
+_TAGS: Final = members(0x8100, 0x88A8, 0x9100)
 _MAX_TAGS: Final = 4
 _MAX_EXTENSIONS: Final = 8
-_EXTENSIONS: Final = np.isin(np.arange(256), (0, 43, 44, 51, 60, 135, 139, 140))
+_EXTENSIONS: Final = members(0, 43, 44, 51, 60, 135, 139, 140)
+_IS_TCP, _IS_UDP, _IS_ICMP = members(TCP), members(UDP), members(ICMP, ICMPV6)
 _FRAGMENT: Final = 44
 _AUTHENTICATION: Final = 51
 _DIGEST_BYTES: Final = 64
@@ -51,7 +52,7 @@ _DIGEST_BYTES: Final = 64
 _COLUMN_KINDS: Final = {
     name: get_args(get_args(kind)[1])[0] for name, kind in get_type_hints(PacketBatch).items()
 }
-_DHCP_PORTS: Final = (67, 68)
+_DHCP_PORTS: Final = members(67, 68)
 _DNS_PORT: Final = 53
 _NEIGHBOR_SOLICITATION: Final = 135
 _NEIGHBOR_ADVERTISEMENT: Final = 136
@@ -128,7 +129,7 @@ class _Decoder:
         tci = self._frames.vlan_tci
         columns["vlan_id"][:] = np.where(tci != NO_VLAN, tci & 0xFFF, NO_VLAN)
         for _ in range(_MAX_TAGS):
-            tagged = np.flatnonzero(np.isin(ethertype, _TAGS))
+            tagged = np.flatnonzero(_TAGS[ethertype])
             if not len(tagged):
                 break
             short = self._length[tagged] < at[tagged] + 4
@@ -254,11 +255,11 @@ class _Decoder:
         """
         self.columns["payload_bytes"][rows[later]] = length[later]
         for numbers, minimum, read in (
-            ((TCP,), 20, self._tcp),
-            ((UDP,), 8, self._udp),
-            ((ICMP, ICMPV6), 4, self._icmp),
+            (_IS_TCP, 20, self._tcp),
+            (_IS_UDP, 8, self._udp),
+            (_IS_ICMP, 4, self._icmp),
         ):
-            mine = np.isin(protocol, numbers) & ~later
+            mine = numbers[protocol] & ~later
             if not mine.any():
                 continue
             chosen, where, size = rows[mine], at[mine], length[mine]
@@ -287,7 +288,7 @@ class _Decoder:
         dns = ((source == _DNS_PORT) | (destination == _DNS_PORT)) & (captured >= 12)
         columns["dns_id"][rows[dns]] = _u16(block, 8)[dns]
         columns["dns_flags"][rows[dns]] = _u16(block, 10)[dns]
-        bootps = np.isin(source, _DHCP_PORTS) & np.isin(destination, _DHCP_PORTS)
+        bootps = _DHCP_PORTS[source] & _DHCP_PORTS[destination]
         dhcp = np.flatnonzero(bootps & (captured >= 42))
         if len(dhcp):
             bootp = self._blocks(rows[dhcp], where[dhcp] + 8, 36)

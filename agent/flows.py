@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 
 from agent.records import I16, I64, U8, U16, U64, Bool, PacketBatch
-from agent.tables import first_of_each, hashed
+from agent.tables import first_of_each, hashed, members
 
 # What is summed per flow. The first three are amounts, the others count packets by a flag.
 AMOUNTS: Final = ("packets", "wire_bytes", "data_bytes")
@@ -37,6 +37,7 @@ BLOCK_PACKETS: Final = 16_384  # below 2**16, so that counts of a block fit a 16
 _LANES: Final = 4  # 16-bit lanes of a 64-bit integer
 
 TCP: Final = 6
+_IS_ICMP: Final = members(1, 58)
 _FIN, _SYN, _RST, _PSH, _ACK, _URG = 1, 2, 4, 8, 16, 32
 
 
@@ -95,7 +96,7 @@ def flows_of(packets: PacketBatch, marks: dict[str, Bool], seed: int) -> Flows:
         marks: Further flags per packet, by their name in FLAGS.
         seed: Of the hash that groups.
     """
-    is_icmp = np.isin(packets.protocol, (1, 58))
+    is_icmp = _IS_ICMP[packets.protocol]
     protocol = packets.protocol | packets.arp_operation.astype(np.uint8)
     dst_port = np.where(is_icmp, packets.icmp_type, packets.dst_port).astype(np.uint16)
     key = _keys(packets, protocol, dst_port, seed)

@@ -30,10 +30,19 @@ def hashed(seed: int, *columns: U64) -> U64:
         seed: Secret in live operation, so that nobody can aim at a slot of our tables.
         columns: At least one, each of shape (n,).
     """
-    state = np.full(len(columns[0]), seed & (2**64 - 1), np.uint64)
+    state = np.full(len(columns[0]), seed + int(_STEP) & (2**64 - 1), np.uint64)
     for column in columns:
-        state = mixed(state ^ (column.astype(np.uint64, copy=False) + _STEP)) + _STEP
-    return state | np.uint64(1)
+        state ^= column.astype(np.uint64, copy=False)
+        state *= _M1
+        state ^= state >> _33
+    return mixed(state) | np.uint64(1)
+
+
+def members(*values: int) -> Bool:
+    """Return a table that says of each number below 65536 whether it is one of the values."""
+    table = np.zeros(1 << 16, np.bool_)
+    table[list(values)] = True
+    return table
 
 
 def digest_blocks(blocks: U8, lengths: I64) -> U64:

@@ -4,16 +4,16 @@ from typing import Final
 
 import numpy as np
 
-from agent.features.view import ICMP, ICMPV6, TCP, UDP, View
+from agent.features.view import IS_ICMP, TCP, UDP, View
 from agent.records import F64, U64, Bool
-from agent.tables import KeyTable
+from agent.tables import KeyTable, members
 
 FLOW_KEEP_NS: Final = 120_000_000_000
 NOVELTY_KEEP_NS: Final = 300_000_000_000
 FLOW_CAPACITY: Final = 65_536
 NOVELTY_CAPACITY: Final = 65_536
 
-_ECHO_REQUESTS: Final = (8, 128)
+_ECHO_REQUESTS: Final = members(8, 128)
 
 
 class FanOut:
@@ -72,8 +72,8 @@ class FanOut:
         is_tcp = unicast & (flows.protocol == TCP)
         tcp = is_tcp & (connects | (bare & ~known & ~answers))
         udp = unicast & (flows.protocol == UDP) & ~answers
-        is_icmp = unicast & np.isin(flows.protocol, (ICMP, ICMPV6))
-        echo = is_icmp & np.isin(flows.dst_port, _ECHO_REQUESTS)
+        is_icmp = unicast & IS_ICMP[flows.protocol]
+        echo = is_icmp & _ECHO_REQUESTS[flows.dst_port]
         started = tcp | udp | echo
         self.flow_table.claim(
             np.unique(forward[is_tcp | (unicast & (flows.protocol == UDP))]), view.now_ns

@@ -6,10 +6,11 @@ import numpy as np
 
 from agent.features.view import TCP, UDP, View
 from agent.records import F64, I64, U64, Bool, PacketBatch
-from agent.tables import KeyTable, first_of_each, hashed
+from agent.tables import KeyTable, first_of_each, hashed, members
 
 KEEP_NS: Final = 600_000_000_000
 CAPACITY: Final = 65_536
+_COMPARED: Final = members(TCP, UDP)
 MIN_PAYLOAD_BYTES: Final = 8  # shorter ones are alike by chance
 RETRANSMISSION_NS: Final = 10_000_000_000  # a segment that comes again later was replayed
 
@@ -34,7 +35,7 @@ class Payloads:
             A flag per packet for each name in MARKS.
         """
         unicast = packets.dst_mac >> np.uint64(40) & np.uint64(1) == 0
-        worth = unicast & np.isin(packets.protocol, (TCP, UDP)) & (packets.payload_digest > 0)
+        worth = unicast & _COMPARED[packets.protocol] & (packets.payload_digest > 0)
         worth &= packets.payload_bytes >= MIN_PAYLOAD_BYTES
         marks = {name: np.zeros(len(packets), np.bool_) for name in MARKS}
         marks["payloads"] = worth

@@ -2,13 +2,13 @@
 
 from typing import Final
 
-import numpy as np
-
 from agent.features.view import View
 from agent.records import F64
+from agent.tables import members
 
 LOGIN_PORTS: Final = (21, 22, 23, 110, 143, 445, 1433, 2222, 2323, 3306, 3389, 5432, 5900, 5901)
 WORM_PORTS: Final = (23, 2323, 5555, 7547, 8291, 9527, 37215, 52869, 60001)
+_LOGIN, _WORM = members(*LOGIN_PORTS), members(*WORM_PORTS)
 
 
 def count(view: View) -> dict[str, F64]:
@@ -29,6 +29,6 @@ def count(view: View) -> dict[str, F64]:
         "received_data": view.received(data),
         "sent_data_bytes": view.sent(data_bytes),
         "received_data_bytes": view.received(data_bytes),
-        "login_syn": view.sent(syn, np.isin(flows.dst_port, LOGIN_PORTS)),
-        "telnet_syn": view.sent(syn, np.isin(flows.dst_port, WORM_PORTS)),
+        "login_syn": view.sent(syn, _LOGIN[flows.dst_port]),
+        "telnet_syn": view.sent(syn, _WORM[flows.dst_port]),
     }

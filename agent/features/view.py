@@ -6,11 +6,12 @@ from agent.bindings import Holders
 from agent.flows import Flows
 from agent.hosts import Hosts
 from agent.records import F64, I64, U64, Bool
-from agent.tables import first_of_each, hashed
+from agent.tables import first_of_each, hashed, members
 
 ARP = 0x0806
 ARP_REQUEST, ARP_REPLY = 1, 2
 ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
+IS_ICMP = members(ICMP, ICMPV6)
 
 
 class View:

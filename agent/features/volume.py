@@ -1,8 +1,6 @@
 """How much a host sends and receives."""
 
-import numpy as np
-
-from agent.features.view import ICMP, ICMPV6, UDP, View
+from agent.features.view import IS_ICMP, UDP, View
 from agent.records import F64
 
 
@@ -16,7 +14,7 @@ def count(view: View) -> dict[str, F64]:
         "received_packets": view.received(packets),
         "received_bytes": view.received(wire_bytes),
         "sent_udp": view.sent(packets, view.is_ip & (flows.protocol == UDP)),
-        "sent_icmp": view.sent(packets, view.is_ip & np.isin(flows.protocol, (ICMP, ICMPV6))),
+        "sent_icmp": view.sent(packets, view.is_ip & IS_ICMP[flows.protocol]),
         "sent_group": view.sent(packets, view.to_group),
         "sent_empty": view.sent(flows.total("empty")),
         "sent_fragments": view.sent(flows.total("fragments")),
