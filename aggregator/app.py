@@ -53,7 +53,7 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(_listen(config.http))
         database = await stack.enter_async_context(Database(config.store.path))
-        await ensure_admin(database, config.organization, tell)
+        await ensure_admin(database, config.auth.organization, tell)
         authenticator = Authenticator(database, config.auth, signing_key(config.store.path))
         broker, own = await stack.enter_async_context(_broker(config))
         live = LiveFeed()
@@ -111,7 +111,7 @@ async def create_user(config: AggregatorConfig, username: str, password: str, ro
         raise ConfigError(message)
     async with Database(config.store.path) as database:
         new = NewUser(
-            organization=config.organization,
+            organization=config.auth.organization,
             username=username,
             password_hash=await Passwords().hash(password),
             role=role,

@@ -27,8 +27,9 @@ class HttpConfig(Section, frozen=True):
 
 
 class AuthConfig(Section, frozen=True):
-    """How long a sign-in holds."""
+    """Who signs in, and for how long."""
 
+    organization: OrganizationId = "default"  # of the first admin and of users made by command
     access_token_s: Seconds = 900
     refresh_token_s: Seconds = 14 * 24 * 3600
 
@@ -36,7 +37,6 @@ class AuthConfig(Section, frozen=True):
 class AggregatorConfig(Section, frozen=True):
     """Everything that can be set."""
 
-    organization: OrganizationId = "default"  # of the first admin
     store: StoreConfig = StoreConfig()
     http: HttpConfig = HttpConfig()
     broker: BrokerConfig = BrokerConfig()  # host "": we start one of our own on `port`

@@ -1,0 +1,196 @@
+"""A running aggregator with users of every role, and what talks to it."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import aiomqtt
+import httpx
+import pytest
+import pytest_asyncio
+from websockets.asyncio.client import ClientConnection, connect
+
+from aggregator.api.passwords import Passwords
+from aggregator.store.database import Database
+from aggregator.store.users import NewUser, Role, add_user
+from contract import codec, topics
+from contract.messages import AnyMessage, Receipt
+from tests.aggregator.messages import BOOT, envelope, topic
+from tests.brokers import free_port
+
+PASSWORD = "correct-horse-7"  # noqa: S105
+USERS: dict[str, tuple[str, Role]] = {
+    "viewer": ("default", "viewer"),
+    "analyst": ("default", "analyst"),
+    "operator": ("default", "operator"),
+    "admin": ("default", "admin"),
+    "stranger": ("elsewhere", "admin"),
+}
+START_TIMEOUT_S = 20.0
+
+
+class Centre:
+    """An aggregator process with a broker of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data = folder / "data"
+        self.port = free_port()
+        self.broker_port = free_port()
+        self.log = folder / "log"
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes] | None = None
+        self._tokens: dict[str, str] = {}
+
+    def environment(self, **more: str) -> dict[str, str]:
+        ours = {
+            "EDGEWARDEN_STORE__PATH": str(self.data),
+            "EDGEWARDEN_HTTP__PORT": str(self.port),
+            "EDGEWARDEN_BROKER__PORT": str(self.broker_port),
+            "EDGEWARDEN_ADMIN_PASSWORD": PASSWORD,
+        }
+        kept = {key: value for key, value in os.environ.items() if "EDGEWARDEN" not in key}
+        return kept | ours | more
+
+    def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, with the password on stdin."""
+        return subprocess.run(
+            [sys.executable, "-m", "aggregator", *arguments],
+            env=self.environment(**more),
+            input=PASSWORD + "\n",
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "aggregator", "serve"],
+                env=self.environment(),
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(f"{self.url}/readyz").status_code == httpx.codes.OK:
+                    return
+            time.sleep(0.05)
+        raise AssertionError(self.log.read_text())
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        assert self.process is not None
+        self.process.send_signal(number)
+        try:
+            return self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+    def token(self, username: str = "admin") -> str:
+        if username not in self._tokens:
+            body = {"username": username, "password": PASSWORD}
+            answer = httpx.post(f"{self.url}/api/v1/auth/login", json=body)
+            assert answer.status_code == httpx.codes.OK, answer.text
+            self._tokens[username] = answer.json()["access_token"]
+        return self._tokens[username]
+
+    @contextmanager
+    def client(self, username: str | None = "admin") -> Iterator[httpx.Client]:
+        headers = {"Authorization": f"Bearer {self.token(username)}"} if username else {}
+        with httpx.Client(base_url=f"{self.url}/api/v1", headers=headers) as client:
+            yield client
+
+    @asynccontextmanager
+    async def watch(
+        self, query: str = "", username: str = "admin"
+    ) -> AsyncIterator[ClientConnection]:
+        headers = {"Authorization": f"Bearer {self.token(username)}"}
+        url = f"ws://127.0.0.1:{self.port}/api/v1/ws{query}"
+        async with connect(url, additional_headers=headers) as socket:
+            yield socket
+
+    @asynccontextmanager
+    async def device(
+        self, device_id: str = "edge-1", organization: str = "default"
+    ) -> AsyncIterator["Device"]:
+        client = aiomqtt.Client("127.0.0.1", self.broker_port, identifier=device_id)
+        async with client:
+            await client.subscribe(topics.receipts_topic(organization, device_id), qos=1)
+            yield Device(client, device_id, organization)
+
+
+class Device:
+    """A device on the real broker, which numbers what it tells."""
+
+    def __init__(self, client: aiomqtt.Client, device_id: str, organization: str) -> None:
+        self.client = client
+        self.device_id = device_id
+        self.organization = organization
+        self.seq = 0
+
+    async def tell(self, message: AnyMessage, *, boot: str = BOOT) -> None:
+        """Publish a message and wait until it is receipted."""
+        self.seq += 1
+        await self.publish(message, self.seq, boot=boot)
+        async for received in self.client.messages:
+            receipt = codec.decode_receipt(received.payload)
+            if receipt == Receipt(boot=boot, upto=self.seq):
+                return
+
+    async def publish(
+        self, message: AnyMessage, seq: int, *, floor: int = 1, boot: str = BOOT
+    ) -> None:
+        payload = envelope(message, seq, floor=floor, boot=boot)
+        where = topic(message, self.device_id, self.organization)
+        await self.client.publish(where, payload, qos=1)
+
+
+@pytest.fixture(scope="session")
+def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Centre]:
+    """One aggregator for all tests that leave each other's devices and alerts alone."""
+    centre = Centre(tmp_path_factory.mktemp("centre"))
+    asyncio.run(_add_users(centre.data))
+    centre.start()
+    yield centre
+    assert centre.stop() == 0, centre.log.read_text()
+
+
+async def _add_users(data: Path) -> None:
+    password_hash = await Passwords().hash(PASSWORD)
+    async with Database(data) as database:
+        for username, (organization, role) in USERS.items():
+            new = NewUser(
+                organization=organization,
+                username=username,
+                email=f"{username}@example.net",
+                password_hash=password_hash,
+                role=role,
+            )
+            assert await add_user(database, new, 1) is not None
+
+
+@pytest_asyncio.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    async with Database(tmp_path) as database:
+        yield database
+
+
+async def next_event(socket: ClientConnection, kind: str) -> dict[str, Any]:
+    """Return the next event of a type."""
+    async for text in socket:
+        event = json.loads(text)
+        if event["type"] == kind:
+            return dict(event)
+    pytest.fail(f"the feed ended without {kind}")
