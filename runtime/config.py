@@ -100,6 +100,9 @@ def _listed(value: str) -> str | list[str]:
 
 def _path(kind: type, value: object) -> object:
     if kind is Path and isinstance(value, str):
+        if not value:  # Path("") would mean the working directory
+            message = "an empty path: leave the setting out instead"
+            raise ValueError(message)
         return Path(value)
     message = f"cannot read a {kind.__name__} from {value!r}"
     raise NotImplementedError(message)

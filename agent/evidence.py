@@ -1,0 +1,105 @@
+"""The frames behind an alert: a ring of recent frames in memory, cut into a pcap when one opens."""
+
+import hashlib
+import logging
+from collections import deque
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from agent.capture.pcap import write_frames
+from agent.records import I64, U8, FrameBatch
+
+log = logging.getLogger(__name__)
+
+MAX_RING_BYTES: Final = 16 * 1024 * 1024
+MAX_SNIPPET_FRAMES: Final = 2000
+MAX_FILES: Final = 200
+_ETHERNET_BYTES: Final = 14
+
+
+class Evidence:
+    """Keeps what was captured last; bounded in bytes, frames and files."""
+
+    def __init__(self, folder: Path, max_ring_bytes: int = MAX_RING_BYTES) -> None:
+        """Keep frames in memory, snippets in a folder that is made when it is first needed."""
+        self._folder = folder
+        self._max_bytes = max_ring_bytes
+        self._ring: deque[FrameBatch] = deque()
+        self._held = 0
+
+    def append(self, frames: FrameBatch) -> None:
+        """Take in frames; the oldest give way."""
+        self._ring.append(_compact(frames))
+        self._held += len(self._ring[-1].data)
+        while self._held > self._max_bytes and len(self._ring) > 1:
+            self._held -= len(self._ring.popleft().data)
+
+    def keep(self, name: str, mac: int, since_ns: int) -> str | None:
+        """Write the frames from and to a MAC to `name`.pcap, where there are any.
+
+        Args:
+            name: Of the file, without its ending.
+            mac: Of the suspect.
+            since_ns: Older frames are left out.
+
+        Returns:
+            The file's SHA-256 in hexadecimal; None without frames, or when the disk refuses.
+        """
+        chosen = [_of(frames, mac, since_ns) for frames in self._ring]
+        snippet = _last([frames for frames in chosen if len(frames)])
+        if not snippet:
+            return None
+        path = self._folder / f"{name}.pcap"
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make_room()
+            write_frames(path, snippet)
+            return hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError as error:
+            log.warning("evidence_lost", extra={"path": str(path), "why": str(error)})
+            return None
+
+    def _make_room(self) -> None:
+        files = sorted(self._folder.glob("*.pcap"), key=lambda path: path.stat().st_mtime_ns)
+        for path in files[: max(0, len(files) - MAX_FILES + 1)]:
+            path.unlink(missing_ok=True)
+
+
+def _compact(frames: FrameBatch) -> FrameBatch:
+    """Return the frames with a buffer of their own: the source's is reused, or far larger."""
+    if not len(frames):
+        return frames
+    begin = int(frames.offset.min())
+    end = int((frames.offset + frames.captured_bytes).max())
+    return _rows(frames, np.arange(len(frames)), frames.data[begin:end].copy(), begin)
+
+
+def _of(frames: FrameBatch, mac: int, since_ns: int) -> FrameBatch:
+    """Return the frames from or to a MAC."""
+    readable = (frames.captured_bytes >= _ETHERNET_BYTES) & (frames.time_ns >= since_ns)
+    rows = np.flatnonzero(readable)
+    heads = frames.data[frames.offset[rows, None] + np.arange(12)]
+    wanted = np.frombuffer(mac.to_bytes(6, "big"), np.uint8)
+    mine = (heads[:, :6] == wanted).all(axis=1) | (heads[:, 6:] == wanted).all(axis=1)
+    return _rows(frames, rows[mine], frames.data, 0)
+
+
+def _rows(frames: FrameBatch, rows: I64, data: U8, begin: int) -> FrameBatch:
+    columns = {name: getattr(frames, name)[rows] for name in FrameBatch.__struct_fields__[1:]}
+    columns["offset"] = columns["offset"] - begin
+    return FrameBatch(data=data, **columns)
+
+
+def _last(batches: list[FrameBatch]) -> list[FrameBatch]:
+    """Return the newest frames, at most MAX_SNIPPET_FRAMES of them, oldest first."""
+    kept: list[FrameBatch] = []
+    room = MAX_SNIPPET_FRAMES
+    for frames in reversed(batches):
+        if room <= 0:
+            break
+        first = max(0, len(frames) - room)
+        kept.append(_rows(frames, np.arange(first, len(frames)), frames.data, 0))
+        room -= len(frames)
+    return kept[::-1]
