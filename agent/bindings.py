@@ -121,5 +121,6 @@ class Bindings:
 
 def _asserted(flows: Flows) -> Bool:
     """Return which rows only say that an address is held, instead of using it."""
-    claims: Bool = flows.claim_ip_low > 0
-    return claims & ~((flows.ethertype == ARP) & (flows.protocol == ARP_REQUEST))
+    request = (flows.ethertype == ARP) & (flows.protocol == ARP_REQUEST)
+    asserted: Bool = (flows.claim_ip_low > 0) & ~request
+    return asserted

@@ -144,7 +144,9 @@ def _keys(packets: PacketBatch, protocol: U8, dst_port: U16, seed: int) -> U64:
 
 def _own_marks(packets: PacketBatch) -> dict[str, Bool]:
     flags = packets.tcp_flags
-    is_tcp = (packets.protocol == TCP) & (packets.src_port > 0) & (packets.fragment <= 1)
+    # Not by the ports: 0 is a port that a tool may use.
+    whole = (packets.status == 0) & (packets.fragment <= 1)
+    is_tcp = whole & (packets.protocol == TCP)
     connect = flags & (_SYN | _ACK | _RST | _FIN)
     no_payload = packets.payload_bytes == 0
     return {

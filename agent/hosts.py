@@ -42,7 +42,7 @@ class HostTable:
     """Remembers hosts between windows, at most `max_hosts` of a window as themselves.
 
     When a window has more, the smallest are judged together: one remainder per bridge port, whose
-    MAC is 00:00:00:00:00:00.
+    MAC is 00:00:00:00:00:00. Where frames have no MACs (a loopback, a tunnel), the IP is the host.
     """
 
     def __init__(self, max_hosts: int, seed: int) -> None:
@@ -54,27 +54,29 @@ class HostTable:
 
     def assign(self, flows: Flows, holders: Holders, now_ns: int) -> Hosts:
         """Find the hosts of a window's flows."""
-        behind = holders.src_behind
+        behind = holders.src_behind | (_without_mac(flows) & ~holders.foreign)
         keys = self._keys(flows.src_mac, flows.src_ip_high, flows.src_ip_low, behind)
-        keys, remainder = self._bounded(keys, flows)
+        keys, remainder = self._bounded(keys, flows, behind)
         hosts, sender = np.unique(keys, return_inverse=True)
-        target = self._keys(flows.dst_mac, flows.dst_ip_high, flows.dst_ip_low, holders.dst_behind)
-        everyone, receiver = self._with_receivers(hosts, target, now_ns)
-        slot = self.table.find(everyone, now_ns)
-        slot[: len(hosts)], fresh = self.table.claim(hosts, now_ns)
-        padding = len(everyone) - len(hosts)
-        fresh = np.pad(fresh, (0, padding))
-        named = np.pad(_largest(sender, len(hosts), flows, holders), (0, padding), mode="edge")
+        slot, fresh = self.table.claim(hosts, now_ns)
+        named = _largest(sender, len(hosts), flows, holders)
         src_ip = self._remembered(slot, fresh, _source(flows, named, holders.foreign))
         src_ip[remainder[named]] = 0
+        dst_behind = holders.dst_behind | (flows.dst_mac == 0)
+        target = self._keys(flows.dst_mac, flows.dst_ip_high, flows.dst_ip_low, dst_behind)
+        everyone, receiver = self._with_receivers(hosts, target, now_ns)
+        # Who only received has a history, but no name: it is not reported.
+        padding = (0, len(everyone) - len(hosts))
+        named = np.pad(named, padding, mode="edge")
+        src_ip = np.pad(src_ip, (padding, (0, 0)))
         dst_ip_high, dst_ip_low = _target(flows, named)
         return Hosts(
             sender=sender,
             receiver=receiver,
             senders=len(hosts),
-            slot=slot,
-            fresh=fresh,
-            is_ip_host=behind[named],
+            slot=np.concatenate([slot, self.table.find(everyone[len(hosts) :], now_ns)]),
+            fresh=np.pad(fresh, padding),
+            is_ip_host=behind[named] & ~remainder[named],
             src_mac=np.where(remainder[named], np.uint64(0), flows.src_mac[named]),
             src_ip_high=src_ip[:, 0],
             src_ip_low=src_ip[:, 1],
@@ -84,12 +86,14 @@ class HostTable:
         )
 
     def _remembered(self, slot: I64, fresh: Bool, ip: U64) -> U64:
-        """Fill in the address a host was last seen with where this window does not tell it."""
-        self._ip[slot[fresh]] = 0
-        told = ip.any(axis=1)
-        known = np.where(told[:, None] | (slot < 0)[:, None], ip, self._ip[slot])
-        self._ip[slot[told]] = ip[told]
-        return known
+        """Fill in the address a sender was last seen with where this window does not tell it."""
+        kept = slot >= 0
+        self._ip[slot[kept & fresh]] = 0
+        told = (ip[:, 0] | ip[:, 1]) > 0
+        asked = kept & ~told
+        ip[asked] = self._ip[slot[asked]]
+        self._ip[slot[kept & told]] = ip[kept & told]
+        return ip
 
     def _keys(self, mac: U64, ip_high: U64, ip_low: U64, behind: Bool) -> U64:
         keys = hashed(self._seed, mac)
@@ -97,9 +101,9 @@ class HostTable:
         keys[rows] = hashed(self._seed + _IP_SALT, ip_high[rows], ip_low[rows])
         return keys
 
-    def _bounded(self, keys: U64, flows: Flows) -> tuple[U64, Bool]:
+    def _bounded(self, keys: U64, flows: Flows, behind: Bool) -> tuple[U64, Bool]:
         """Give all but the largest senders the key of their bridge port's remainder."""
-        remainder = flows.src_mac == 0  # folded flows have no sender of their own
+        remainder = (flows.src_mac == 0) & ~behind  # folded flows have no sender of their own
         hosts, sender = np.unique(keys, return_inverse=True)
         if len(hosts) > self._max_hosts:
             packets = np.bincount(sender, flows.total("packets"), len(hosts))
@@ -118,6 +122,12 @@ class HostTable:
         at = np.minimum(np.searchsorted(everyone[order], target), len(everyone) - 1)
         index = order[at]
         return everyone, np.where(everyone[index] == target, index, -1)
+
+
+def _without_mac(flows: Flows) -> Bool:
+    """Return which rows have a source address but no source MAC."""
+    nameless: Bool = (flows.src_mac == 0) & ((flows.src_ip_high > 0) | (flows.src_ip_low > 0))
+    return nameless
 
 
 def _largest(sender: I64, count: int, flows: Flows, holders: Holders) -> I64:

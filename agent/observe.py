@@ -13,7 +13,7 @@ from agent.features.view import View
 from agent.flows import BLOCK_PACKETS, MAX_FLOWS, Flows, flows_of, folded, merged
 from agent.hosts import HostTable
 from agent.records import FrameBatch, Observations, PacketBatch, concatenate
-from agent.windows import WINDOW_NS, Block, Windows
+from agent.windows import WINDOW_NS, Block, StreamClock, Windows
 from contract.features import FEATURE_COUNT
 
 DEFAULT_MAX_HOSTS: Final = 4096
@@ -26,6 +26,7 @@ class Observer:
     def __init__(self, max_hosts: int = DEFAULT_MAX_HOSTS, seed: int = DEFAULT_SEED) -> None:
         self._seed = seed
         self._windows = Windows(BLOCK_PACKETS)
+        self._clock = StreamClock()
         self._bindings = Bindings(seed)
         self._hosts = HostTable(max_hosts, seed)
         self._fan_out = fan_out.FanOut()
@@ -52,6 +53,11 @@ class Observer:
     def flush(self) -> Observations:
         """Close the open window; return its observations."""
         return self._observed(self._windows.flush())
+
+    @property
+    def hosts_known(self) -> int:
+        """How many hosts are remembered."""
+        return self._hosts.table.used
 
     def counters(self) -> dict[str, int]:
         """Return everything that was not taken in as it came, by reason."""
@@ -84,10 +90,11 @@ class Observer:
     def _observed(self, blocks: Iterator[Block]) -> Observations:
         closed = []
         for block in blocks:
+            now_ns = self._clock.at(block.window_start_ns)
             if block.packets is not None and len(block.packets):
-                self._add(block.packets, block.window_start_ns)
+                self._add(block.packets, now_ns)
             if block.closes and self._parts:
-                closed.append(self._close(block.window_start_ns))
+                closed.append(self._close(block.window_start_ns, now_ns))
         return concatenate(closed) if closed else _NOTHING
 
     def _add(self, packets: PacketBatch, now_ns: int) -> None:
@@ -102,7 +109,7 @@ class Observer:
         self._folded += len(flows) - len(bounded)
         return bounded
 
-    def _close(self, now_ns: int) -> Observations:
+    def _close(self, start_ns: int, now_ns: int) -> Observations:
         flows = self._bounded()
         self._parts = []
         self.windows += 1
@@ -121,8 +128,8 @@ class Observer:
         }
         sent = slice(0, hosts.senders)
         return Observations(
-            window_start_ns=np.full(hosts.senders, now_ns, np.int64),
-            window_end_ns=np.full(hosts.senders, now_ns + WINDOW_NS, np.int64),
+            window_start_ns=np.full(hosts.senders, start_ns, np.int64),
+            window_end_ns=np.full(hosts.senders, start_ns + WINDOW_NS, np.int64),
             is_ip_host=hosts.is_ip_host[sent],
             src_mac=hosts.src_mac[sent],
             src_ip_high=hosts.src_ip_high[sent],

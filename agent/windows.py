@@ -11,6 +11,8 @@ from agent.records import I64, PacketBatch
 WINDOW_NS: Final = 1_000_000_000
 _LAST_INDEX: Final = (2**63 - 1) // WINDOW_NS - 1  # so that a window's end is still an int64
 STEP_BACK_WINDOWS: Final = 60  # a clock that goes back further was set, it is not a late packet
+_LONGEST_STEP_NS: Final = 7_200_000_000_000  # longer than anything is remembered
+_END_OF_TIME_NS: Final = 2**62
 
 
 class Block(msgspec.Struct, frozen=True, eq=False):
@@ -19,6 +21,23 @@ class Block(msgspec.Struct, frozen=True, eq=False):
     window_start_ns: int
     packets: PacketBatch | None  # None where all packets of the window went before
     closes: bool
+
+
+class StreamClock:
+    """Time that never goes back, for all that ages: a clock that was set must not freeze memories."""
+
+    def __init__(self) -> None:
+        self._now_ns = 0
+        self._window_ns = -1
+
+    def at(self, window_start_ns: int) -> int:
+        """Return the stream's time in a window; windows must come in the stream's order."""
+        if self._window_ns >= 0:
+            step_ns = window_start_ns - self._window_ns
+            step_ns = WINDOW_NS if step_ns < 0 else min(step_ns, _LONGEST_STEP_NS)
+            self._now_ns = min(self._now_ns + step_ns, _END_OF_TIME_NS)
+        self._window_ns = window_start_ns
+        return self._now_ns
 
 
 class Windows:

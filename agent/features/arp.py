@@ -54,4 +54,5 @@ class AddressClaims:
         wanted = self.request_table.find(answered, view.now_ns) >= 0
         gratuitous = (flows.claim_ip_low == flows.asked_ip_low) & (flows.claim_ip_low > 0)
         neighbor = ~view.is_arp & (flows.claim_ip_low > 0) & view.to_group
-        return (reply & ~wanted) | (view.is_arp & gratuitous) | neighbor
+        unasked: Bool = (reply & ~wanted) | (view.is_arp & gratuitous) | neighbor
+        return unasked

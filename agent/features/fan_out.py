@@ -31,23 +31,25 @@ class FanOut:
         """
         started, opened = self._started(view)
         flows, hosts = view.flows, view.hosts
+        owner = _owner(view)
         sender, row, _ = view.groups(view.dst_ip, started)
         service_sender, service_row, service_flows = view.groups(view.service, started)
         host_of_service = view.key(service_sender, view.dst_ip[service_row])
         port_of_service = view.key(
             service_sender, flows.protocol[service_row], flows.dst_port[service_row]
         )
-        new_host = self._new(view.key(sender, view.dst_ip[row], _owner(view)[sender]), view)
-        owner = _owner(view)[service_sender]
-        new_service = self._new(view.key(owner, view.service[service_row]), view)
+        new_host = self._new(view.key(view.dst_ip[row], owner[sender]), view)
+        new_service = self._new(view.key(owner[service_sender], view.service[service_row]), view)
         size = len(hosts)
         addresses = view.key(flows.src_ip_high, flows.src_ip_low)
         many = view.sent(flows.folded, view.is_ip & (flows.src_ip_low == 0))
         counts = {
             "contacted_hosts": np.bincount(sender, minlength=size).astype(np.float64),
             "contacted_services": np.bincount(service_sender, minlength=size).astype(np.float64),
-            "new_hosts": np.bincount(sender, new_host, size),
-            "new_services": np.bincount(service_sender, new_service, size),
+            "new_hosts": np.bincount(sender[new_host], minlength=size).astype(np.float64),
+            "new_services": np.bincount(service_sender[new_service], minlength=size).astype(
+                np.float64
+            ),
             "ports_of_one_host": view.largest(service_sender, _group_sizes(host_of_service)),
             "hosts_of_one_port": view.largest(service_sender, _group_sizes(port_of_service)),
             "flows_to_one_service": view.largest(service_sender, service_flows),
@@ -89,8 +91,10 @@ class FanOut:
 def _owner(view: View) -> U64:
     """Return a key for each host that stays the same between windows."""
     hosts = view.hosts
-    address = np.where(hosts.is_ip_host, hosts.src_ip_low, hosts.src_mac)
-    return view.key(address, hosts.is_ip_host)
+    remainder = hosts.bridge_port.astype(np.uint64) * (hosts.src_mac == 0)
+    high = np.where(hosts.is_ip_host, hosts.src_ip_high, remainder)
+    low = np.where(hosts.is_ip_host, hosts.src_ip_low, hosts.src_mac)
+    return view.key(high, low, hosts.is_ip_host)
 
 
 def _later_than_reverse(view: View, forward: U64, backward: U64) -> Bool:
@@ -98,7 +102,8 @@ def _later_than_reverse(view: View, forward: U64, backward: U64) -> Bool:
     order = np.argsort(forward, kind="stable")
     at = np.minimum(np.searchsorted(forward[order], backward), len(order) - 1)
     other = order[at]
-    return (forward[other] == backward) & (view.flows.first_ns[other] < view.flows.first_ns)
+    later: Bool = (forward[other] == backward) & (view.flows.first_ns[other] < view.flows.first_ns)
+    return later
 
 
 def _group_sizes(keys: U64) -> F64:

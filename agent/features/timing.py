@@ -20,7 +20,7 @@ class Timing:
     def count(self, view: View, opened: Bool) -> dict[str, F64]:
         """Measure gaps between opened flows of a window, by the names of the feature schema."""
         hosts = view.hosts
-        self._last_ns[hosts.slot[hosts.fresh]] = 0
+        self._last_ns[hosts.slot[hosts.fresh & (hosts.slot >= 0)]] = 0
         rows = np.flatnonzero(opened)
         rows = rows[np.lexsort((view.flows.key[rows], view.flows.first_ns[rows]))]
         owner, time_ns = hosts.sender[rows], view.flows.first_ns[rows]
@@ -37,7 +37,7 @@ class Timing:
         size = len(hosts)
         return {
             "opens": np.bincount(owner, minlength=size).astype(np.float64),
-            "open_gap": np.bincount(owner, gap, size),
-            "open_gap_squared": np.bincount(owner, gap * gap, size),
+            "open_gap": np.bincount(owner, gap, size).astype(np.float64, copy=False),
+            "open_gap_squared": np.bincount(owner, gap * gap, size).astype(np.float64, copy=False),
             "active_windows": (np.arange(size) < hosts.senders).astype(np.float64),
         }

@@ -37,7 +37,8 @@ class Histories:
         blocks = [now[: hosts.senders], *damped]
         vectors = np.concatenate([*blocks, _derived(*damped)], axis=1)
         limit = np.finfo(np.float32).max
-        return np.clip(vectors, -limit, limit).astype(np.float32)
+        bounded: F32 = np.clip(vectors, -limit, limit).astype(np.float32)
+        return bounded
 
 
 def _derived(over_10s: F64, over_60s: F64) -> F64:
