@@ -62,7 +62,7 @@ def _run(options: argparse.Namespace) -> int:
         return doctor.examine(config)
     if command == "isolations":
         return app.show_isolations(config)
-    return app.release(config, options.isolation, everything=options.all)
+    return app.release(config, options.who, everything=options.all)
 
 
 def _replay(options: argparse.Namespace, config: AgentConfig) -> int:
@@ -126,7 +126,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("isolations", parents=[common], help="who is cut off now, by the kernel")
     release = commands.add_parser("release", parents=[common], help="end isolations on this box")
     chosen = release.add_mutually_exclusive_group(required=True)
-    chosen.add_argument("isolation", nargs="?", metavar="ID", help="as `isolations` shows it")
+    chosen.add_argument(
+        "who", nargs="?", metavar="WHO", help="MAC, IP or bridge port, as `isolations` shows it"
+    )
     chosen.add_argument("--all", action="store_true", help="everybody, and remove our table")
     return parser
 

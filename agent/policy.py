@@ -36,6 +36,7 @@ class Policy:
 
     def __init__(self, config: PolicyConfig, device_id: str, model_id: str) -> None:
         self._config = config
+        self.mode = config.mode
         self._device_id = device_id
         self._model_id = model_id
         self._exempt = [_exemption(text) for text in config.exempt]
@@ -151,11 +152,11 @@ class Policy:
 
     def _allowed(self, now_ns: int) -> IsolationState:
         """Return how far an isolation may go now: the mode, and the budget of the last hour."""
-        if self._config.mode == "observe":
+        if self.mode == "observe":
             return "simulated"
         while self._isolated_ns and self._isolated_ns[0] < now_ns - HOUR_NS:
             self._isolated_ns.popleft()
-        if self._config.mode == "suggest":
+        if self.mode == "suggest":
             return "suggested"
         if len(self._isolated_ns) >= self._config.max_isolations_per_hour:
             self.dropped["policy.over_budget"] += 1

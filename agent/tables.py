@@ -94,6 +94,11 @@ class KeyTable:
         self._keys = np.zeros((sets, self.WAYS), np.uint64)
         self._used_ns = np.full((sets, self.WAYS), np.iinfo(np.int64).min // 2, np.int64)
 
+    @property
+    def used(self) -> int:
+        """How many slots were ever given to a key; never more than `capacity`."""
+        return int(np.count_nonzero(self._keys))
+
     def find(self, keys: U64, now_ns: int) -> I64:
         """Return the slot of each key, -1 where it is unknown or forgotten; shape (n,)."""
         sets = self._sets(keys)

@@ -17,7 +17,6 @@ class Player:
     """Hands over the frames of a file when their time has come.
 
     Attributes:
-        finished: All frames were handed over.
         reader: The file, for its progress and what was cut off.
     """
 
@@ -33,7 +32,6 @@ class Player:
             CaptureError: The file is no capture.
         """
         self.reader = PcapReader(path)
-        self.finished = False
         self._speed = speed
         self._now = now
         self._batches = iter(self.reader)
@@ -44,6 +42,11 @@ class Player:
         self._shift_ns = 0
         self._load()
         self._begin()
+
+    @property
+    def finished(self) -> bool:
+        """Whether all frames were handed over."""
+        return self._batch is None
 
     @property
     def ports(self) -> tuple[str, ...]:
@@ -94,7 +97,6 @@ class Player:
         self._batch = next(self._batches, None)
         while self._batch is not None and not len(self._batch):
             self._batch = next(self._batches, None)
-        self.finished = self._batch is None
 
     def __enter__(self) -> Self:
         """Return the player itself."""

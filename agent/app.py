@@ -1,0 +1,326 @@
+"""The agent put together: builds the parts, runs them in one TaskGroup, turns effects into deeds."""
+
+import asyncio
+import logging
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from agent.capture import FrameSource
+from agent.capture.player import Player
+from agent.config import AgentConfig, IsolationConfig
+from agent.effects import Effect, Isolate, Publish
+from agent.errors import CaptureError
+from agent.evidence import Evidence
+from agent.health import HealthReporter, Seen
+from agent.isolation import Isolator
+from agent.isolation.bridge_port import BridgePortIsolator
+from agent.isolation.desired import DesiredIsolations
+from agent.isolation.dry_run import DryRun
+from agent.isolation.nft import NftIsolator
+from agent.model_bundle import DEFAULT_BUNDLE, load_bundle
+from agent.pipeline import Outcome, Pipeline
+from agent.replay import build_pipeline
+from agent.uplink.commands import Commands, Trust, load_public_key
+from agent.uplink.commands import Outcome as Carried
+from agent.uplink.publisher import Address, Publisher
+from agent.uplink.spool import Spool, new_boot
+from contract.commands import AnyCommand, Release, SetMode
+from contract.commands import Isolate as IsolateCommand
+from contract.messages import Alert, AnyMessage, Isolation, ModelsHave, Presence
+from runtime.systemd import notify
+
+log = logging.getLogger(__name__)
+
+SECOND_NS: Final = 1_000_000_000
+WAIT_S: Final = 0.1  # how long frames gather before they are looked at
+HEALTH_S: Final = 10.0
+EVIDENCE_BEFORE_NS: Final = 5_000_000_000
+DRAIN_S: Final = 5.0  # at the end, for the centre to take what waits
+NOTHING: Final = Outcome([], [])
+
+
+def main(config: AgentConfig, replay: Path | None, speed: float | None) -> int:
+    """Watch the network until a signal, or play a capture to its end; return the exit code."""
+    try:
+        with _source(config, replay, speed) as source:
+            asyncio.run(run(config, source, plays=replay is not None))
+    except* CaptureError as errors:
+        raise errors.exceptions[0] from None
+    return 0
+
+
+@contextmanager
+def _source(
+    config: AgentConfig, replay: Path | None, speed: float | None
+) -> Iterator[FrameSource]:
+    capture = config.capture
+    if replay is not None:
+        with Player(replay, speed, now=True) as player:
+            yield player
+        return
+    if not capture.interfaces:
+        message = "no interface to capture on: set interfaces in [capture], or give --replay FILE"
+        raise CaptureError(message)
+    # Imported late: scapy takes a second and playing a file needs neither.
+    if capture.source == "ring":
+        from agent.capture.ring import RingSource  # noqa: PLC0415
+
+        with RingSource(capture.interfaces, capture.ring_slots, capture.bpf) as ring:
+            yield ring
+    else:
+        from agent.capture.scapy_source import ScapySource  # noqa: PLC0415
+
+        with ScapySource(capture.interfaces, capture.bpf) as scapy:
+            yield scapy
+
+
+async def run(config: AgentConfig, source: FrameSource, *, plays: bool) -> None:
+    """Detect, isolate and report until SIGTERM, SIGINT or the end of a played capture.
+
+    Args:
+        config: All settings.
+        source: Open; closed by the caller.
+        plays: The source is a capture file: its end is the end, and the centre may take the rest.
+    """
+    with ExitStack() as stack:
+        boot = new_boot()
+        spool = stack.enter_context(
+            closing(Spool(config.spool.path, config.spool.max_bytes, boot))
+        )
+        bundle = load_bundle(config.model.bundle or DEFAULT_BUNDLE)
+        # Secret, so that nobody can aim at a slot of our tables.
+        pipeline = build_pipeline(config, bundle, secrets.randbits(64), source.ports)
+        agent = _Agent(config, source, pipeline, spool)
+        await agent.run(plays=plays)
+
+
+class _Agent:
+    """Everything that runs together."""
+
+    def __init__(
+        self, config: AgentConfig, source: FrameSource, pipeline: Pipeline, spool: Spool
+    ) -> None:
+        self._config = config
+        self._source = source
+        self._pipeline = pipeline
+        self._spool = spool
+        self._stop = asyncio.Event()
+        self._kept: dict[str, str | None] = {}  # open alerts -> digest of their evidence
+        self._evidence = Evidence(config.spool.path.parent / "evidence")
+        self._isolations = DesiredIsolations(_isolator(config.isolation))
+        self._health = HealthReporter(pipeline.model.model_id)
+        key = config.commands.public_key_file
+        trust = Trust(config.device_id, load_public_key(key) if key else None)
+        self._commands = Commands(spool, trust, obey=self._obey, acknowledge=self._tell)
+        self._publisher = Publisher(
+            spool,
+            Address(config.organization, config.device_id),
+            Presence(
+                online=True,
+                since_ns=time.time_ns(),
+                boot=spool.boot,
+                version=version("edgewarden"),
+                model_id=pipeline.model.model_id,
+            ),
+            take_order=self._commands.take,
+        )
+
+    async def run(self, *, plays: bool) -> None:
+        """Run all parts; the first that fails ends them all."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        async with asyncio.TaskGroup() as tasks:
+            helpers = [tasks.create_task(self._report(), name="health")]
+            if self._config.broker.host:
+                uplink = self._publisher.run(self._config.broker)
+                helpers.append(tasks.create_task(uplink, name="uplink"))
+            else:
+                log.warning("no_broker", extra={"hint": "set host in [broker]; alerts stay here"})
+            await self._tell(self._models())
+            log.info("watching", extra={"ports": ", ".join(self._source.ports)})
+            notify("READY=1")
+            await self._detect()
+            notify("STOPPING=1")
+            if plays and self._config.broker.host:
+                await self._drain()
+            for task in helpers:
+                task.cancel()
+
+    async def _detect(self) -> None:
+        """Move frames through the pipeline; the watchdog is fed here, by work that is done."""
+        while not self._stop.is_set() and not self._source.finished:
+            outcome = await asyncio.to_thread(self._step)
+            await self._perform(outcome.effects)
+            notify("WATCHDOG=1")
+        outcome = await asyncio.to_thread(self._pipeline.flush)
+        await self._perform(outcome.effects)
+
+    def _step(self) -> Outcome:
+        self._source.wait(WAIT_S)
+        frames = self._source.read()
+        if not len(frames):
+            return NOTHING
+        self._pipeline.ports = self._source.ports
+        self._evidence.append(frames)
+        return self._pipeline.feed(frames)
+
+    async def _perform(self, effects: Sequence[Effect]) -> None:
+        messages: list[AnyMessage] = []
+        for effect in effects:
+            if isinstance(effect, Publish):
+                messages.append(await self._with_evidence(effect.message))
+            elif isinstance(effect, Isolate):
+                messages.append(await self._isolations.isolate(effect.isolation))
+            else:
+                messages += await self._isolations.release(effect.isolation_id, effect.reason)
+        if messages:
+            await self._publisher.put(messages)
+
+    async def _with_evidence(self, message: AnyMessage) -> AnyMessage:
+        if not isinstance(message, Alert):
+            return message
+        log.info(
+            "alert",
+            extra={"attack": message.attack_type, "host": message.host, "state": message.state},
+        )
+        if message.alert_id not in self._kept:
+            since_ns = message.first_seen_ns - EVIDENCE_BEFORE_NS
+            mac = int((message.src_mac or "0").replace(":", ""), 16)
+            keep = self._evidence.keep
+            self._kept[message.alert_id] = await asyncio.to_thread(
+                keep, message.alert_id, mac, since_ns
+            )
+        digest = self._kept[message.alert_id]
+        if message.state == "closed":
+            del self._kept[message.alert_id]
+        return msgspec.structs.replace(message, evidence_sha256=digest)
+
+    async def _report(self) -> None:
+        while True:
+            await self._tell(self._state())
+            expired = await self._isolations.expire()
+            if expired:
+                await self._publisher.put(expired)
+            await asyncio.sleep(HEALTH_S)
+
+    def _state(self) -> AnyMessage:
+        observer, policy = self._pipeline.observer, self._pipeline.policy
+        seen = Seen(observer.frames, observer.windows, observer.hosts_known, policy.alerts)
+        dropped = {
+            **self._source.dropped(),
+            **observer.counters(),
+            **policy.dropped,
+            **self._spool.dropped,
+            **self._commands.counters,
+        }
+        mode = policy.mode
+        return self._health.report(time.time_ns(), mode, seen, dropped, self._spool.depth())
+
+    def _models(self) -> ModelsHave:
+        model = self._pipeline.model
+        return ModelsHave(
+            active=model.model_id,
+            installed=[model.model_id],
+            feature_schema_id=model.feature_schema_id,
+        )
+
+    async def _obey(self, command: AnyCommand) -> Carried:
+        if isinstance(command, IsolateCommand):
+            return await self._isolate(command)
+        if isinstance(command, Release):
+            lifted = await self._isolations.release(command.isolation_id, command.reason)
+            if not lifted:
+                return Carried("failed", "no such isolation")
+            await self._publisher.put(lifted)
+            failed = lifted[0].state == "failed"
+            return Carried("failed" if failed else "verified", lifted[0].detail)
+        if isinstance(command, SetMode):
+            self._pipeline.policy.mode = command.mode
+            log.warning("mode_set", extra={"mode": command.mode})
+            return Carried("applied")
+        return Carried("failed", f"this version cannot {type(command).__name__}")
+
+    async def _isolate(self, command: IsolateCommand) -> Carried:
+        now_ns = time.time_ns()
+        wanted = Isolation(
+            isolation_id=command.isolation_id,
+            alert_id=None,
+            host=command.mac or command.ip or _NOBODY,
+            isolated_mac=command.mac,
+            isolated_ip=command.ip,
+            isolated_port=command.bridge_port,
+            reason=command.reason,
+            enforcement=self._config.isolation.enforcer,
+            state="applied",
+            isolated_ns=now_ns,
+            expires_ns=now_ns + command.duration_s * SECOND_NS,
+        )
+        done = await self._isolations.isolate(wanted)
+        await self._publisher.put([done])
+        return Carried("verified" if done.state == "verified" else "failed", done.detail)
+
+    async def _tell(self, message: AnyMessage) -> None:
+        await self._publisher.put([message])
+
+    async def _drain(self) -> None:
+        """Give the centre a moment to take what waits, so that a played capture is told whole."""
+        until_s = time.monotonic() + DRAIN_S
+        while any(self._spool.depth().values()):
+            if time.monotonic() > until_s:
+                log.warning("not_drained", extra={"waiting": sum(self._spool.depth().values())})
+                return
+            await asyncio.sleep(WAIT_S)
+
+
+def _isolator(config: IsolationConfig) -> Isolator:
+    match config.enforcer:
+        case "nft":
+            return NftIsolator()
+        case "bridge_port":
+            return BridgePortIsolator(config.bridge)
+        case "dry_run":
+            return DryRun()
+
+
+_NOBODY: Final = "00:00:00:00:00:00"  # of an isolation that names a bridge port alone
+
+
+def show_isolations(config: AgentConfig) -> int:
+    """Print who is cut off now, by the enforcer's own word, one JSON object a line."""
+    for lease in asyncio.run(_isolator(config.isolation).read_back()):
+        sys.stdout.write(msgspec.json.encode(lease).decode() + "\n")
+    return 0
+
+
+def release(config: AgentConfig, target: str | None, *, everything: bool) -> int:
+    """End isolations on this box, without the centre.
+
+    Args:
+        config: Which enforcer.
+        target: A MAC, IP or bridge port that `isolations` shows.
+        everything: Let everybody go and remove what is ours.
+    """
+    return asyncio.run(_release(_isolator(config.isolation), target, everything=everything))
+
+
+async def _release(isolator: Isolator, target: str | None, *, everything: bool) -> int:
+    if everything:
+        await isolator.clear()
+        return 0
+    held = await isolator.read_back()
+    kept = [lease for lease in held if target not in {lease.mac, lease.ip, lease.bridge_port}]
+    if len(kept) == len(held):
+        sys.stderr.write(f"edgewarden-agent: {target} is not isolated\n")
+        return 1
+    await isolator.apply(kept)
+    return 0
