@@ -7,7 +7,7 @@ import numpy as np
 from agent.capture import link
 from agent.capture.columns import at_every_byte
 from agent.capture.cut import MAX_FRAME_BYTES, Cut
-from agent.capture.walk import STRETCH_BYTES, record_starts, true_bytes
+from agent.capture.walk import STRETCH_BYTES, places_of, record_starts
 from agent.errors import CaptureError
 from agent.records import I64, NO_VLAN, U8, FrameBatch
 
@@ -73,7 +73,7 @@ class ClassicRecords:
                 np.equal(data[at + byte :][:count], data[at + byte], out=agrees[:count])
             flags[:count] &= others[:count]
             flags[count : count + 7] = False
-            start = true_bytes(flags[: (count + 7) & ~7]) + at
+            start = places_of(flags[: (count + 7) & ~7]) + at
             captured = captured_at[start].astype(np.int64)
             sound = captured <= MAX_FRAME_BYTES
             if not sound.all():

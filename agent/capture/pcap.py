@@ -94,7 +94,7 @@ class PcapReader:
             skipped = self._skip(after - end)
             if self.truncated is not None:
                 return
-            if not skipped or (ended and after == SLACK_BYTES):
+            if not skipped or (ended and SLACK_BYTES == after < end):
                 self.truncated = f"the file ends inside what starts at byte {position}"
                 break
         if self._stream.broken is not None:

@@ -10,6 +10,9 @@ from agent.records import I64, Bool
 STRETCH_BYTES = 1 << 19
 _MIN_RECORDS_A_GAP = 8  # on average; with fewer, and with longer records than these,
 _MAX_BYTES_A_RECORD = 1_000  # guessing takes longer than going from one to the next
+_MIN_BYTES_A_RECORD = (
+    64  # of Ethernet in a pcap file; more hits than that are padding, not records
+)
 
 Guess = Callable[[int, int], tuple[I64, I64]]
 OneByOne = Callable[[int], tuple[list[int], int]]
@@ -43,10 +46,16 @@ def record_starts(at: int, end: int, guess: Guess, one_by_one: OneByOne) -> tupl
     return np.concatenate([*found, np.array(singles, np.int64)]), at
 
 
-def true_bytes(flags: Bool) -> I64:
-    """Return where a contiguous column of flags, a multiple of 8 long, is set; fast where few are."""
-    eights = flags.view(np.uint64)
+def places_of(flags: Bool) -> I64:
+    """Return where flags are set, or nothing where that is too often to be of any use.
+
+    Args:
+        flags: Contiguous, a multiple of 8 long.
+    """
+    eights = flags.view(np.uint64)  # few are set: looking at eight at once is three times faster
     some = np.flatnonzero(eights != 0)
+    if len(some) * _MIN_BYTES_A_RECORD > len(flags):
+        return some[:0]
     row, column = eights[some].view(np.bool_).reshape(-1, 8).nonzero()
     places: I64 = some[row] * 8
     places += column
