@@ -4,10 +4,10 @@ import asyncio
 import functools
 import logging
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
@@ -22,12 +22,13 @@ log = logging.getLogger(__name__)
 ANSWER_TIMEOUT_S = 10.0
 GREETING_TIMEOUT_S = 3.0  # for MQTT 5, after TCP and TLS; then 3.1.1 has its turn
 GOODBYE_TIMEOUT_S = 2.0
-SILENCE = "Operation timed out"  # how aiomqtt words it
 SESSION_EXPIRY_S = 24 * 3600
 MAX_IN_FLIGHT = 64
 MAX_QUEUED_INCOMING = 1000
 UNSUPPORTED_PROTOCOL = (1, 132)  # as MQTT 3.1.1 and as MQTT 5 say it
 READABLE_BY_OTHERS = 0o077
+
+T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -77,10 +78,30 @@ async def connect(
         raise BrokerError(_why(config, _first(lost))) from group
 
 
+class _SilenceError(aiomqtt.MqttError):
+    pass
+
+
+class _Client(aiomqtt.Client):
+    """aiomqtt's client, whose waits end when they are cancelled.
+
+    It waits with asyncio.wait_for, which before Python 3.12 forgets a cancellation that comes
+    together with the answer: the task then runs on, and the program never ends.
+    """
+
+    async def _wait_for(self, fut: Awaitable[T], timeout: float | None) -> T:  # noqa: ASYNC109
+        try:
+            async with asyncio.timeout(self.timeout if timeout is None else timeout):
+                return await fut
+        except TimeoutError:
+            message = "no answer in time"
+            raise _SilenceError(message) from None
+
+
 async def _enter(stack: AsyncExitStack, options: dict[str, Any], *, clean: bool) -> aiomqtt.Client:
     session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     session.SessionExpiryInterval = SESSION_EXPIRY_S
-    modern = aiomqtt.Client(
+    modern = _Client(
         **options,
         protocol=aiomqtt.ProtocolVersion.V5,
         clean_start=clean,
@@ -92,7 +113,7 @@ async def _enter(stack: AsyncExitStack, options: dict[str, Any], *, clean: bool)
     except aiomqtt.MqttError as error:
         if not _does_not_understand(error):
             raise
-        older = aiomqtt.Client(
+        older = _Client(
             **options,
             protocol=aiomqtt.ProtocolVersion.V311,
             clean_session=clean,
@@ -123,7 +144,7 @@ def _does_not_understand(error: aiomqtt.MqttError) -> bool:
     if isinstance(error, aiomqtt.MqttCodeError):
         return _code(error) in UNSUPPORTED_PROTOCOL
     # amqtt takes the properties of MQTT 5 for the length of a name and waits for more.
-    return str(error) == SILENCE
+    return isinstance(error, _SilenceError)
 
 
 def _options(

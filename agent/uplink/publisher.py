@@ -173,6 +173,7 @@ class _Line:
         self._wake = wake
         self._counters = counters
         self._clock = asyncio.get_running_loop().time
+        self._receipts: dict[str, int] = {}
         self._under_way: set[tuple[str, int]] = set()
         self._heard_at = self._clock()
         self._waits_s = 0.0
@@ -182,10 +183,29 @@ class _Line:
         """Send what waits, and all again when the centre stays silent."""
         while True:
             self._wake.clear()
+            await self._forget()
             rows = await asyncio.to_thread(self._spool.pending, WINDOW, frozenset(self._under_way))
             await self._publish(rows)
             await self._wait()
             self._send_again_if_silent()
+
+    async def _forget(self) -> None:
+        # Gathered, because every deletion waits for the disk.
+        receipts, self._receipts = self._receipts, {}
+        for boot, upto in receipts.items():
+            await asyncio.to_thread(self._spool.forget, boot, upto)
+            self._settle(boot, upto)
+
+    def _settle(self, boot: str, upto: int) -> None:
+        stored = {key for key in self._under_way if key[0] == boot and key[1] <= upto}
+        if not stored:
+            return
+        self._under_way -= stored
+        self._counters["receipted"] += len(stored)
+        self._heard_at = self._clock()
+        if self._waits_s:
+            log.info("receipts_back")
+        self._waits_s = 0.0
 
     async def _publish(self, rows: list[Numbered]) -> None:
         if rows and not self._under_way:
@@ -223,32 +243,19 @@ class _Line:
         orders = commands_topic(self._address.organization, self._address.device_id)
         async for message in self._client.messages:
             if message.topic.value != orders:
-                await self._take_receipt(message)
+                self._take_receipt(message)
             elif self._orders.full():
                 self._counters["orders_dropped"] += 1
             else:
                 self._orders.put_nowait(message)
 
-    async def _take_receipt(self, message: aiomqtt.Message) -> None:
+    def _take_receipt(self, message: aiomqtt.Message) -> None:
         try:
             receipt = decode_receipt(message.payload)
         except CodecError:
             self._counters["receipts_unreadable"] += 1
             return
-        await asyncio.to_thread(self._spool.forget, receipt.boot, receipt.upto)
-        stored = {
-            (boot, seq)
-            for boot, seq in self._under_way
-            if boot == receipt.boot and seq <= receipt.upto
-        }
-        if not stored:
-            return
-        self._under_way -= stored
-        self._counters["receipted"] += len(stored)
-        self._heard_at = self._clock()
-        if self._waits_s:
-            log.info("receipts_back")
-        self._waits_s = 0.0
+        self._receipts[receipt.boot] = max(receipt.upto, self._receipts.get(receipt.boot, 0))
         self._wake.set()
 
     async def obey(self, take_order: TakeOrder) -> None:

@@ -201,3 +201,14 @@ async def test_a_cancelled_block_ends_as_cancelled_although_the_broker_is_frozen
         async with asyncio.timeout(5):
             await asyncio.wait([task])
     assert task.cancelled()
+
+
+async def test_a_cancellation_that_comes_with_the_answer_is_not_forgotten(tmp_path):
+    async with mosquitto(tmp_path) as port, connect(local(port), client_id="a") as client:
+        answer: asyncio.Future[None] = asyncio.Future()
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(client._wait_for(answer, 5.0))
+            await asyncio.sleep(0)
+            answer.set_result(None)
+            task.cancel()
+    assert task.cancelled()
