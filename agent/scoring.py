@@ -1,9 +1,14 @@
 """Feature vectors to class probabilities: one ONNX session on one thread."""
 
+import os
 from typing import Final
 
 import msgspec
 import numpy as np
+
+# From 1.29 on the library reports its use to its maker unless this is set before it is loaded.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 import onnxruntime
 
 from agent.errors import ModelError
