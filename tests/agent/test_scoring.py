@@ -1,0 +1,83 @@
+"""The scorer says what the trained model says, and refuses models made for another agent."""
+
+import msgspec
+import numpy as np
+import pytest
+import xgboost
+
+from agent.errors import ModelError
+from agent.model_bundle import Bundle
+from agent.scoring import CHUNK_ROWS, OnnxScorer
+from contract.attacks import CLASSES
+from contract.features import FEATURE_COUNT
+from model_training.export import to_onnx, to_trees
+from tests.tiny_models import booster, bundle, metadata, vectors
+
+
+def exported(**changes: object) -> Bundle:
+    said = metadata(**changes)
+    return Bundle(to_onnx(booster(), said), to_trees(booster()), said)
+
+
+def test_scores_equal_those_of_the_trained_model_on_every_row():
+    features, _ = vectors(2 * CHUNK_ROWS + 7, seed=2)
+    expected = booster().predict(xgboost.DMatrix(features))
+    scores = OnnxScorer(bundle()).score(features)
+    assert scores.dtype == np.float32
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
+    assert (scores.argmax(axis=1) == expected.argmax(axis=1)).all()
+
+
+def test_scores_follow_their_rows_when_many_rows_are_alike():
+    features, _ = vectors(40, seed=3)
+    order = np.random.default_rng(4).integers(0, 40, 3000)
+    scorer = OnnxScorer(bundle())
+    np.testing.assert_array_equal(scorer.score(features[order]), scorer.score(features)[order])
+
+
+def test_no_observations_have_no_scores():
+    nothing = OnnxScorer(bundle()).score(np.empty((0, FEATURE_COUNT), np.float32))
+    assert nothing.shape == (0, len(CLASSES))
+
+
+def test_columns_that_are_a_view_of_something_larger_can_be_scored():
+    wide = np.zeros((5, 2 * FEATURE_COUNT), np.float32)
+    wide[:, ::2], _ = vectors(5)
+    scorer = OnnxScorer(bundle())
+    np.testing.assert_array_equal(scorer.score(wide[:, ::2]), scorer.score(wide[:, ::2].copy()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"feature_schema_id": "0" * 16}, "feature_schema_id"),
+        ({"feature_count": FEATURE_COUNT + 1}, "feature_count"),
+        ({"window_s": 10.0}, "window_s"),
+        ({"classes": list(reversed(CLASSES))}, "classes"),
+        ({"thresholds": {"DOS": 0.5}}, "thresholds"),
+        ({"thresholds": dict.fromkeys(CLASSES, 0.5)}, "thresholds"),
+    ],
+)
+def test_a_model_made_for_another_agent_is_refused_in_one_line(changes, complaint):
+    with pytest.raises(ModelError, match=complaint) as refusal:
+        OnnxScorer(exported(**changes))
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_model_that_does_not_say_what_it_is_for_is_refused():
+    silent = bundle().model.replace(b"edgewarden", b"somethingx")
+    with pytest.raises(ModelError, match="carries no `edgewarden` metadata"):
+        OnnxScorer(msgspec.structs.replace(bundle(), model=silent))
+
+
+def test_a_model_that_is_not_the_one_its_bundle_tells_of_is_refused():
+    other = msgspec.structs.replace(bundle(), metadata=metadata(model_id="other"))
+    with pytest.raises(ModelError, match="differ from its bundle's"):
+        OnnxScorer(other)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", bundle().model[:5000]])
+def test_what_is_no_model_is_refused_in_one_line(content):
+    with pytest.raises(ModelError) as refusal:
+        OnnxScorer(msgspec.structs.replace(bundle(), model=content))
+    assert "\n" not in str(refusal.value)
