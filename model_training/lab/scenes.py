@@ -28,7 +28,7 @@ class Scene(msgspec.Struct, frozen=True):
 DEMO = Scene(
     "home-lan",
     "cottage",
-    109,
+    105,
     (
         Step(3, "boot", "tv"),
         Step(6, "command", "panel", "", {"commands": [0], "count": 1}),
@@ -36,10 +36,10 @@ DEMO = Scene(
         Step(25, "flood", "dvr", "nas", {"kind": "syn", "rate": 800, "seconds": 4}),
         Step(36, "guess_passwords", "tablet", "camera", {"service": "telnet", "seconds": 9}),
         Step(44, "view", "phone", "", {"host": "@cloud", "path": "/", "period_s": 1.2}),
-        Step(51, "mitm", "guest", "phone", {"two_way": True, "seconds": 12}),
-        Step(66, "command", "panel", "", {"commands": [0], "count": 1}),
-        Step(79, "replay_command", "tv", "lock", {"times": 8, "pause_s": 1.0}),
-        Step(94, "mirai", "plug", "camera", {"knocks_per_second": 25, "seconds": 10}),
+        Step(50, "mitm", "guest", "phone", {"two_way": True, "seconds": 12}),
+        Step(64, "command", "panel", "", {"commands": [0], "count": 1}),
+        Step(76, "replay_command", "tv", "lock", {"times": 8, "pause_s": 1.0}),
+        Step(89, "mirai", "plug", "camera", {"knocks_per_second": 25, "seconds": 10}),
     ),
     "one household, six attacks one after the other, each from another host",
 )

@@ -12,6 +12,7 @@ from typing import cast
 
 JPEG_START, JPEG_END = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x02\x00\x00", b"\xff\xd9"
 NTP_UNIX_OFFSET_S = 2_208_988_800
+EVERYWHERE = "0.0.0.0"  # noqa: S104  (inside a namespace)
 ORDER_SHARE = 0.1  # of heartbeats that a bot's command server answers with an order
 _IAC_WILL_ECHO = b"\xff\xfb\x01\xff\xfb\x03\xff\xfd\x18"
 
@@ -36,7 +37,7 @@ async def listen(port: int, connection: Connection) -> None:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(guarded, "0.0.0.0", port, backlog=128)  # noqa: S104
+    server = await asyncio.start_server(guarded, EVERYWHERE, port, backlog=128)
     async with server:
         await server.serve_forever()
 
@@ -231,10 +232,11 @@ class _Datagrams(asyncio.DatagramProtocol):
             self._transport.sendto(reply, address)
 
 
-async def _serve_datagrams(port: int, answer: Callable[[bytes], bytes]) -> None:
+async def _serve_datagrams(
+    port: int, answer: Callable[[bytes], bytes], address: str = EVERYWHERE
+) -> None:
     loop = asyncio.get_running_loop()
-    local = ("0.0.0.0", port)  # noqa: S104
-    await loop.create_datagram_endpoint(lambda: _Datagrams(answer), local_addr=local)
+    await loop.create_datagram_endpoint(lambda: _Datagrams(answer), local_addr=(address, port))
     await asyncio.Event().wait()
 
 
@@ -252,7 +254,7 @@ async def coap(_rng: Random, *, port: int = 5683) -> None:
     await _serve_datagrams(port, answer)
 
 
-async def sntp(_rng: Random, *, port: int = 123) -> None:
+async def sntp(_rng: Random, *, port: int = 123, address: str = EVERYWHERE) -> None:
     """Answer time requests as a stratum 2 server."""
 
     def answer(data: bytes) -> bytes:
@@ -266,7 +268,7 @@ async def sntp(_rng: Random, *, port: int = 123) -> None:
         head = struct.pack(">BBbbII4s", 0x24, 2, 6, -20, 0x120, 0x240, b"\xc6\x33\x64\x05")
         return head + stamp + data[40:48] + stamp + stamp
 
-    await _serve_datagrams(port, answer)
+    await _serve_datagrams(port, answer, address)
 
 
 async def control(rng: Random, *, port: int = 6667) -> None:

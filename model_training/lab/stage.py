@@ -130,7 +130,8 @@ def _connect_internet(stage: Stage) -> None:
         internet, "link set wan0 up", "addr add 100.64.7.1/30 dev wan0",
         *(f"addr add {ip}/32 dev lo" for ip in INTERNET),
         # a slice of the world that refuses connections; all else stays silent
-        "route add local 198.18.64.0/18 dev lo", "route add default via 100.64.7.2",
+        "route add local 198.18.64.0/18 dev lo",
+        "route add default via 100.64.7.2",
     )  # fmt: skip
     network.sysctl(router.namespace, "net.ipv4.ip_forward", 1)
     network.sysctl(router.namespace, "net.ipv4.conf.all.send_redirects", 0)
@@ -143,7 +144,7 @@ def _connect_internet(stage: Stage) -> None:
     program = network.start(
         internet, [PYTHON, "-m", "model_training.lab.device"], log_name="internet"
     )
-    services: list[tuple[str, dict[str, Any]]] = [("web", {}), ("sntp", {})]
+    services: list[tuple[str, dict[str, Any]]] = [("web", {}), ("sntp", {"address": TIME})]
     services += [("control", {"port": port}) for port in CONTROL_PORTS]
     for do, options in services:
         line = json.dumps({"do": do, "seed": f"internet/{do}", "options": options}) + "\n"
@@ -174,6 +175,7 @@ def _dnsmasq(stage: Stage) -> list[str]:
         "--conf-file=/dev/null",
         "--no-hosts",
         "--no-resolv",
+        "--local=/example/",
     ]
     argv += [
         "--user=root",
@@ -186,7 +188,7 @@ def _dnsmasq(stage: Stage) -> list[str]:
     argv += [f"--dhcp-leasefile={stage.network.work_dir}/leases", f"--dhcp-option=42,{router.ip}"]
     argv += [f"--dhcp-host={node.mac},{node.ip}" for node in stage.nodes.values()]
     return argv + [
-        f"--address=/{name}/{ip}" for name, ip in (NAMES | {"ntp.example": TIME}).items()
+        f"--host-record={name},{ip}" for name, ip in (NAMES | {"ntp.example": TIME}).items()
     ]
 
 
