@@ -1,18 +1,14 @@
-"""`make demo` shows the whole line at work, and leaves nothing behind."""
+"""The demo says one line, ends when it should, and leaves nothing running."""
 
-import http.client
-import json
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -49,37 +45,12 @@ def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
     return psutil.Process(process.pid).children(recursive=True)
 
 
-def ask(port: int, method: str, path: str, body: object = None, token: str = "") -> Any:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
-    connection.request(method, path, json.dumps(body) if body else None, headers)
-    answer = json.loads(connection.getresponse().read())
-    connection.close()
-    return answer
-
-
-def alerts_of(port: int, password: str) -> list[dict[str, Any]]:
-    """Wait for the first alerts, as somebody who has signed in."""
-    credentials = {"username": "admin", "password": password}
-    token = ask(port, "POST", "/api/v1/auth/login", credentials)["access_token"]
-    ends_s = time.monotonic() + 60
-    while time.monotonic() < ends_s:
-        if alerts := ask(port, "GET", "/api/v1/alerts", token=token):
-            return list(alerts)
-        time.sleep(0.5)
-    return []
-
-
 @pytest.mark.slow
-@pytest.mark.timeout(150)
-def test_alerts_arrive_and_ctrl_c_leaves_nothing_running():
-    port = free_port()
-    with demo(port) as process:
+def test_ctrl_c_leaves_nothing_running():
+    with demo(free_port()) as process:
         assert process.stdout
-        told = LINE.fullmatch(process.stdout.readline().rstrip("\n"))
-        assert told
+        assert LINE.match(process.stdout.readline())
         children = family(process)
-        assert "Scan" in {alert["attack_type"] for alert in alerts_of(port, told[2])}
         process.send_signal(signal.SIGINT)
         rest, errors = process.communicate(timeout=END_TIMEOUT_S)
     assert (process.returncode, rest, errors) == (0, "", "")
