@@ -1,0 +1,128 @@
+// One alert with its reasons, and what a person may decide about it.
+
+import { STATUS_WORDS, amount, byId, className, count, exactTime, make, severity } from "./view.js";
+
+const DECIDES = new Set(["analyst", "operator", "admin"]);
+const MITIGATION_WORDS = {
+  simulated: "simulated only: nobody was cut off",
+  suggested: "suggested: waits for a person",
+  applied: "applied, not yet read back",
+  verified: "cut off, read back from the kernel",
+  lifted: "lifted",
+  expired: "expired",
+  failed: "failed",
+};
+
+let shown = null;
+
+export const shownAlert = () => shown;
+
+export async function showAlert(session, alertId, onChanged) {
+  const alert = await session.get(`/alerts/${alertId}`);
+  const dialog = byId("detail");
+  shown = alertId;
+  dialog.replaceChildren(content(session, alert, onChanged));
+  if (!dialog.open) dialog.showModal();
+}
+
+export function setUpDetail() {
+  const dialog = byId("detail");
+  dialog.addEventListener("close", () => { shown = null; });
+  dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+}
+
+function content(session, alert, onChanged) {
+  const close = make("button", { type: "button", class: "quiet", "aria-label": "Close" , onclick: () => byId("detail").close() }, "✕");
+  return make(
+    "article", { class: "detail" },
+    make(
+      "header", {},
+      make("div", {}, severity(alert.severity), make("h2", { id: "detail-title" }, className(alert.attack_type)),
+        make("p", { class: "muted" }, `This host ${alert.meaning}.`)),
+      close,
+    ),
+    actions(session, alert, onChanged),
+    make("h3", {}, "Why"),
+    reasons(alert.top_features),
+    make("h3", {}, "What"),
+    facts(alert),
+    make("h3", {}, "What was done"),
+    mitigations(alert.mitigation_details),
+  );
+}
+
+function actions(session, alert, onChanged) {
+  const word = make("p", { class: "muted toast", role: "status" });
+  if (!DECIDES.has(session.user.role)) {
+    word.textContent = "Your role may look, not decide.";
+    return word;
+  }
+  const decide = (status, label, kind) => make("button", {
+    type: "button", class: kind, disabled: alert.status === status,
+    onclick: async (event) => {
+      event.target.disabled = true;
+      try {
+        await onChanged(await session.request("PATCH", `/alerts/${alert.alert_id}`, { status }));
+        await showAlert(session, alert.alert_id, onChanged);
+      } catch (error) {
+        word.textContent = error.message;
+        event.target.disabled = false;
+      }
+    },
+  }, label);
+  return make("div", {}, make(
+    "div", { class: "actions" },
+    decide("acknowledged", "Acknowledge", "primary"),
+    decide("false_positive", "False positive", ""),
+    decide("resolved", "Resolve", ""),
+    alert.status === "active" ? null : decide("active", "Reopen", "quiet"),
+  ), word);
+}
+
+function reasons(features) {
+  if (!features.length) return make("p", { class: "muted" }, "The device gave no reasons.");
+  const most = Math.max(...features.map((feature) => Math.abs(feature.contribution))) || 1;
+  return make("ol", { class: "reasons" }, ...features.map((feature) => {
+    const usual = feature.usual === null ? "" : `, usually ${amount(feature.usual)}`;
+    const speaks = feature.contribution >= 0 ? "speaks for" : "speaks against";
+    const bar = make("span", { class: feature.contribution >= 0 ? "" : "against" });
+    bar.style.width = `${Math.max(2, (Math.abs(feature.contribution) / most) * 100)}%`;
+    return make(
+      "li", {},
+      make("p", { class: "words" }, feature.words || feature.feature),
+      make("p", { class: "numbers" }, `${amount(feature.value)} ${feature.unit}${usual} · ${speaks} (${feature.contribution >= 0 ? "+" : ""}${amount(feature.contribution)}) · `,
+        make("code", {}, feature.feature)),
+      make("div", { class: "push", "aria-hidden": "true" }, bar),
+    );
+  }));
+}
+
+function facts(alert) {
+  const mono = (text) => (text ? make("span", { class: "mono" }, text) : "–");
+  const rows = [
+    ["Status", `${STATUS_WORDS[alert.status] ?? alert.status}${alert.state === "open" ? ", still going on" : ", over"}`],
+    ["Host", mono(alert.host)],
+    ["From", mono(alert.src_ip)],
+    ["To", mono(alert.dst_ip)],
+    ["Bridge port", alert.bridge_port ? mono(alert.bridge_port) : null],
+    ["Confidence", `${(alert.confidence * 100).toFixed(1)} %`],
+    ["First seen", exactTime(alert.first_seen_at)],
+    ["Detected", exactTime(alert.detected_at)],
+    ["Last seen", exactTime(alert.last_seen_at)],
+    ["Windows", `${count(alert.windows)} of one second, ${count(alert.packets)} packets`],
+    ["Techniques", [...alert.techniques, ...alert.ics_techniques].join(", ") || "–"],
+    ["Seen by", alert.device_id],
+    ["Model", mono(alert.model_id)],
+    ["Notes", alert.notes],
+  ].filter(([, value]) => value !== null && value !== undefined);
+  return make("dl", { class: "facts" }, ...rows.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
+}
+
+function mitigations(details) {
+  if (!details.length) return make("p", { class: "muted" }, "Nothing: the device only watched.");
+  return make("ul", { class: "meter-list" }, ...details.map((one) => make(
+    "li", {},
+    make("span", {}, `${MITIGATION_WORDS[one.state] ?? one.state}`),
+    make("span", { class: "muted" }, `by ${one.enforcement}, until ${exactTime(one.expires_at)}`),
+  )));
+}
