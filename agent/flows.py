@@ -38,6 +38,7 @@ _LANES: Final = 4  # 16-bit lanes of a 64-bit integer
 
 TCP: Final = 6
 _IS_ICMP: Final = members(1, 58)
+_HAS_PAYLOAD: Final = members(TCP, 17)
 _FIN, _SYN, _RST, _PSH, _ACK, _URG = 1, 2, 4, 8, 16, 32
 
 
@@ -150,7 +151,8 @@ def _own_marks(packets: PacketBatch) -> dict[str, Bool]:
     connect = flags & (_SYN | _ACK | _RST | _FIN)
     no_payload = packets.payload_bytes == 0
     return {
-        "empty": (packets.ip_version > 0) & no_payload,
+        # Of other protocols nobody knows where a payload begins.
+        "empty": whole & _HAS_PAYLOAD[packets.protocol] & no_payload,
         "fragments": packets.fragment > 0,
         "syn": is_tcp & (connect == _SYN),
         "syn_ack": is_tcp & (connect == _SYN | _ACK),
