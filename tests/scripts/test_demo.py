@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,7 +26,7 @@ LINE = re.compile(
 
 @contextmanager
 def demo(port: int, **variables: str) -> Iterator[subprocess.Popen[str]]:
-    """Start the demo and wait for its line."""
+    """Start the demo; afterwards nothing is left of it, whatever happened."""
     given = {name: value for name, value in os.environ.items() if not name.startswith("EDGEW")}
     process = subprocess.Popen(
         [sys.executable, ROOT / "scripts" / "demo.py"],
@@ -39,6 +40,7 @@ def demo(port: int, **variables: str) -> Iterator[subprocess.Popen[str]]:
     finally:
         process.kill()
         process.communicate()
+        shutil.rmtree(ROOT / ".cache" / f"demo-{port}", ignore_errors=True)
 
 
 def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
