@@ -68,14 +68,31 @@ def test_a_flow_keeps_its_label_after_the_tool_has_ended():
     ]
 
 
+def test_the_same_ports_used_again_after_a_long_silence_are_another_flow():
+    scan = Flows(**about("Scan"), protocol=TCP, peers=(VICTIM_IP,))
+
+    assert subs([tcp(12, attacker(), victim()), tcp(60, attacker(), victim())], scan) == ["it", ""]
+
+
+def test_where_two_claims_fit_the_first_one_names_the_frame():
+    login = Flows(**about("Botnet", sub="login"), protocol=TCP, ports=(23,))
+    scan = Flows(**about("Botnet", sub="scan"), protocol=TCP)
+    frames = [tcp(11, attacker(), victim(23)), tcp(11, attacker(), victim(80))]
+
+    assert subs(frames, login, scan) == ["login", "scan"]
+
+
 def test_what_others_and_other_endpoints_do_in_the_same_second_is_benign():
     guess = Flows(**about("BruteForce"), protocol=TCP, peers=(VICTIM_IP,), ports=(23,))
     neighbour = tcp(11, ("aa:00:00:00:00:77", "10.0.0.77", 40_000), victim(23))
     elsewhere = tcp(11, attacker(), victim(80))
     by_udp = udp(11, attacker(), victim(23), b"x")
     called = tcp(11, victim(50_000), attacker(23))
+    other_victim = tcp(11, attacker(), (ROUTER, ROUTER_IP, 23))
+    same_address = tcp(11, ("aa:00:00:00:00:77", ATTACKER_IP, 40_001), victim(23))
+    frames = [neighbour, elsewhere, by_udp, called, other_victim, same_address]
 
-    assert label_frames([neighbour, elsewhere, by_udp, called], [guess]) == [BENIGN] * 4
+    assert label_frames(frames, [guess]) == [BENIGN] * len(frames)
 
 
 def test_honest_flows_to_a_scanned_endpoint_are_told_apart_by_their_data():
@@ -174,10 +191,11 @@ def test_what_the_man_in_the_middle_does_for_itself_is_benign():
         arp(11, (ROUTER, ATTACKER), 2, (ROUTER, ROUTER_IP), ATTACKER_IP),
         arp(11, (ATTACKER, EVERYONE), 1, (ATTACKER, NO_IP), ATTACKER_IP),
         udp(12, attacker(), (ROUTER, ROUTER_IP, 53), b"query"),
+        udp(12, (ROUTER, ROUTER_IP, 53), attacker(), b"answer"),
         tcp(12, (VICTIM, VICTIM_IP, 40_000), (ROUTER, WORLD_IP, 80)),
     ]
 
-    assert label_frames(frames, [attack]) == [BENIGN] * 5
+    assert label_frames(frames, [attack]) == [BENIGN] * len(frames)
 
 
 def test_frames_put_on_the_wire_again_are_known_by_their_bytes_the_originals_stay_benign():
