@@ -86,9 +86,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LabError as error:
         print(error, file=sys.stderr)
         return EXIT_CANNOT_RUN
-    if arguments.skip_existing:
-        scenes = [s for s in scenes if not (arguments.out / f"{s.name}.pcap").exists()]
-    done = [_record_patiently(scene, arguments.out, arguments.seed) for scene in scenes]
+    done = [
+        _record_patiently(scene, arguments.out, arguments.seed)
+        for scene in scenes  # looked up one by one: another lab may have recorded it meanwhile
+        if not (arguments.skip_existing and (arguments.out / f"{scene.name}.pcap").exists())
+    ]
     return 0 if all(done) else 1
 
 
