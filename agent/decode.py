@@ -48,10 +48,16 @@ _IS_TCP, _IS_UDP, _IS_ICMP = members(TCP), members(UDP), members(ICMP, ICMPV6)
 _FRAGMENT: Final = 44
 _AUTHENTICATION: Final = 51
 _DIGEST_BYTES: Final = 64
-# An NDArray is spelled ndarray[shape, dtype[scalar]], and the scalar is wanted here.
-_COLUMN_KINDS: Final = {
-    name: get_args(get_args(kind)[1])[0] for name, kind in get_type_hints(PacketBatch).items()
-}
+
+
+def _scalar(column: object) -> type[np.generic]:
+    """Return the scalar of an NDArray: ndarray[shape, dtype[scalar]], in numpy 2.5 [scalar]."""
+    inner = get_args(column)[-1]
+    scalar: type[np.generic] = next(iter(get_args(inner)), inner)
+    return scalar
+
+
+_COLUMN_KINDS: Final = {name: _scalar(kind) for name, kind in get_type_hints(PacketBatch).items()}
 _DHCP_PORTS: Final = members(67, 68)
 _DNS_PORT: Final = 53
 _NEIGHBOR_SOLICITATION: Final = 135
@@ -300,8 +306,10 @@ class _Decoder:
         columns = self.columns
         columns["icmp_type"][rows] = block[:, 0]
         columns["icmp_code"][rows] = block[:, 1]
-        version6 = columns["protocol"][rows] == ICMPV6
-        whole = version6 & (self._length[rows] >= where + 24)
+        # Neighbours speak with the highest hop limit, which no packet from behind a router has.
+        near = (columns["ip_version"][rows] == 6) & (columns["hop_limit"][rows] == 255)
+        near &= columns["protocol"][rows] == ICMPV6
+        whole = near & (self._length[rows] >= where + 24)
         claims = whole & (block[:, 0] == _NEIGHBOR_ADVERTISEMENT)
         asks = whole & (block[:, 0] == _NEIGHBOR_SOLICITATION)
         columns["claim_mac"][rows[claims]] = columns["src_mac"][rows[claims]]
