@@ -89,7 +89,7 @@ class HostTable:
         """Fill in the address a sender was last seen with where this window does not tell it."""
         kept = slot >= 0
         self._ip[slot[kept & fresh]] = 0
-        told = (ip[:, 0] | ip[:, 1]) > 0
+        told = _is_specific(ip[:, 0], ip[:, 1])
         asked = kept & ~told
         ip[asked] = self._ip[slot[asked]]
         self._ip[slot[kept & told]] = ip[kept & told]
@@ -126,13 +126,19 @@ class HostTable:
 
 def _without_mac(flows: Flows) -> Bool:
     """Return which rows have a source address but no source MAC."""
-    nameless: Bool = (flows.src_mac == 0) & ((flows.src_ip_high > 0) | (flows.src_ip_low > 0))
+    nameless: Bool = (flows.src_mac == 0) & _is_specific(flows.src_ip_high, flows.src_ip_low)
     return nameless
+
+
+def _is_specific(high: U64, low: U64) -> Bool:
+    """Return which addresses are set and not 0.0.0.0 or ::."""
+    specific: Bool = (high > 0) | (low & np.uint64(0xFFFF_FFFF) > 0)
+    return specific
 
 
 def _largest(sender: I64, count: int, flows: Flows, holders: Holders) -> I64:
     """Return for each sender its row with the most packets, one from an own address if it has any."""
-    own = ((flows.src_ip_low > 0) | (flows.src_ip_high > 0)) & ~holders.foreign
+    own = _is_specific(flows.src_ip_high, flows.src_ip_low) & ~holders.foreign
     order = np.lexsort((flows.key, flows.total("packets"), own, sender))
     ends = np.cumsum(np.bincount(sender, minlength=count)) - 1
     return order[ends]
