@@ -14,7 +14,6 @@ from model_training.lab.frames import TCP, UDP, Arp, Frame, Tuple5, both_ways
 AttackClass = Literal["DOS", "Botnet", "Replay", "MITM", "Scan", "BruteForce"]
 BENIGN = "benign"
 IDLE_NS = 30_000_000_000  # a five-tuple silent for longer is another flow
-ANSWER_NS = 1_000_000_000
 _ECHO_REPLY, _ECHO_REQUEST, _REDIRECT = 0, 8, 5
 _ARP_REQUEST, _ARP_REPLY = 1, 2
 
@@ -239,7 +238,7 @@ def _forgery(frame: Frame, arp: Arp, claim: Interception, honest: set[str]) -> s
 def _echoed(frames: Sequence[Frame], claim: Echo) -> dict[int, Label]:
     found: dict[int, Label] = {}
     for index, frame in enumerate(frames):
-        if not claim.start_ns <= frame.time_ns <= claim.end_ns + ANSWER_NS:
+        if not claim.start_ns <= frame.time_ns <= claim.end_ns + IDLE_NS:
             continue
         if digest(frame.raw) in claim.digests:
             found[index] = Label(claim.attack_class, claim.sub)

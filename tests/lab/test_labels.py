@@ -201,11 +201,14 @@ def test_what_the_man_in_the_middle_does_for_itself_is_benign():
 def test_frames_put_on_the_wire_again_are_known_by_their_bytes_the_originals_stay_benign():
     original = tcp(2, victim(40_000), (ROUTER, ROUTER_IP, 9999))
     again = tcp(12, victim(40_000), (ROUTER, ROUTER_IP, 9999))
-    answer = tcp(12.1, (ROUTER, ROUTER_IP, 9999), victim(40_000), flags=0x04)
+    answer = tcp(12.1, (ROUTER, ROUTER_IP, 9999), victim(40_000), flags=0x12)
+    and_again = tcp(23, (ROUTER, ROUTER_IP, 9999), victim(40_000), flags=0x12)
     digests, flows = frozenset({digest(original.raw)}), frozenset({original.flow})
     echo = Echo(**about("Replay"), digests=digests, flows=flows)
 
-    assert subs([original, again, answer], echo) == ["", "it", "it_response"]
+    found = subs([original, again, answer, and_again], echo)
+
+    assert found == ["", "it", "it_response", "it_response"]
 
 
 def test_labels_are_written_one_row_per_frame_counted_from_one(tmp_path):
