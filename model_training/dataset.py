@@ -89,7 +89,7 @@ def load_scene(capture: Capture, cache: Path) -> Scene:
     """
     kept = cache / f"{_cache_key(capture)}.npz"
     try:
-        with np.load(kept, allow_pickle=False) as arrays:
+        with kept.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return Scene(*(arrays[name] for name in Scene.__struct_fields__))
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
         pass  # absent, or cut short by an interruption

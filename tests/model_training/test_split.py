@@ -1,0 +1,56 @@
+"""Nothing is judged by a model that saw its neighbours, and no origin drowns another."""
+
+import numpy as np
+import pytest
+
+from model_training.labels import UNKNOWN
+from model_training.params import DataParams, WeightParams
+from model_training.split import folds, thinned, weights
+from tests.model_training.datasets import dataset
+
+
+def test_every_origin_is_held_out_once_and_never_trained_on_meanwhile():
+    data = dataset([(origin, 0, second, second % 3) for origin in range(4) for second in range(6)])
+    held = []
+    for fold in folds(data):
+        assert not set(data.origin[fold.train]) & set(data.origin[fold.held_out])
+        held += fold.held_out.tolist()
+    assert sorted(held) == list(range(len(data)))
+
+
+def test_windows_without_a_sure_label_are_judged_but_not_learned():
+    data = dataset([(0, 0, 0, UNKNOWN), (0, 0, 1, 1), (1, 0, 0, UNKNOWN), (1, 0, 1, 0)])
+    first, second = folds(data)
+    assert first.train.tolist() == [3]
+    assert second.train.tolist() == [1]
+    assert first.held_out.tolist() == [0, 1]
+
+
+def test_a_large_cell_is_thinned_to_the_same_rows_every_time():
+    data = dataset([(0, 0, second, 0) for second in range(100)] + [(1, 0, 0, 0), (0, 0, 0, 1)])
+    params = DataParams(max_rows_per_origin_and_class=10)
+    rows = np.arange(len(data))
+    kept = thinned(data, rows, params, seed=3)
+    assert len(kept) == 12
+    assert {100, 101} <= set(kept.tolist())
+    assert kept.tolist() == thinned(data, rows, params, seed=3).tolist()
+    assert kept.tolist() != thinned(data, rows, params, seed=4).tolist()
+
+
+def test_attack_classes_weigh_the_same_and_benign_as_much_as_it_is_told():
+    data = dataset(
+        [(0, 0, s, 0) for s in range(50)] + [(0, 0, 0, 1)] + [(0, 0, s, 2) for s in range(9)]
+    )
+    weight = weights(data, np.arange(len(data)), WeightParams(benign=3.0, origin_power=0.5))
+    sums = [weight[data.label == label].sum() for label in range(3)]
+    assert sums[1] == pytest.approx(sums[2], rel=1e-5)
+    assert sums[0] == pytest.approx(3 * sums[1], rel=1e-5)
+    assert weight.mean() == pytest.approx(1, rel=1e-5)
+
+
+@pytest.mark.parametrize(("power", "ratio"), [(0.0, 1.0), (0.5, 10.0), (1.0, 100.0)])
+def test_origins_share_a_class_by_their_rows_to_a_power(power, ratio):
+    data = dataset([(0, 0, s, 1) for s in range(100)] + [(1, 0, 0, 1)])
+    weight = weights(data, np.arange(len(data)), WeightParams(benign=1.0, origin_power=power))
+    large, small = weight[data.origin == 0].sum(), weight[data.origin == 1].sum()
+    assert large / small == pytest.approx(ratio, rel=1e-4)
