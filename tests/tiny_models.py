@@ -2,6 +2,7 @@
 
 import functools
 
+import msgspec
 import numpy as np
 import xgboost
 from numpy.typing import NDArray
@@ -41,7 +42,7 @@ def vectors(rows: int, seed: int = 1) -> tuple[NDArray[np.float32], NDArray[np.i
 
 def metadata(**changes: object) -> ModelMetadata:
     """Return what a model of this agent says of itself."""
-    said: dict[str, object] = {
+    said = {
         "model_id": "tiny",
         "feature_schema_id": feature_schema_id(),
         "feature_count": FEATURE_COUNT,
@@ -51,7 +52,7 @@ def metadata(**changes: object) -> ModelMetadata:
         "training_data_sha256": "0" * 64,
         "trained_ns": 1_763_800_000_000_000_000,
     }
-    return ModelMetadata(**(said | changes))
+    return msgspec.convert(said | changes, ModelMetadata)
 
 
 @functools.cache

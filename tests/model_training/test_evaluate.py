@@ -79,7 +79,7 @@ def test_alerts_on_benign_hosts_are_counted_per_class_with_the_time_that_the_hos
 def test_windows_without_a_sure_label_accuse_nobody():
     data = dataset([(0, 0, second, UNKNOWN) for second in range(5)])
     judgement = judge(data, certain([DOS] * 5), HALF)
-    assert judgement.found == judgement.accused == []
+    assert (judgement.found, judgement.accused) == ([], [])
 
 
 def test_the_lowest_threshold_that_keeps_the_budget_is_chosen():

@@ -90,6 +90,7 @@ def test_a_scan_that_was_learned_in_one_home_is_found_in_another(trained):
     evaluation = msgspec.json.decode((trained / "evaluation.json").read_bytes(), type=Evaluation)
     for found in (*evaluation.held_out.found, *evaluation.validation.found):
         assert (found.label, found.attackers_found, found.attackers) == ("Scan", 1, 1)
+        assert found.seconds_to_alert is not None
         assert found.seconds_to_alert < 6
     assert all(not one.false_alerts for one in evaluation.held_out.accused)
 
