@@ -1,0 +1,59 @@
+import time
+
+import pytest
+
+from agent.errors import IsolationError
+from agent.isolation import Lease
+from agent.isolation.bridge_port import BridgePortIsolator
+
+pytestmark = pytest.mark.root
+
+ID = "0123456789abcdef" * 2
+
+
+def lease(**what: str) -> Lease:
+    return Lease(isolation_id=ID, expires_ns=time.time_ns() + 60_000_000_000, **what)
+
+
+async def test_a_port_can_be_named_itself(built):
+    isolator = BridgePortIsolator("br0", built.box)
+    await isolator.apply([lease(bridge_port="lan2")])
+    assert not built.reachable()
+    assert [found.bridge_port for found in await isolator.read_back()] == ["lan2"]
+    await isolator.clear()
+    assert built.reachable()
+
+
+async def test_a_port_s_own_alias_is_back_afterwards(built):
+    built.on_box("ip", "link", "set", "dev", "lan2", "alias", "front door camera")
+    isolator = BridgePortIsolator("br0", built.box)
+    for _ in range(2):
+        await isolator.apply([lease(bridge_port="lan2")])
+    assert ID in built.on_box("ip", "link", "show", "lan2")
+    await isolator.clear()
+    assert built.on_box("ip", "link", "show", "lan2").endswith("alias front door camera\n")
+    built.on_box("ip", "link", "set", "dev", "lan2", "alias", "")
+
+
+async def test_a_port_that_a_person_disabled_stays_as_it_is(built):
+    built.on_box("bridge", "link", "set", "dev", "lan2", "state", "0")
+    isolator = BridgePortIsolator("br0", built.box)
+    assert await isolator.read_back() == ()
+    await isolator.clear()
+    assert not built.reachable()
+    built.on_box("bridge", "link", "set", "dev", "lan2", "state", "3")
+
+
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        ({"bridge_port": "lan9"}, "no port of br0"),
+        ({"mac": "02:00:00:00:00:77"}, "has not seen"),
+        ({"ip": "10.77.0.2"}, "has not seen"),
+    ],
+)
+async def test_what_has_no_port_is_an_error_and_changes_nothing(built, what, why):
+    isolator = BridgePortIsolator("br0", built.box)
+    with pytest.raises(IsolationError, match=why):
+        await isolator.apply([lease(**what)])
+    assert built.reachable()

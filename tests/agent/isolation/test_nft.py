@@ -1,0 +1,138 @@
+import json
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from agent.errors import IsolationError
+from agent.isolation import Lease
+from agent.isolation.nft import NftIsolator
+from tests.agent.isolation.lab import Lab
+
+pytestmark = pytest.mark.root
+
+SECOND_NS = 1_000_000_000
+FIREWALL = Path(__file__).parents[3] / "firmware_configs" / "nftables" / "edgewarden-base.nft"
+ID = "0123456789abcdef" * 2
+
+
+@pytest.fixture
+async def nft(built: Lab) -> AsyncIterator[NftIsolator]:
+    made = NftIsolator((*built.box, "nft"))
+    yield made
+    await made.clear()
+
+
+def lease(seconds: float = 60, **what: str) -> Lease:
+    until_ns = time.time_ns() + int(seconds * SECOND_NS)
+    return Lease(isolation_id=ID, expires_ns=until_ns, **what)
+
+
+def sets(built: Lab) -> dict[str, list[dict[str, dict[str, object]]]]:
+    listed = json.loads(built.on_box("nft", "-j", "list", "table", "bridge", "edgewarden"))
+    return {i["set"]["name"]: i["set"].get("elem", []) for i in listed["nftables"] if "set" in i}
+
+
+async def test_only_the_remaining_time_is_armed(built, nft):
+    await nft.apply([lease(4.2, mac=built.suspect.mac)])
+    (element,) = sets(built)["isolated_macs"]
+    assert element["elem"]["timeout"] == 5
+
+
+async def test_a_host_is_isolated_by_its_address_or_on_its_port_alone(built, nft):
+    for what in (
+        {"ip": built.suspect.ip},
+        {"mac": built.suspect.mac, "bridge_port": "lan2"},
+        {"mac": built.suspect.mac, "ip": built.suspect.ip},
+    ):
+        await nft.apply([lease(**what)])
+        assert not built.reachable()
+        (found,) = await nft.read_back()
+        assert {k: v for k in ("mac", "ip", "bridge_port") if (v := getattr(found, k))} == what
+    await nft.apply([lease(mac=built.suspect.mac, bridge_port="lan1")])
+    assert built.reachable()
+
+
+async def test_ipv6_addresses_are_read_back_in_any_spelling(nft):
+    await nft.apply([lease(ip="FE80:0:0:0::00b")])
+    (found,) = await NftIsolator(nft._program).read_back()
+    assert found.ip == "fe80::b"
+
+
+async def test_other_tables_are_never_touched(built, nft):
+    built.on_box("nft", "add", "table", "bridge", "somebody_else")
+    built.on_box("nft", "add", "chain", "bridge", "somebody_else", "theirs")
+    before = built.on_box("nft", "list", "table", "bridge", "somebody_else")
+    await nft.apply([lease(mac=built.suspect.mac)])
+    await nft.clear()
+    assert built.on_box("nft", "list", "table", "bridge", "somebody_else") == before
+    assert "edgewarden" not in built.on_box("nft", "list", "ruleset")
+    built.on_box("nft", "delete", "table", "bridge", "somebody_else")
+
+
+async def test_the_table_is_the_one_that_the_box_s_firewall_makes(built, nft):
+    rules = "".join(
+        line
+        for line in FIREWALL.read_text().splitlines(keepends=True)
+        if not line.startswith("include")
+    )
+    only_ours = rules[rules.index("add table bridge edgewarden") :]
+    built.on_box("nft", only_ours)
+    made_at_boot = built.on_box("nft", "list", "table", "bridge", "edgewarden")
+    await nft.apply([])
+    assert built.on_box("nft", "list", "table", "bridge", "edgewarden") == made_at_boot
+    await nft.clear()
+    await nft.apply([])
+    made_by_us = built.on_box("nft", "list", "table", "bridge", "edgewarden")
+    assert sorted(made_by_us.split("\n")) == sorted(made_at_boot.split("\n"))
+
+
+async def test_rules_that_somebody_flushed_are_there_again(built, nft):
+    held = lease(mac=built.suspect.mac)
+    await nft.apply([held])
+    built.on_box("nft", "flush", "table", "bridge", "edgewarden")
+    assert built.reachable()
+    await nft.apply([held])
+    assert not built.reachable()
+
+
+async def test_what_a_person_put_there_is_shown_and_can_be_taken_away(built, nft):
+    await nft.apply([])
+    element = "{ 02:00:00:00:00:0b }"
+    built.on_box("nft", "add", "element", "bridge", "edgewarden", "isolated_macs", element)
+    (found,) = await nft.read_back()
+    assert found.mac == built.suspect.mac
+    assert not built.reachable()
+    await nft.apply([])
+    assert built.reachable()
+
+
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        ({"bridge_port": "lan2"}, "use bridge_port"),
+        ({"ip": "1.2.3"}, "1.2.3"),
+        ({"mac": "not a mac"}, "nsenter: "),
+    ],
+)
+async def test_what_nft_cannot_isolate_is_an_error_and_changes_nothing(built, nft, what, why):
+    held = lease(mac=built.suspect.mac)
+    await nft.apply([held])
+    with pytest.raises(IsolationError, match=why):
+        await nft.apply([held, lease(**what)])
+    assert not built.reachable()
+    assert len(await nft.read_back()) == 1
+
+
+async def test_a_missing_or_silent_program_is_an_error(monkeypatch):
+    with pytest.raises(IsolationError, match="No such file"):
+        await NftIsolator(("/nonexistent/nft",)).read_back()
+    monkeypatch.setattr("agent.isolation.programs.TIMEOUT_S", 0.1)
+    with pytest.raises(IsolationError, match="no answer"):
+        await NftIsolator(("sh", "-c", "exec sleep 60")).read_back()
+
+
+async def test_an_unreadable_answer_is_an_error():
+    with pytest.raises(IsolationError, match="unreadable"):
+        await NftIsolator(("echo", "{")).read_back()
