@@ -85,7 +85,7 @@ class KeyTable:
             capacity: The least number of slots; rounded up to a power of two.
             keep_ns: A key unused for longer is forgotten.
         """
-        sets = 1 << max(0, (max(capacity, self.WAYS) // self.WAYS - 1).bit_length())
+        sets = 1 << (-(-capacity // self.WAYS) - 1).bit_length()
         self.capacity = sets * self.WAYS
         self.keep_ns = keep_ns
         self.evicted = 0  # keys that gave way before their time
