@@ -150,10 +150,12 @@ def certificates(tmp_path: Path) -> Path:
         subprocess.run([openssl, *words], check=True, cwd=tmp_path, capture_output=True)
 
     new = ("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-    run(*new, "-x509", "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=authority")
+    may_sign = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")  # Python 3.13 insists
+    run(*new, "-x509", "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=authority", *may_sign)
     for name in ("localhost", "pi-1"):
         run(*new, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        (tmp_path / "names").write_text(f"subjectAltName=DNS:{name},IP:127.0.0.1")
+        names = f"subjectAltName=DNS:{name},IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n"
+        (tmp_path / "names").write_text(names)
         signed = ("-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names")
         run("x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.crt", *signed)
     return tmp_path
