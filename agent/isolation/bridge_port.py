@@ -106,7 +106,10 @@ class BridgePortIsolator:
         await self._ip("link", "set", "dev", port, "alias", held.alias)
 
     async def _port_of(self, lease: Lease, links: Iterable[str]) -> str:
-        port = lease.bridge_port or await self._seen_at(lease.mac)
+        # Nothing is learned at a disabled port, so where its MAC was seen must be remembered.
+        known = self._ports.get(lease.isolation_id)
+        seen_at = known[1] if known is not None and known[0].mac == lease.mac else None
+        port = lease.bridge_port or seen_at or await self._seen_at(lease.mac)
         if port not in links:
             message = f"{port} is no port of {self._bridge}"
             raise IsolationError(message)

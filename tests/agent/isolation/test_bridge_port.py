@@ -57,3 +57,24 @@ async def test_what_has_no_port_is_an_error_and_changes_nothing(built, what, why
     with pytest.raises(IsolationError, match=why):
         await isolator.apply([lease(**what)])
     assert built.reachable()
+
+
+async def test_a_lease_holds_on_although_the_bridge_forgot_where_the_host_is(built):
+    isolator = BridgePortIsolator("br0", built.box)
+    held = lease(mac=built.suspect.mac)
+    await isolator.apply([held])
+    built.on_box("bridge", "fdb", "del", built.suspect.mac, "dev", "lan2", "master")
+    await isolator.apply([held])
+    assert not built.reachable()
+    await isolator.clear()
+
+
+async def test_a_port_that_began_to_forward_again_is_disabled_by_the_next_apply(built):
+    isolator = BridgePortIsolator("br0", built.box)
+    held = lease(mac=built.suspect.mac)
+    await isolator.apply([held])
+    built.on_box("bridge", "link", "set", "dev", "lan2", "state", "3")
+    assert await isolator.read_back() == ()
+    await isolator.apply([held])
+    assert not built.reachable()
+    await isolator.clear()
