@@ -34,7 +34,7 @@ def faded(counts: dict[int, float], horizon_s: int) -> dict[int, float]:
 
 
 @given(st.dictionaries(st.integers(0, 400), st.integers(1, 9), min_size=1, max_size=12))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_a_history_is_the_sum_of_windows_that_fade_by_their_age(counts: dict[int, int]) -> None:
     frames = [(at + 0.01 * i, ping(ANN, BOB)) for at in sorted(counts) for i in range(counts[at])]
     seen = observed(frames)

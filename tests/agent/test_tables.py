@@ -41,8 +41,8 @@ def test_a_hash_leaves_its_columns_as_they_were() -> None:
     assert column.tolist() == [5, 6]
 
 
-def test_hashes_of_a_million_neighbouring_values_do_not_collide() -> None:
-    many = np.arange(1_000_000, dtype=np.uint64)
+def test_hashes_of_neighbouring_values_do_not_collide() -> None:
+    many = np.arange(200_000, dtype=np.uint64)
     assert len(np.unique(hashed(0, many, many >> np.uint64(3)))) == len(many)
 
 
@@ -144,8 +144,8 @@ def test_a_known_key_is_never_pushed_out_by_the_newcomers_beside_it() -> None:
 
 def test_a_table_never_grows() -> None:
     table = KeyTable(1024, 10 * SECOND)
-    for at in range(50):
-        table.claim(random_keys(20_000, at), at * SECOND)
+    for at in range(20):
+        table.claim(random_keys(5_000, at), at * SECOND)
     assert table.capacity == 1024
     assert table.refused + table.evicted > 0
 
