@@ -2,6 +2,7 @@
 
 ProcessError             told to a person in one line, and the process ends
 ├── StoreError           the database cannot be opened, or does not answer any more
+│   └── RefusedError     the database is well but does not take these values
 └── OwnBrokerError       the broker that we start ourselves does not start
 AggregatorError          told to whoever asked; api/errors.py turns it into an answer
 ├── UnauthenticatedError who asks is not known
@@ -17,6 +18,10 @@ from runtime.errors import ProcessError
 
 class StoreError(ProcessError):
     """The database cannot be opened, or does not answer any more."""
+
+
+class RefusedError(StoreError):
+    """The database is well but does not take these values."""
 
 
 class OwnBrokerError(ProcessError):

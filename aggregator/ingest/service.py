@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import aiomqtt
 import msgspec
 
+from aggregator.errors import RefusedError, StoreError
 from aggregator.ingest.announcing import Announcer, alerts_in
 from aggregator.ingest.ordering import Ordered, order
 from aggregator.ingest.reading import Arrival, Numbered, Present, read, reject
@@ -39,6 +40,9 @@ FIRST_WAIT_S = 0.2
 MOST_WAIT_S = 15.0
 AT_LEAST_ONCE = 1
 REFUSED = 128  # the first reason code that says no
+
+
+Item = Numbered | Present | Reject
 
 
 class Counters(msgspec.Struct):
@@ -101,8 +105,27 @@ class Ingest:
 
     async def take(self, arrivals: Sequence[Arrival]) -> dict[Boot, Mark]:
         """Store a batch in one transaction, announce it, and return what is to be receipted."""
+        return await self.take_read([read(arrival) for arrival in arrivals])
+
+    async def take_read(self, items: Sequence[Item]) -> dict[Boot, Mark]:
+        """Do as `take` does, with payloads that were read.
+
+        What the database refuses is looked for message by message and rejected, so that no
+        device can stop the others with it.
+        """
+        try:
+            return await self._store(items)
+        except RefusedError as error:
+            if len(items) == 1:
+                return await self._store([_refused(items[0], str(error))])
+        receipts: dict[Boot, Mark] = {}
+        for item in items:
+            receipts |= await self.take_read([item])
+        return receipts
+
+    async def _store(self, items: Sequence[Item]) -> dict[Boot, Mark]:
         now_ns = time.time_ns()
-        numbered, present, refused = _sorted_out(arrivals)
+        numbered, present, refused = _sorted_out(items)
         stored = await find_marks(self._database, list({item.boot for item in numbered}))
         ordered = order(numbered, stored)
         refused += [_refusal(item) for item in ordered.taken if item.message is None]
@@ -144,14 +167,20 @@ def _arrival(message: aiomqtt.Message, now_ns: int) -> Arrival:
 
 
 def _sorted_out(
-    arrivals: Sequence[Arrival],
+    items: Sequence[Item],
 ) -> tuple[list[Numbered], list[Present], list[Reject]]:
-    items = [read(arrival) for arrival in arrivals]
     return (
         [item for item in items if isinstance(item, Numbered)],
         [item for item in items if isinstance(item, Present)],
         [item for item in items if isinstance(item, Reject)],
     )
+
+
+def _refused(item: Item, reason: str) -> Item:
+    if not isinstance(item, Numbered):
+        message = f"the database refuses {type(item).__name__}: {reason}"
+        raise StoreError(message)
+    return msgspec.structs.replace(item, message=None, reason=reason)
 
 
 def _reported(taken: Sequence[Numbered]) -> list[AnyReported]:

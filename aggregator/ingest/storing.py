@@ -37,6 +37,8 @@ from contract.messages import (
 
 M = TypeVar("M", bound=Message)
 
+MAX_COUNT = 2**63 - 1
+
 AnyReported = Reported[Message]
 
 
@@ -77,7 +79,7 @@ def marks_and_senders(
     for boot, mark in moved.items():
         before = stored[boot].lost if boot in stored else 0
         sender = (boot.organization, boot.device_id)
-        lost[sender] = lost.get(sender, 0) + mark.lost - before
+        lost[sender] = min(lost.get(sender, 0) + mark.lost - before, MAX_COUNT)
     if moved:
         yield save_heard([Heard(*sender, count) for sender, count in lost.items()], now_ns)
         yield save_marks(moved, now_ns)

@@ -16,7 +16,7 @@ from typing import Self, TypeVar
 import duckdb
 import msgspec
 
-from aggregator.errors import StoreError
+from aggregator.errors import RefusedError, StoreError
 
 FILE_NAME = "edgewarden.duckdb"
 READERS = 4
@@ -51,7 +51,8 @@ class Database:
         directory: Where the file lies; created when it is missing.
 
     Raises:
-        StoreError: On entering: the file cannot be opened. Later: a statement failed.
+        StoreError: On entering: the file cannot be opened. Later: a statement failed; as a
+            RefusedError when it was for its values, and the database goes on.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -97,6 +98,8 @@ class Database:
     async def _on(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(pool, work)
+        except (duckdb.DataError, duckdb.IntegrityError) as error:
+            raise RefusedError(_first_line(error)) from error
         except duckdb.Error as error:
             message = f"{self.path}: {_first_line(error)}"
             raise StoreError(message) from error

@@ -11,6 +11,7 @@ from aggregator.store.reported import Reported
 from contract.messages import VerdictBatch
 
 BYTES_PER_SCORE = 4
+MAX_WINDOW_NS = 3600 * 1_000_000_000
 
 
 class VerdictRow(msgspec.Struct, frozen=True):
@@ -46,6 +47,8 @@ def fault_of(batch: VerdictBatch) -> str | None:
     )
     if any(len(column) != rows for column in others):
         return "verdict columns differ in length"
+    if batch.window_ns > MAX_WINDOW_NS:
+        return "verdict windows are longer than an hour"
     if len(batch.scores) != rows * len(batch.classes) * BYTES_PER_SCORE:
         return "verdict scores do not fit rows and classes"
     scores = _floats(batch.scores)

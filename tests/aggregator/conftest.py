@@ -27,7 +27,7 @@ from contract.messages import AnyMessage, Receipt
 from tests.aggregator.messages import BOOT, envelope, topic
 from tests.brokers import free_port
 
-PASSWORD = "correct-horse-7"  # noqa: S105
+PASSWORD = "correct-horse-7"
 USERS: dict[str, tuple[str, Role]] = {
     "viewer": ("default", "viewer"),
     "analyst": ("default", "analyst"),
@@ -129,6 +129,16 @@ class Centre:
         async with client:
             await client.subscribe(topics.receipts_topic(organization, device_id), qos=1)
             yield Device(client, device_id, organization)
+
+    def told(self, device_id: str, *messages: AnyMessage) -> None:
+        """Let a device tell messages, and return when they are stored."""
+
+        async def tell() -> None:
+            async with self.device(device_id) as device:
+                for message in messages:
+                    await device.tell(message)
+
+        asyncio.run(tell())
 
 
 class Device:

@@ -7,7 +7,9 @@ USING (
 ) AS told
 ON known.organization = told.organization AND known.device_id = told.device_id
 WHEN MATCHED THEN UPDATE SET
-  last_seen_ns = $now_ns::BIGINT, lost_messages = known.lost_messages + told.lost
+  last_seen_ns = $now_ns::BIGINT,
+  -- A device may claim any floor, and claim it again: the sum stays what a column holds.
+  lost_messages = least(known.lost_messages::HUGEINT + told.lost, 9223372036854775807)
 WHEN NOT MATCHED THEN INSERT (
   id, organization, device_id, name, type, online, condition, lost_messages, last_seen_ns,
   created_ns

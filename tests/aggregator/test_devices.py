@@ -1,0 +1,89 @@
+"""Devices over HTTP: enrolled by people, or appearing by themselves."""
+
+import httpx
+import pytest
+
+from tests.aggregator.conftest import Centre
+from tests.aggregator.messages import health, presence
+
+
+def test_a_device_is_enrolled_changed_and_forgotten(centre: Centre):
+    with centre.client() as client:
+        new = {"device_id": "esp-1", "name": "Door", "type": "esp32", "location": "hall"}
+        created = client.post("/devices", json=new)
+        assert created.status_code == 201
+        key = created.json()["api_key"]
+        assert created.json()["status"] == "offline"
+        assert client.post("/devices", json=new).status_code == 409
+        assert "api_key" not in client.get("/devices/esp-1").json()
+        changed = client.put("/devices/esp-1", json={"name": "Back door"}).json()
+        assert (changed["name"], changed["location"]) == ("Back door", "hall")
+        listed = client.get("/devices").json()
+        assert [device["name"] for device in listed if device["device_id"] == "esp-1"]
+        assert client.delete("/devices/esp-1").status_code == 204
+        assert client.get("/devices/esp-1").status_code == 404
+    headers = {"Authorization": f"Bearer {key}"}
+    gone = httpx.put(f"{centre.url}/api/v1/devices/esp-1/health", headers=headers)
+    assert gone.status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("cpu", "memory", "temperature", "status"),
+    [
+        (90, 90, 80, "online"),
+        (90.1, 1, None, "warning"),
+        (1, 91, 99, "warning"),
+        (1, 1, 80.1, "error"),
+        (1, 1, None, "online"),
+    ],
+)
+def test_health_decides_the_status(
+    centre: Centre, cpu: float, memory: float, temperature: float | None, status: str
+):
+    given = {"cpu_usage": cpu, "memory_usage": memory, "temperature": temperature, "uptime": 60}
+    with centre.client() as client:
+        client.post("/devices", json={"device_id": "esp-health"})
+        answer = client.put("/devices/esp-health/health", json=given).json()
+        assert answer["message"] == "Health updated"
+        assert answer["device"]["status"] == status
+        assert answer["device"]["uptime"] == 60
+        assert client.get("/devices/esp-health/status").json()["status"] == status
+
+
+@pytest.mark.parametrize("change", [{"cpu_usage": 100.1}, {"memory_usage": -1}, {"uptime": "x"}])
+def test_health_out_of_range_is_refused(centre: Centre, change: dict[str, object]):
+    given = {"cpu_usage": 1, "memory_usage": 1, "uptime": 1} | change
+    with centre.client() as client:
+        client.post("/devices", json={"device_id": "esp-range"})
+        answer = client.put("/devices/esp-range/health", json=given)
+    assert answer.status_code == 400
+    assert next(iter(change)) in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("name", ["", "Not A Name", "../x", "x" * 64])
+def test_a_device_needs_a_name_that_fits_into_a_topic(centre: Centre, name: str):
+    with centre.client() as client:
+        assert client.post("/devices", json={"device_id": name}).status_code == 400
+
+
+async def test_an_agent_appears_by_itself_with_what_it_dropped(centre: Centre):
+    async with centre.device("agent-pi") as device:
+        await device.publish(presence(), 1)
+        await device.tell(health(frames=1234))
+    with centre.client() as client:
+        shown = client.get("/devices/agent-pi").json()
+        assert (shown["type"], shown["status"], shown["mode"]) == ("edge_ml", "online", "observe")
+        assert (shown["cpu_usage"], shown["memory_usage"]) == (12.5, 30.0)
+        told = client.get("/devices/agent-pi/health").json()
+        assert told["dropped"] == {"kernel": 7}
+        assert told["frames"] == 1234
+
+
+def test_lists_are_cut_into_pages(centre: Centre):
+    with centre.client() as client:
+        for number in range(3):
+            client.post("/devices", json={"device_id": f"page-{number}"})
+        everything = client.get("/devices?limit=1000").json()
+        assert client.get("/devices?skip=1&limit=2").json() == everything[1:3]
+        assert client.get("/devices?limit=1001").status_code == 400
+        assert client.get("/devices?skip=-1").status_code == 400

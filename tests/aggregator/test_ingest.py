@@ -1,0 +1,327 @@
+"""What a batch of payloads does to the database and to those who watch."""
+
+import math
+import struct
+import time
+from typing import Any
+
+import msgspec
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from aggregator.ingest.reading import Arrival, Numbered, Present, read
+from aggregator.ingest.service import Ingest
+from aggregator.live import LiveFeed
+from aggregator.shapes import alert_shape
+from aggregator.store.alerts import AlertFilter, AlertKey, change_alert, find_alerts
+from aggregator.store.database import Database
+from aggregator.store.devices import DeviceRow, find_devices
+from aggregator.store.health import count_frames
+from aggregator.store.isolations import IsolationFilter, find_isolations
+from aggregator.store.rejects import Reject
+from aggregator.store.verdicts import VerdictFilter, find_verdicts
+from aggregator.store.watermarks import Boot, Mark
+from contract.messages import (
+    AnyMessage,
+    CommandAck,
+    LogLine,
+    LogLines,
+    ModelsHave,
+    Reading,
+    Readings,
+)
+from tests.aggregator.messages import (
+    BOOT,
+    MAC,
+    alert,
+    envelope,
+    health,
+    isolation,
+    packet,
+    presence,
+    topic,
+    verdicts,
+)
+
+EDGE_1 = Boot("default", "edge-1", BOOT)
+
+
+def arrival(  # noqa: PLR0913
+    message: AnyMessage,
+    seq: int = 1,
+    *,
+    floor: int = 1,
+    device_id: str = "edge-1",
+    organization: str = "default",
+    boot: str = BOOT,
+    retained: bool = False,
+) -> Arrival:
+    payload = envelope(message, seq, floor=floor, boot=boot)
+    where = topic(message, device_id, organization)
+    return Arrival(where, payload, retained, time.time_ns())
+
+
+def garbage(payload: bytes, where: str = "edgewarden/v1/default/edge-1/health") -> Arrival:
+    return Arrival(where, payload, retained=False, received_ns=time.time_ns())
+
+
+def ingest(database: Database) -> Ingest:
+    return Ingest(database, LiveFeed())
+
+
+def count(database: Database, table: str) -> int:
+    with database._open_connection().cursor() as cursor:
+        return len(cursor.table(table).fetchall())
+
+
+async def device(database: Database, device_id: str = "edge-1") -> DeviceRow:
+    rows = await find_devices(database, "default", now_ns=time.time_ns(), device_ids=[device_id])
+    return rows[0]
+
+
+async def test_every_kind_of_message_is_stored(database: Database):
+    messages: list[AnyMessage] = [
+        verdicts(),
+        alert(),
+        isolation(),
+        packet(),
+        health(),
+        ModelsHave(active="m-1", installed=["m-1", "m-0"], feature_schema_id="0" * 16),
+        LogLines(lines=[LogLine(logged_ns=1, level="info", component="c", event="e")]),
+        Readings(readings=[Reading(sensor_type="t", value=1.5, unit="C", read_ns=1)]),
+        CommandAck(command_id="0" * 32, state="applied", at_ns=1),
+    ]
+    batch = [arrival(message, seq) for seq, message in enumerate(messages, start=1)]
+    assert await ingest(database).take(batch) == {EDGE_1: Mark(len(messages), 0)}
+    counts = {
+        table: count(database, f"store.{table}")
+        for table in (
+            "verdicts",
+            "alerts",
+            "isolations",
+            "packets",
+            "health",
+            "logs",
+            "readings",
+            "command_acks",
+            "rejects",
+        )
+    }
+    assert counts == dict.fromkeys(counts, 1) | {"verdicts": 2, "rejects": 0}
+    assert (await device(database)).models == ["m-1", "m-0"]
+
+
+async def test_a_message_sent_again_is_stored_once_and_receipted_again(database: Database):
+    one = ingest(database)
+    for _ in range(3):
+        assert await one.take([arrival(health())]) == {EDGE_1: Mark(1, 0)}
+    assert count(database, "store.health") == 1
+    assert one.counters.duplicates == 2
+
+
+async def test_a_message_behind_a_gap_is_not_stored_until_the_gap_is_filled(database: Database):
+    one = ingest(database)
+    assert await one.take([arrival(health(), 2)]) == {EDGE_1: Mark(0, 0)}
+    assert count(database, "store.health") == 0
+    assert await one.take([arrival(health(), 1), arrival(health(), 2)]) == {EDGE_1: Mark(2, 0)}
+    assert count(database, "store.health") == 2
+
+
+async def test_what_a_device_gave_up_is_counted_as_lost_for_that_device(database: Database):
+    one = ingest(database)
+    await one.take([arrival(health(), 1)])
+    assert await one.take([arrival(health(), 9, floor=9)]) == {EDGE_1: Mark(9, 7)}
+    assert (await device(database)).lost_messages == 7
+    await one.take([arrival(health(), 20, floor=15)])
+    assert (await device(database)).lost_messages == 7
+
+
+async def test_a_message_we_cannot_read_is_kept_and_does_not_block_what_follows(
+    database: Database,
+):
+    unknown = msgspec.msgpack.encode([BOOT, 1, 1, {"type": "of_a_later_version"}])
+    receipts = await ingest(database).take([garbage(unknown), arrival(health(), 2)])
+    assert receipts == {EDGE_1: Mark(2, 0)}
+    assert count(database, "store.health") == 1
+    assert count(database, "store.rejects") == 1
+
+
+async def test_garbage_is_kept_and_counted(database: Database):
+    one = ingest(database)
+    batch = [
+        garbage(b"\xff\x00garbage"),
+        garbage(b"", "edgewarden/v1/default/edge-1/presence"),
+        garbage(envelope(health()), "edgewarden/v1/Not A Name/edge-1/health"),
+        garbage(envelope(health()), "edgewarden/v1/default/edge-1/presence"),
+        garbage(envelope(health(), 1, floor=5)),
+    ]
+    assert await one.take(batch) == {}
+    assert one.counters.rejected == count(database, "store.rejects") == len(batch)
+    assert count(database, "store.devices") == 0
+
+
+async def test_a_message_on_the_topic_of_another_kind_is_rejected(database: Database):
+    where = topic(health())
+    misplaced = Arrival(where, envelope(alert()), retained=False, received_ns=1)
+    assert await ingest(database).take([misplaced]) == {EDGE_1: Mark(1, 0)}
+    assert count(database, "store.alerts") == 0
+    assert count(database, "store.rejects") == 1
+
+
+async def test_verdict_columns_that_do_not_fit_together_are_rejected(database: Database):
+    good = verdicts()
+    broken = [
+        msgspec.structs.replace(good, host=[MAC]),
+        msgspec.structs.replace(good, scores=good.scores[:-4]),
+        msgspec.structs.replace(good, scores=struct.pack("<4f", math.nan, 1.0, 0.5, 0.5)),
+        msgspec.structs.replace(good, scores=struct.pack("<4f", 7.0, 1.0, 0.5, 0.5)),
+    ]
+    batch = [arrival(message, seq) for seq, message in enumerate(broken, start=1)]
+    await ingest(database).take(batch)
+    assert count(database, "store.rejects") == len(broken)
+    assert count(database, "store.verdicts") == 0
+
+
+async def test_verdicts_keep_their_scores_by_class(database: Database):
+    await ingest(database).take([arrival(verdicts(("Scan", "Anomaly"), number=5))])
+    rows = await find_verdicts(database, "default", VerdictFilter())
+    found = {row.label: (row.confidence, row.scores, row.classes) for row in rows}
+    assert found == {
+        "Scan": (0.875, [0.125, 0.875], ["benign", "Scan"]),
+        "Anomaly": (0.125, [0.125, 0.875], ["benign", "Scan"]),
+    }
+
+
+async def test_an_alert_is_updated_by_its_device_and_keeps_what_people_decided(
+    database: Database,
+):
+    one = ingest(database)
+    await one.take([arrival(alert(1, windows=2))])
+    key = AlertKey("default", "edge-1", f"{1:032x}")
+    await database.write(
+        change_alert(key, status="acknowledged", notes="mine", user_id=1, now_ns=5)
+    )
+    await one.take([arrival(alert(1, windows=5, state="closed"), 2)])
+    (row,) = await find_alerts(database, "default", AlertFilter(), limit=9)
+    assert (row.windows, row.state, row.status, row.notes) == (5, "closed", "acknowledged", "mine")
+
+
+async def test_the_last_word_on_an_alert_wins_within_a_batch(database: Database):
+    batch = [arrival(alert(1, windows=n), n) for n in (1, 2, 3)]
+    await ingest(database).take(batch)
+    (row,) = await find_alerts(database, "default", AlertFilter(), limit=9)
+    assert row.windows == 3
+
+
+async def test_only_a_verified_isolation_counts_as_mitigation(database: Database):
+    one = ingest(database)
+    steps = ["simulated", "suggested", "applied", "failed"]
+    batch = [arrival(alert(1))]
+    for seq, state in enumerate(steps, start=2):
+        message = isolation(seq, alert_id=f"{1:032x}", state=state)  # type: ignore[arg-type]
+        batch.append(arrival(message, seq))
+    await one.take(batch)
+    (row,) = await find_alerts(database, "default", AlertFilter(), limit=9)
+    assert not row.mitigated
+    verified = isolation(3, alert_id=f"{1:032x}", state="verified")
+    await one.take([arrival(verified, 6)])
+    lifted = msgspec.structs.replace(verified, state="lifted", lifted_ns=time.time_ns())
+    await one.take([arrival(lifted, 7)])
+    (row,) = await find_alerts(database, "default", AlertFilter(), limit=9)
+    assert row.mitigated
+
+
+async def test_an_isolation_is_active_until_its_lease_runs_out(database: Database):
+    await ingest(database).take([arrival(isolation(1))])
+    now_ns = time.time_ns()
+    active = IsolationFilter(active_only=True)
+    assert len(await find_isolations(database, "default", active, now_ns=now_ns)) == 1
+    later_ns = now_ns + 700 * 10**9
+    assert not await find_isolations(database, "default", active, now_ns=later_ns)
+
+
+async def test_presence_needs_no_turn_and_no_receipt(database: Database):
+    one = ingest(database)
+    assert await one.take([arrival(presence()), arrival(presence())]) == {}
+    assert (await device(database)).status == "online"
+    assert await one.take([arrival(presence(online=False))]) == {}
+    assert (await device(database)).status == "offline"
+
+
+async def test_a_device_that_was_silent_for_long_counts_as_offline(database: Database):
+    await ingest(database).take([arrival(health())])
+    later_ns = time.time_ns() + 120 * 10**9
+    (row,) = await find_devices(database, "default", now_ns=later_ns)
+    assert row.status == "offline"
+
+
+async def test_a_retained_presence_says_nothing_about_now(database: Database):
+    one = ingest(database)
+    await one.take([arrival(health())])
+    before = (await device(database)).last_seen_ns
+    await one.take([arrival(presence(), retained=True)])
+    assert (await device(database)).last_seen_ns == before
+    await one.take([arrival(presence())])
+    after = (await device(database)).last_seen_ns
+    assert after is not None
+    assert before is not None
+    assert after > before
+
+
+async def test_the_same_device_in_two_organizations_is_two(database: Database):
+    one = ingest(database)
+    await one.take([arrival(alert(1)), arrival(alert(1), organization="elsewhere")])
+    for organization in ("default", "elsewhere"):
+        assert len(await find_alerts(database, organization, AlertFilter(), limit=9)) == 1
+
+
+async def test_devices_that_watch_the_same_attack_have_an_alert_each(database: Database):
+    one = ingest(database)
+    await one.take([arrival(alert(1)), arrival(alert(1), device_id="edge-2")])
+    rows = await find_alerts(database, "default", AlertFilter(), limit=9)
+    assert {row.device_id for row in rows} == {"edge-1", "edge-2"}
+
+
+async def test_a_message_that_the_database_refuses_is_rejected_alone(database: Database):
+    one = ingest(database)
+    items = [read(arrival(alert(number), number)) for number in (1, 2, 3)]
+    assert isinstance(items[1], Numbered)
+    evil: Any = msgspec.structs.replace(alert(2), windows=2**63)  # the codec lets none through
+    items[1] = msgspec.structs.replace(items[1], message=evil)
+    assert await one.take_read(items) == {EDGE_1: Mark(3, 0)}
+    assert count(database, "store.alerts") == 2
+    assert (one.counters.stored, one.counters.rejected) == (3, 1)
+
+
+async def test_the_largest_values_of_every_message_are_stored(database: Database):
+    most = 2**63 - 1
+    messages: list[AnyMessage] = [
+        msgspec.structs.replace(
+            alert(1), first_seen_ns=most, opened_ns=most, last_seen_ns=most, windows=most
+        ),
+        msgspec.structs.replace(isolation(1), isolated_ns=most, expires_ns=most),
+        msgspec.structs.replace(health(), frames=most, uptime_s=most, sent_ns=most),
+        msgspec.structs.replace(packet(), captured_ns=most, packet_bytes=most),
+        msgspec.structs.replace(verdicts(), window_start_ns=[most] * 2, packets=[most] * 2),
+        msgspec.structs.replace(verdicts(), window_ns=2**62),
+        CommandAck(command_id="0" * 32, state="applied", at_ns=most, detail="\0\uffff😀"),
+    ]
+    one = ingest(database)
+    batch = [arrival(message, seq) for seq, message in enumerate(messages, start=1)]
+    assert await one.take(batch) == {EDGE_1: Mark(len(messages), 0)}
+    assert one.counters.rejected == 1  # the window of a century
+    for boot in ("00000000000000c1", "00000000000000c2"):
+        far = arrival(msgspec.structs.replace(health(), frames=most), most, floor=most, boot=boot)
+        await one.take([far])
+    assert (await device(database)).lost_messages == most
+    assert await count_frames(database, "default", 0) == most
+    (row,) = await find_alerts(database, "default", AlertFilter(), limit=9)
+    assert alert_shape(row).detected_at.startswith("2262-")
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(st.binary(max_size=300), st.text(max_size=60))
+def test_no_payload_and_no_topic_can_break_the_reading(payload: bytes, leaf: str):
+    for where in ("edgewarden/v1/default/edge-1/alerts", f"edgewarden/v1/default/edge-1/{leaf}"):
+        item = read(Arrival(where, payload, retained=False, received_ns=1))
+        assert isinstance(item, Numbered | Present | Reject)

@@ -1,0 +1,123 @@
+"""The page in a real browser: sign in, see an alert arrive, ask why, decide."""
+
+import json
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest_asyncio
+from playwright.async_api import Page, async_playwright, expect
+
+from tests.aggregator.conftest import PASSWORD, Centre
+from tests.aggregator.messages import alert, health, presence
+from tests.tools import require
+
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+NUMBER = 900  # of the alert, which no other test uses
+
+
+@pytest_asyncio.fixture
+async def page(centre: Centre) -> AsyncIterator[Page]:
+    program = require("chromium", package="chromium")
+    faults: list[str] = []
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+        page = await browser.new_page()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        await page.goto(centre.url)
+        yield page
+        await browser.close()
+    assert not faults
+
+
+async def sign_in(page: Page, username: str = "admin", password: str = PASSWORD) -> None:
+    await page.get_by_label("Username or e-mail").fill(username)
+    await page.get_by_label("Password").fill(password)
+    await page.get_by_role("button", name="Sign in").click()
+
+
+async def test_an_alert_arrives_on_the_page_with_its_reasons_and_is_decided(
+    centre: Centre, page: Page
+):
+    await sign_in(page)
+    await expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    async with centre.device("page-pi") as device:
+        await device.publish(presence(), 1)
+        await device.tell(health())
+        await device.tell(alert(NUMBER, attack_type="BruteForce"))
+
+    row = page.locator(f"tr[data-alert='{NUMBER:032x}']")
+    await expect(row).to_contain_text("Password guessing")
+    await expect(row).to_contain_text("tried 240 ports on one host; usually 1")
+    await expect(page.locator("li[data-device='page-pi']")).to_contain_text("online")
+
+    await row.get_by_role("button").click()
+    detail = page.get_by_role("dialog")
+    await expect(detail).to_contain_text("240 ports, usually 1")
+    await expect(detail).to_contain_text("speaks against (-0.25)")
+    await detail.get_by_role("button", name="False positive").click()
+    await expect(detail).to_contain_text("False positive, still going on")
+    await page.keyboard.press("Escape")
+    await expect(row).to_contain_text("False positive")
+    with centre.client() as client:
+        assert client.get(f"/alerts/{NUMBER:032x}").json()["status"] == "false_positive"
+
+    await page.get_by_label("Only active").check()
+    await expect(row).to_have_count(0)
+
+
+async def test_a_wrong_password_is_told_and_a_viewer_may_only_look(centre: Centre, page: Page):
+    async with centre.device("page-pi-2") as device:
+        await device.tell(alert(NUMBER + 1))
+    await sign_in(page, "viewer", "wrong")
+    await expect(page.get_by_role("alert")).to_have_text("wrong username or password")
+    await sign_in(page, "viewer")
+    await page.locator(f"tr[data-alert='{NUMBER + 1:032x}']").get_by_role("button").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("may look, not decide")
+    await expect(page.get_by_role("button", name="Acknowledge")).to_have_count(0)
+
+
+async def test_a_reload_keeps_the_sign_in_and_signing_out_ends_it(page: Page):
+    await sign_in(page)
+    await expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    await page.reload()
+    await expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    await page.reload()
+    await expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+async def test_markup_that_a_device_sends_stays_text(centre: Centre, page: Page):
+    await sign_in(page)
+    await expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    evil = "<img src=x onerror=document.title='caught'>"
+    told = json.loads(json.dumps({"name": evil}))
+    with centre.client() as client:
+        client.post("/devices", json={"device_id": "evil", **told}).raise_for_status()
+        health = {"cpu_usage": 1, "memory_usage": 1, "uptime": 1}
+        client.put("/devices/evil/health", json=health).raise_for_status()
+    await expect(page.locator("li[data-device='evil'] .name")).to_have_text(evil)
+    assert await page.title() == "Edgewarden"
+
+
+def test_programs_get_a_greeting_where_browsers_get_the_page(centre: Centre):
+    assert httpx.get(centre.url).json().keys() == {"message", "version"}
+    page = httpx.get(centre.url, headers={"Accept": "text/html"})
+    assert page.headers["content-type"].startswith("text/html")
+    policy = page.headers["content-security-policy"]
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy
+
+
+def test_the_page_asks_no_other_host_for_anything(centre: Centre):
+    page = httpx.get(centre.url, headers={"Accept": "text/html"}).text
+    assert "http://" not in page
+    assert "https://" not in page

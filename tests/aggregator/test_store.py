@@ -1,0 +1,97 @@
+"""The database: opened by one, migrated, written in whole transactions."""
+
+import time
+from pathlib import Path
+
+import duckdb
+import msgspec
+import pytest
+
+from aggregator.errors import RefusedError, StoreError
+from aggregator.store.database import FILE_NAME, Database, Statement, migrations, sql
+from aggregator.store.rejects import KEPT_BYTES, Reject, save_rejects
+from aggregator.store.users import NewUser, add_user, count_users, user_by_name
+
+USER = NewUser(organization="default", username="ada", password_hash="-", role="viewer")
+
+
+class Number(msgspec.Struct, frozen=True):
+    number: int
+
+
+async def test_every_step_of_the_schema_is_applied_once_and_written_down(tmp_path: Path):
+    for _ in range(2):
+        async with Database(tmp_path):
+            pass
+    with duckdb.connect(str(tmp_path / FILE_NAME), read_only=True) as stored:
+        rows = stored.sql("SELECT number, name FROM schema_migrations").fetchall()
+    assert rows == [(step.number, step.name) for step in migrations()]
+
+
+async def test_what_was_written_is_there_after_a_restart(tmp_path: Path):
+    async with Database(tmp_path) as database:
+        await add_user(database, USER, 1)
+    async with Database(tmp_path) as database:
+        assert await user_by_name(database, "ADA") is not None
+
+
+async def test_a_database_of_a_newer_version_is_refused_in_one_line(tmp_path: Path):
+    async with Database(tmp_path):
+        pass
+    with duckdb.connect(str(tmp_path / FILE_NAME)) as stored:
+        stored.execute("INSERT INTO schema_migrations VALUES (9999, 'later', '', 0)")
+    with pytest.raises(StoreError, match=r"schema 9999.*newer version"):
+        async with Database(tmp_path):
+            pass
+
+
+async def test_a_file_that_is_no_database_is_refused_in_one_line(tmp_path: Path):
+    (tmp_path / FILE_NAME).write_bytes(b"not a database" * 1000)
+    with pytest.raises(StoreError) as caught:
+        async with Database(tmp_path):
+            pass
+    assert "\n" not in str(caught.value)
+    assert FILE_NAME in str(caught.value)
+
+
+async def test_a_directory_that_cannot_be_made_is_refused_in_one_line(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="file/data"):
+        async with Database(tmp_path / "file" / "data"):
+            pass
+
+
+async def test_one_failing_statement_undoes_its_transaction_and_the_next_goes_on(
+    database: Database,
+):
+    fields = msgspec.structs.asdict(USER) | {"now_ns": 1}
+    nobody = fields | {"username": "bob", "role": None}
+    with pytest.raises(RefusedError):
+        await database.write(Statement("add_user", fields), Statement("add_user", nobody))
+    assert await count_users(database) == 0
+    assert await add_user(database, USER, 1) is not None
+    assert await count_users(database) == 1
+
+
+async def test_a_name_or_address_is_taken_whatever_its_case(database: Database):
+    first = msgspec.structs.replace(USER, email="ada@example.net")
+    assert await add_user(database, first, 1) == 1
+    for name in ("Ada", "ADA@example.net"):
+        taken = msgspec.structs.replace(USER, username=name, email=None)
+        assert await add_user(database, taken, 1) is None
+
+
+async def test_rejects_are_kept_in_part_and_only_the_newest(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("aggregator.store.rejects.KEPT_REJECTS", 10)
+    for number in range(30):
+        refused = Reject(None, None, "t", "r", b"x" * 5000, time.time_ns() + number)
+        await database.write(*save_rejects([refused]))
+    with database._open_connection().cursor() as cursor:
+        rows = cursor.execute("SELECT octet_length(payload), payload_bytes FROM store.rejects")
+        assert rows.fetchall() == [(KEPT_BYTES, 5000)] * 11
+
+
+def test_every_query_is_read_from_its_file():
+    assert sql("count_users").startswith("SELECT")
