@@ -10,14 +10,15 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
-from agent.records import F32, F64, I64
+from agent.records import F32, F64, I64, Bool
 from contract.attacks import CLASSES
 from model_training.dataset import Dataset
+from model_training.errors import ManifestError
 from model_training.labels import UNKNOWN
 from model_training.params import Params
 from model_training.split import folds, thinned, weights
 
-_TINY: Final = 1e-7
+_MIN_ORIGINS: Final = 2
 
 
 class CrossFit(msgspec.Struct, frozen=True, eq=False):
@@ -49,9 +50,14 @@ def fit(dataset: Dataset, rows: I64, rounds: int, params: Params) -> xgboost.Boo
 def cross_fit(dataset: Dataset, params: Params) -> CrossFit:
     """Hold out each origin once; choose the number of rounds by what is said of held-out origins.
 
-    The loss of an origin is that of its rows, weighted like training rows, so that a large
-    harmless origin does not decide alone.
+    Rows are weighted as in training, so that a large harmless origin does not decide alone.
+
+    Raises:
+        ManifestError: There is only one origin.
     """
+    if len(np.unique(dataset.origin[dataset.label != UNKNOWN])) < _MIN_ORIGINS:
+        message = "labelled captures of two origins or more are needed: one is held out at a time"
+        raise ManifestError(message)
     limit = params.booster.rounds
     scores = np.empty((limit, len(dataset), len(CLASSES)), np.float16)
     for fold in folds(dataset):
@@ -95,11 +101,25 @@ def _by_round(booster: xgboost.Booster, features: F32, limit: int) -> Iterator[F
 
 
 def _losses(dataset: Dataset, scores: NDArray[np.float16], params: Params) -> F64:
-    rows = np.flatnonzero(dataset.label != UNKNOWN)
+    """Return for each round the weighted mean of the probability that went to wrong classes.
+
+    Bounded for each row, unlike log loss, which a few rows of a strange origin would decide.
+    """
+    rows = np.flatnonzero(_could_be_known(dataset))
     weight = weights(dataset, rows, params.weights)
-    right = scores[:, rows, dataset.label[rows]].astype(np.float64)
-    loss: F64 = -(np.log(right.clip(_TINY)) * weight).mean(axis=1)
+    wrong = 1 - scores[:, rows, dataset.label[rows]].astype(np.float64)
+    loss: F64 = (wrong * weight).mean(axis=1)
     return loss
+
+
+def _could_be_known(dataset: Dataset) -> Bool:
+    """Tell which rows are of a class that some other origin has as well."""
+    known = np.zeros(len(dataset), np.bool_)
+    for label in range(len(CLASSES)):
+        mine = dataset.label == label
+        if len(np.unique(dataset.origin[mine])) > 1:
+            known |= mine
+    return known
 
 
 def _stop(loss: F64, patience: int) -> int:
