@@ -163,8 +163,8 @@ async def exchange(target: str, port: int, data: bytes, *, wait_s: float = 2.0) 
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         udp.setblocking(False)  # noqa: FBT003  (the standard library's signature)
-        udp.connect((target, port))
-        with contextlib.suppress(TimeoutError, OSError):
+        with contextlib.suppress(TimeoutError, OSError):  # no route while the device restarts
+            udp.connect((target, port))
             udp.send(data)
             async with asyncio.timeout(wait_s):
                 return await loop.sock_recv(udp, 4096)
@@ -315,7 +315,8 @@ async def announce(rng: Random, *, kind: str, name: str, ip: str, period_s: floa
         udp.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 255 if kind == "mdns" else 4)
         udp.bind((ip, 5353 if kind == "mdns" else 0))
         async for _ in rounds(rng, period_s, 0.4):
-            udp.sendto(_announcement(kind, name, ip), (group, port))
+            with contextlib.suppress(OSError):  # no address while the device restarts
+                udp.sendto(_announcement(kind, name, ip), (group, port))
 
 
 def _announcement(kind: str, name: str, ip: str) -> bytes:
