@@ -15,8 +15,10 @@ from contract.identifiers import (
     IsolationId,
     MacAddress,
     ModelId,
+    Sha256,
     ShortText,
     TimeNs,
+    whole,
 )
 
 MAX_ISOLATION_S = 7 * 24 * 3600
@@ -48,7 +50,7 @@ class InstallModel(Command, frozen=True, kw_only=True, tag="install_model"):
     """Take another model bundle."""
 
     model_id: ModelId
-    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Sha256
 
 
 class SetMode(Command, frozen=True, kw_only=True, tag="set_mode"):
@@ -71,7 +73,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
     command_id: CommandId
     device_id: DeviceId
-    nonce: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
+    nonce: Annotated[str, Meta(pattern=whole(r"[0-9a-f]{32}"))]
     issued_ns: TimeNs
     expires_ns: TimeNs
     command: AnyCommand
@@ -81,7 +83,7 @@ class SignedOrder(msgspec.Struct, frozen=True, kw_only=True):
     """The exact bytes of an encoded Order and the centre's Ed25519 signature over them."""
 
     order: Annotated[bytes, Meta(max_length=16_384)]
-    key_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$")]
+    key_id: Annotated[str, Meta(pattern=whole(r"[0-9a-f]{16}"))]
     signature: Annotated[bytes, Meta(min_length=64, max_length=64)]
 
 

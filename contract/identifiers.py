@@ -4,9 +4,15 @@ from typing import Annotated
 
 from msgspec import Meta
 
-MAC_PATTERN = r"^[0-9a-f]{2}(:[0-9a-f]{2}){5}$"
-IP_PATTERN = r"^[0-9a-f:.]{2,45}$"
-NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+
+def whole(pattern: str) -> str:
+    """Return a pattern for a whole text: `$` alone lets a newline stand behind it."""
+    return f"^{pattern}$(?!\\n)"
+
+
+MAC_PATTERN = whole(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+IP_PATTERN = whole(r"[0-9a-f:.]{2,45}")
+NAME_PATTERN = whole(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 OrganizationId = Annotated[str, Meta(pattern=NAME_PATTERN)]
 DeviceId = Annotated[str, Meta(pattern=NAME_PATTERN)]
@@ -15,16 +21,17 @@ MacAddress = Annotated[str, Meta(pattern=MAC_PATTERN)]
 IpAddress = Annotated[str, Meta(pattern=IP_PATTERN)]
 
 # A MAC, or the IP of a host that is only seen behind a router.
-HostId = Annotated[str, Meta(pattern=r"^([0-9a-f]{2}(:[0-9a-f]{2}){5}|[0-9a-f:.]{2,45})$")]
+HostId = Annotated[str, Meta(pattern=whole(r"([0-9a-f]{2}(:[0-9a-f]{2}){5}|[0-9a-f:.]{2,45})"))]
 
-BridgePort = Annotated[str, Meta(pattern=r"^[\x21-\x7e]{1,15}$")]  # IFNAMSIZ - 1
+BridgePort = Annotated[str, Meta(pattern=whole(r"[\x21-\x7e]{1,15}"))]  # IFNAMSIZ - 1
 
-AlertId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
-IsolationId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
-CommandId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
-BootId = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$")]
-ModelId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-FeatureSchemaId = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$")]
+AlertId = Annotated[str, Meta(pattern=whole(r"[0-9a-f]{32}"))]
+IsolationId = Annotated[str, Meta(pattern=whole(r"[0-9a-f]{32}"))]
+CommandId = Annotated[str, Meta(pattern=whole(r"[0-9a-f]{32}"))]
+Sha256 = Annotated[str, Meta(pattern=whole(r"[0-9a-f]{64}"))]
+BootId = Annotated[str, Meta(pattern=whole(r"[0-9a-f]{16}"))]
+ModelId = Annotated[str, Meta(pattern=whole(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"))]
+FeatureSchemaId = Annotated[str, Meta(pattern=whole(r"[0-9a-f]{16}"))]
 
 # Nanoseconds since 1970-01-01 UTC; the upper bound is what an int64 column holds.
 TimeNs = Annotated[int, Meta(ge=0, le=2**63 - 1)]

@@ -20,6 +20,7 @@ from contract.identifiers import (
     MacAddress,
     ModelId,
     Probability,
+    Sha256,
     ShortText,
     TimeNs,
 )
@@ -104,7 +105,7 @@ class Alert(Message, frozen=True, kw_only=True, tag="alert"):
     packets: Count = 0
     top_features: Annotated[list[TopFeature], Meta(max_length=10)]
     model_id: ModelId
-    evidence_sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")] | None = None
+    evidence_sha256: Sha256 | None = None
 
 
 IsolationState = Literal[

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from contract.attacks import Label
-from contract.identifiers import FeatureSchemaId, ModelId, Probability, TimeNs
+from contract.identifiers import FeatureSchemaId, ModelId, Probability, Sha256, TimeNs
 
 METADATA_KEY = "edgewarden"  # the key in the ONNX file's metadata_props
 
@@ -20,5 +20,5 @@ class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     window_s: Annotated[float, Meta(gt=0, le=3600)]
     classes: Annotated[list[Label], Meta(min_length=2, max_length=16)]
     thresholds: Annotated[dict[Label, Probability], Meta(max_length=16)]  # of attack classes
-    training_data_sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+    training_data_sha256: Sha256
     trained_ns: TimeNs
