@@ -48,6 +48,7 @@ class Centre:
         self.log = folder / "log"
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
+        self.more: dict[str, str] = {}
         self._tokens: dict[str, str] = {}
 
     def environment(self, **more: str) -> dict[str, str]:
@@ -58,7 +59,7 @@ class Centre:
             "EDGEWARDEN_ADMIN_PASSWORD": PASSWORD,
         }
         kept = {key: value for key, value in os.environ.items() if "EDGEWARDEN" not in key}
-        return kept | ours | more
+        return kept | ours | self.more | more
 
     def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end, with the password on stdin."""
