@@ -84,7 +84,7 @@ class Commands:
     """Checks orders and has them carried out, one after the other.
 
     An order that is not provably the centre's is counted and not answered: an answer would only
-    serve whoever sent it. `counters` tells how many were obeyed and refused, by reason.
+    serve whoever sent it. `counters` tells how many were not obeyed, by reason.
     """
 
     def __init__(
@@ -161,7 +161,6 @@ class Commands:
             outcome = await self._obey(order.command)
         except AgentError as error:
             outcome = Outcome("failed", str(error))
-        self.counters[f"command_{outcome.state}"] += 1
         told = {"command": kind, "id": order.command_id, "state": outcome.state}
         log.info("command_obeyed", extra=told)
         return outcome
