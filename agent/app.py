@@ -218,8 +218,7 @@ class _Agent:
         seen = Seen(observer.frames, observer.windows, observer.hosts_known, policy.alerts)
         dropped = {
             **self._source.dropped(),
-            **observer.counters(),
-            **policy.dropped,
+            **self._pipeline.dropped(),
             **self._spool.dropped,
             **self._commands.counters,
         }

@@ -53,6 +53,7 @@ class Pipeline:
         self._benign = self.model.classes.index(BENIGN)
         self._unreported: list[Verdict] = []
         self._reported_ns = 0
+        self._untold = 0  # verdicts beyond REPORT_ROWS in one window
 
     def feed(self, frames: FrameBatch) -> Outcome:
         """Take in frames; return what follows from the windows that they close."""
@@ -63,6 +64,11 @@ class Pipeline:
         outcome = self._conclude(self.observer.flush())
         effects = [*outcome.effects, *self.policy.flush(), *self._report()]
         return Outcome(effects, outcome.judged)
+
+    def dropped(self) -> dict[str, int]:
+        """Return everything that was not seen, judged or told as it came, by reason."""
+        untold = {"verdicts.untold": self._untold}
+        return {**self.observer.counters(), **self.policy.dropped, **untold}
 
     def verdict(self, judged: Judged, row: int) -> Verdict:
         """Return one row as a message."""
@@ -103,6 +109,7 @@ class Pipeline:
         turn = mixed(seen.src_mac[rows] ^ seen.src_ip_low[rows]) % np.uint64(BENIGN_EVERY)
         mine = turn == np.uint64(now_ns // SECOND_NS % BENIGN_EVERY)
         told = rows[mine | (judged.labels[rows] != self._benign)]
+        self._untold += max(len(told) - REPORT_ROWS, 0)
         self._unreported += [self.verdict(judged, row) for row in told[:REPORT_ROWS].tolist()]
         due = abs(now_ns - self._reported_ns) >= REPORT_NS
         if not due and len(self._unreported) < REPORT_ROWS:

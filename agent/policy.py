@@ -2,6 +2,7 @@
 
 import hashlib
 import ipaddress
+import re
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -12,13 +13,17 @@ from agent.config import PolicyConfig
 from agent.effects import Effect, Isolate, Publish
 from contract.attacks import ATTACKS, AttackType
 from contract.messages import Alert, Isolation, IsolationState, TopFeature, Verdict
+from runtime.errors import ConfigError
 
 SECOND_NS: Final = 1_000_000_000
 HOUR_NS: Final = 3600 * SECOND_NS
 STRIKE_MEMORY_NS: Final = 10 * SECOND_NS
+LAST_NS: Final = 2**63 - 1
 UPDATE_NS: Final = 10 * SECOND_NS  # an open alert is told again at most this often
 MAX_SUSPECTS: Final = 4096
 MAX_OPEN_ALERTS: Final = 256
+REMAINDER: Final = "00:00:00:00:00:00"  # many hosts judged together
+_MAC: Final = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 Reasons = Callable[[], list[TopFeature]]
 
@@ -32,7 +37,13 @@ class _OpenAlert:
 
 
 class Policy:
-    """Keeps strikes and open alerts, by the time of the data; bounded, and counts what it drops."""
+    """Keeps strikes and open alerts, by the time of the data; bounded, and counts what it drops.
+
+    Where the data's clock was set back, what is older than can be counts as long ago.
+
+    Raises:
+        ConfigError: An exemption is neither a MAC nor an IP nor a network.
+    """
 
     def __init__(self, config: PolicyConfig, device_id: str, model_id: str) -> None:
         self._config = config
@@ -40,6 +51,7 @@ class Policy:
         self._device_id = device_id
         self._model_id = model_id
         self._exempt = [_exemption(text) for text in config.exempt]
+        self._memory_ns = max(STRIKE_MEMORY_NS, 2 * config.strikes * SECOND_NS)
         self._strikes: dict[tuple[str, AttackType], deque[Verdict]] = {}
         self._open: dict[tuple[str, AttackType], _OpenAlert] = {}
         self._isolated_ns: deque[int] = deque()
@@ -50,20 +62,15 @@ class Policy:
         """Take in a malicious verdict.
 
         Args:
-            verdict: Not older than those before.
+            verdict: In the order of the stream.
             attack: Its label.
             reasons: Explains the verdict; called only when an alert opens.
         """
         key = (verdict.host, attack)
         if key in self._open:
             return self._grow(key, verdict)
-        strikes = self._strikes.setdefault(key, deque(maxlen=self._config.strikes))
-        while strikes and strikes[0].window_start_ns < verdict.window_start_ns - STRIKE_MEMORY_NS:
-            strikes.popleft()
+        strikes = self._recent(key, verdict.window_start_ns)
         strikes.append(verdict)
-        if len(self._strikes) > MAX_SUSPECTS:
-            del self._strikes[next(iter(self._strikes))]
-            self.dropped["policy.suspects"] += 1
         if len(strikes) < self._config.strikes:
             return []
         if len(self._open) >= MAX_OPEN_ALERTS:
@@ -72,11 +79,24 @@ class Policy:
         del self._strikes[key]
         return self._alert(attack, list(strikes), reasons())
 
+    def _recent(self, key: tuple[str, AttackType], now_ns: int) -> deque[Verdict]:
+        """Return the strikes that still count, as the suspect heard of last."""
+        strikes = self._strikes.pop(key, None) or deque(maxlen=self._config.strikes)
+        while strikes and _is_apart(strikes[0].window_start_ns, now_ns, self._memory_ns):
+            strikes.popleft()
+        if len(self._strikes) >= MAX_SUSPECTS:
+            del self._strikes[next(iter(self._strikes))]
+            self.dropped["policy.suspects"] += 1
+        self._strikes[key] = strikes
+        return strikes
+
     def advance(self, now_ns: int) -> list[Effect]:
         """Close alerts that have been quiet long enough; `now_ns` is the data's time."""
         quiet_ns = self._config.quiet_s * SECOND_NS
         ended = [
-            k for k, held in self._open.items() if held.alert.last_seen_ns < now_ns - quiet_ns
+            key
+            for key, held in self._open.items()
+            if _is_apart(held.alert.last_seen_ns, now_ns, quiet_ns)
         ]
         return [self._close(key) for key in ended]
 
@@ -131,7 +151,7 @@ class Policy:
         return [Publish(alert), *self._isolation(alert)]
 
     def _isolation(self, alert: Alert) -> list[Effect]:
-        if self._is_exempt(alert):
+        if alert.host == REMAINDER or self._is_exempt(alert):
             return []
         state = self._allowed(alert.opened_ns)
         isolation = Isolation(
@@ -145,7 +165,7 @@ class Policy:
             enforcement="dry_run",
             state=state,
             isolated_ns=alert.opened_ns,
-            expires_ns=alert.opened_ns + self._config.isolation_s * SECOND_NS,
+            expires_ns=min(alert.opened_ns + self._config.isolation_s * SECOND_NS, LAST_NS),
         )
         # What is applied is published by who applied it, after reading the kernel back.
         return [Isolate(isolation) if state == "applied" else Publish(isolation)]
@@ -154,7 +174,7 @@ class Policy:
         """Return how far an isolation may go now: the mode, and the budget of the last hour."""
         if self.mode == "observe":
             return "simulated"
-        while self._isolated_ns and self._isolated_ns[0] < now_ns - HOUR_NS:
+        while self._isolated_ns and _is_apart(self._isolated_ns[0], now_ns, HOUR_NS):
             self._isolated_ns.popleft()
         if self.mode == "suggest":
             return "suggested"
@@ -176,7 +196,15 @@ def _exemption(text: str) -> "str | ipaddress.IPv4Network | ipaddress.IPv6Networ
     try:
         return ipaddress.ip_network(text, strict=False)
     except ValueError:
-        return text.lower()  # a MAC
+        mac = text.lower().replace("-", ":")
+    if _MAC.fullmatch(mac):
+        return mac
+    message = f"policy.exempt: {text!r} is neither a MAC nor an IP nor a network"
+    raise ConfigError(message)
+
+
+def _is_apart(one_ns: int, other_ns: int, more_than_ns: int) -> bool:
+    return abs(one_ns - other_ns) > more_than_ns
 
 
 def _id(*parts: object) -> str:

@@ -1,0 +1,407 @@
+"""Strikes make an alert, an alert grows and closes, and an isolation goes as far as it may."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.config import PolicyConfig
+from agent.effects import Effect, Isolate, Publish
+from agent.policy import MAX_OPEN_ALERTS, MAX_SUSPECTS, Policy
+from contract.attacks import ATTACKS, AttackType
+from contract.codec import decode_envelope, encode
+from contract.messages import Alert, AnyMessage, Envelope, Isolation, TopFeature, Verdict
+from runtime.errors import ConfigError
+
+SECOND = 1_000_000_000
+START = 1_790_000_000
+MAC, OTHER = "02:00:00:00:00:42", "02:00:00:00:00:43"
+REASON = TopFeature(feature="sent_syn_1s", value=9.0, unit="packets", contribution=1.0, words="w")
+
+
+def verdict(
+    at: int = 0, attack: AttackType = "Scan", host: str = MAC, **changes: object
+) -> Verdict:
+    """A malicious verdict, `at` seconds after the start."""
+    start = (START + at) * SECOND
+    found = Verdict(
+        window_start_ns=start,
+        window_end_ns=start + SECOND,
+        host=host,
+        src_mac=host if ":" in host else MAC,
+        src_ip="192.168.1.66",
+        dst_ip="192.168.1.10",
+        bridge_port="lan1",
+        label=attack,
+        scores={"benign": 0.1, attack: 0.9},
+        packets=100,
+        wire_bytes=6000,
+    )
+    return msgspec.structs.replace(found, **changes)
+
+
+class Run:
+    """A policy and what it did so far."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.policy = Policy(PolicyConfig(**settings), "pi-1", "model-1")
+        self.effects: list[Effect] = []
+        self.explained = 0
+
+    def strike(self, *verdicts: Verdict) -> list[Effect]:
+        """Let time come to each verdict, then take it in; return what followed."""
+        before = len(self.effects)
+        for each in verdicts:
+            assert each.label != "benign"
+            self.effects += self.policy.advance(each.window_start_ns)
+            self.effects += self.policy.strike(each, each.label, self._explain)
+        return self.effects[before:]
+
+    def _explain(self) -> list[TopFeature]:
+        self.explained += 1
+        return [REASON]
+
+    def alerts(self) -> list[Alert]:
+        return [m for m in messages(self.effects) if isinstance(m, Alert)]
+
+    def isolations(self) -> list[Isolation]:
+        published = [m for m in messages(self.effects) if isinstance(m, Isolation)]
+        return published + [e.isolation for e in self.effects if isinstance(e, Isolate)]
+
+
+def messages(effects: list[Effect]) -> list[AnyMessage]:
+    return [effect.message for effect in effects if isinstance(effect, Publish)]
+
+
+# --- strikes
+
+
+def test_the_second_strike_opens_an_alert_and_the_first_does_not() -> None:
+    run = Run()
+    assert run.strike(verdict(0)) == []
+    run.strike(verdict(1))
+    (alert,) = run.alerts()
+    assert (alert.state, alert.attack_type, alert.host, alert.windows) == ("open", "Scan", MAC, 2)
+
+
+def test_an_alert_opens_at_the_end_of_the_window_that_proved_it() -> None:
+    run = Run()
+    run.strike(verdict(0), verdict(3))
+    (alert,) = run.alerts()
+    assert alert.first_seen_ns == START * SECOND
+    assert alert.opened_ns == alert.last_seen_ns == (START + 4) * SECOND
+
+
+@pytest.mark.parametrize("strikes", [1, 3, 30])
+def test_as_many_strikes_as_configured_are_needed(strikes: int) -> None:
+    run = Run(strikes=strikes)
+    run.strike(*(verdict(at) for at in range(strikes - 1)))
+    assert run.alerts() == []
+    run.strike(verdict(strikes - 1))
+    assert len(run.alerts()) == 1
+
+
+@pytest.mark.parametrize(("later", "alerts"), [(10, 1), (11, 0)])
+def test_strikes_are_forgotten_after_ten_seconds(later: int, alerts: int) -> None:
+    run = Run()
+    run.strike(verdict(0), verdict(later))
+    assert len(run.alerts()) == alerts
+
+
+def test_strikes_of_other_hosts_and_other_classes_do_not_add_up() -> None:
+    run = Run()
+    run.strike(verdict(0), verdict(1, host=OTHER), verdict(2, "DOS"))
+    assert run.alerts() == []
+
+
+def test_strikes_from_a_future_that_the_clock_took_back_do_not_count() -> None:
+    run = Run()
+    run.strike(verdict(1000), verdict(0))
+    assert run.alerts() == []
+
+
+def test_the_alert_says_what_the_strikes_said() -> None:
+    run = Run()
+    weak = verdict(0, scores={"benign": 0.2, "Scan": 0.8}, packets=7)
+    run.strike(weak, verdict(1, src_ip=None, packets=5, dst_ip="10.0.0.1"))
+    (alert,) = run.alerts()
+    assert alert.severity == ATTACKS["Scan"].severity
+    assert (alert.confidence, alert.packets) == (0.9, 12)
+    assert (alert.src_ip, alert.dst_ip, alert.bridge_port) == ("192.168.1.66", "10.0.0.1", "lan1")
+    assert alert.top_features == [REASON]
+    assert alert.model_id == "model-1"
+
+
+def test_only_an_alert_that_opens_is_explained() -> None:
+    run = Run()
+    run.strike(*(verdict(at) for at in range(30)))
+    assert run.explained == 1
+
+
+# --- an open alert
+
+
+def test_a_host_has_one_open_alert_for_each_class() -> None:
+    run = Run()
+    run.strike(*(verdict(at, attack) for at in range(9) for attack in ("Scan", "DOS")))
+    assert sorted(a.attack_type for a in run.alerts()) == ["DOS", "Scan"]
+
+
+def test_an_alert_that_grows_is_told_every_ten_seconds_and_not_more_often() -> None:
+    run = Run()
+    run.strike(*(verdict(at) for at in range(35)))
+    told = [alert.last_seen_ns // SECOND - START for alert in run.alerts()]
+    assert told == [2, 12, 22, 32]
+    assert [alert.windows for alert in run.alerts()] == [2, 12, 22, 32]
+    assert len({alert.alert_id for alert in run.alerts()}) == 1
+
+
+def test_an_alert_closes_when_its_host_was_quiet() -> None:
+    run = Run(quiet_s=60)
+    run.strike(verdict(0), verdict(1))
+    assert run.policy.advance((START + 62) * SECOND) == []
+    (closed,) = messages(run.policy.advance((START + 63) * SECOND))
+    assert isinstance(closed, Alert)
+    assert (closed.state, closed.windows) == ("closed", 2)
+    assert run.policy.advance((START + 200) * SECOND) == []
+
+
+def test_what_comes_after_the_quiet_is_another_alert() -> None:
+    run = Run(quiet_s=60)
+    run.strike(*(verdict(at) for at in (0, 1, 100, 101)))
+    assert [a.state for a in run.alerts()] == ["open", "closed", "open"]
+    assert len({a.alert_id for a in run.alerts()}) == 2
+
+
+def test_a_closed_alert_knows_everything_up_to_its_end() -> None:
+    run = Run()
+    run.strike(*(verdict(at) for at in range(6)))
+    (closed,) = messages(run.policy.flush())
+    assert isinstance(closed, Alert)
+    assert (closed.windows, closed.packets) == (6, 600)
+    assert closed.last_seen_ns == (START + 6) * SECOND
+
+
+def test_an_alert_of_a_future_that_the_clock_took_back_closes() -> None:
+    run = Run(quiet_s=60)
+    run.strike(verdict(5000), verdict(5001), verdict(0))
+    assert [a.state for a in run.alerts()] == ["open", "closed"]
+
+
+def test_an_address_that_becomes_known_later_is_added() -> None:
+    run = Run()
+    run.strike(verdict(0, src_ip=None), verdict(1, src_ip=None), verdict(2))
+    (closed,) = messages(run.policy.flush())
+    assert isinstance(closed, Alert)
+    assert closed.src_ip == "192.168.1.66"
+
+
+def test_flushing_closes_every_alert_once() -> None:
+    run = Run()
+    run.strike(verdict(0), verdict(1), verdict(2, "DOS"), verdict(3, "DOS"))
+    assert len(run.policy.flush()) == 2
+    assert run.policy.flush() == []
+
+
+# --- isolation
+
+
+def modes(run: Run) -> list[str]:
+    return [isolation.state for isolation in run.isolations()]
+
+
+def opened(run: Run, count: int = 1, *, at: int = 0, **changes: Any) -> Run:
+    for number in range(count):
+        host = f"02:00:00:00:01:{at + number & 255:02x}"
+        run.strike(*(verdict(at + second, host=host, **changes) for second in (0, 1)))
+    return run
+
+
+def test_observing_never_isolates() -> None:
+    run = opened(Run(mode="observe"), 20)
+    assert not [effect for effect in run.effects if isinstance(effect, Isolate)]
+    assert modes(run) == ["simulated"] * 20
+
+
+def test_suggesting_never_isolates() -> None:
+    run = opened(Run(mode="suggest"), 3)
+    assert not [effect for effect in run.effects if isinstance(effect, Isolate)]
+    assert modes(run) == ["suggested"] * 3
+
+
+def test_enforcing_isolates_once_for_each_alert() -> None:
+    run = Run(mode="enforce")
+    run.strike(*(verdict(at) for at in range(20)))
+    (isolation,) = run.isolations()
+    (alert, *_) = run.alerts()
+    assert isolation.state == "applied"
+    assert isolation.alert_id == alert.alert_id
+    assert isolation.isolated_mac == MAC
+    assert isolation.isolated_ip is None
+
+
+def test_what_is_applied_is_not_published_before_it_was_read_back() -> None:
+    run = opened(Run(mode="enforce"))
+    assert not [m for m in messages(run.effects) if isinstance(m, Isolation)]
+
+
+def test_an_isolation_ends_by_itself() -> None:
+    run = opened(Run(mode="enforce", isolation_s=90))
+    (isolation,) = run.isolations()
+    assert isolation.expires_ns - isolation.isolated_ns == 90 * SECOND
+
+
+def test_the_budget_of_an_hour_is_kept_and_the_rest_suggested() -> None:
+    run = opened(Run(mode="enforce", max_isolations_per_hour=3), 10)
+    assert sorted(modes(run)) == ["applied"] * 3 + ["suggested"] * 7
+    assert run.policy.dropped["policy.over_budget"] == 7
+    opened(run, at=3610)
+    assert modes(run).count("applied") == 4
+
+
+def test_a_clock_that_was_set_back_does_not_use_up_the_budget() -> None:
+    run = opened(Run(mode="enforce", max_isolations_per_hour=1), at=100_000)
+    opened(run, at=0)
+    assert modes(run) == ["applied", "applied"]
+
+
+def test_the_mode_can_change_while_it_runs() -> None:
+    run = Run(mode="observe")
+    run.policy.mode = "enforce"
+    opened(run)
+    assert modes(run) == ["applied"]
+
+
+@pytest.mark.parametrize(
+    "exempt",
+    [
+        MAC,
+        MAC.upper(),
+        MAC.replace(":", "-"),
+        "192.168.1.66",
+        "192.168.1.0/24",
+        "192.168.1.77/24",
+        "0.0.0.0/0",
+    ],
+)
+def test_who_is_exempt_is_reported_and_never_isolated(exempt: str) -> None:
+    run = Run(mode="enforce", exempt=["2001:db8::/32", exempt])
+    run.strike(verdict(0), verdict(1))
+    assert len(run.alerts()) == 1
+    assert run.isolations() == []
+
+
+@pytest.mark.parametrize("exempt", ["02:00:00:00:00:99", "192.168.2.0/24", "::/0", "192.168.1.6"])
+def test_exempting_somebody_else_changes_nothing(exempt: str) -> None:
+    run = Run(mode="enforce", exempt=[exempt])
+    run.strike(verdict(0), verdict(1))
+    assert modes(run) == ["applied"]
+
+
+def test_an_ipv6_network_can_be_exempt() -> None:
+    run = Run(mode="enforce", exempt=["2001:db8::/32"])
+    run.strike(*(verdict(at, src_ip="2001:db8::7") for at in (0, 1)))
+    assert run.isolations() == []
+
+
+@pytest.mark.parametrize("exempt", ["gateway", "192.168.1", "02:00:00", "", "02:00:00:00:00:0g"])
+def test_an_exemption_that_means_nothing_is_refused_by_name(exempt: str) -> None:
+    with pytest.raises(ConfigError, match=r"policy\.exempt: '.*' is neither a MAC"):
+        Policy(PolicyConfig(exempt=[exempt]), "pi-1", "model-1")
+
+
+def test_exemptions_cost_no_budget() -> None:
+    run = Run(mode="enforce", exempt=["192.168.1.66"], max_isolations_per_hour=1)
+    run.strike(verdict(0), verdict(1))
+    opened(run, src_ip="192.168.1.9")
+    assert modes(run) == ["applied"]
+
+
+def test_a_host_behind_a_router_is_isolated_by_its_ip() -> None:
+    run = Run(mode="enforce")
+    remote = "203.0.113.5"
+    run.strike(*(verdict(at, host=remote, src_ip=remote) for at in (0, 1)))
+    (isolation,) = run.isolations()
+    assert (isolation.host, isolation.isolated_ip, isolation.isolated_mac) == (
+        remote,
+        remote,
+        None,
+    )
+
+
+def test_many_hosts_that_were_judged_together_are_never_isolated_together() -> None:
+    run = Run(mode="enforce")
+    run.strike(*(verdict(at, host="00:00:00:00:00:00", src_ip=None) for at in (0, 1)))
+    assert len(run.alerts()) == 1
+    assert run.isolations() == []
+
+
+# --- identity and bounds
+
+
+def test_the_same_verdicts_give_the_same_messages() -> None:
+    runs = [opened(Run(mode="enforce"), 5) for _ in range(2)]
+    assert runs[0].effects == runs[1].effects
+
+
+def test_ids_tell_devices_hosts_classes_and_times_apart() -> None:
+    run = Run()
+    run.strike(*(verdict(at, a) for at in (0, 1, 100, 101) for a in ("Scan", "DOS")))
+    run.strike(*(verdict(at, host=OTHER) for at in (102, 103)))
+    elsewhere = Policy(PolicyConfig(strikes=1), "pi-2", "model-1")
+    (message, _) = messages(elsewhere.strike(verdict(1), "Scan", list))
+    assert isinstance(message, Alert)
+    ids = [alert.alert_id for alert in run.alerts() if alert.state == "open"]
+    assert len({*ids, message.alert_id}) == 6
+
+
+def test_suspects_are_bounded_and_the_one_heard_of_longest_ago_is_dropped() -> None:
+    run = Run()
+    many = [f"02:00:00:01:{n >> 8:02x}:{n & 255:02x}" for n in range(MAX_SUSPECTS)]
+    run.strike(verdict(0, host=OTHER), verdict(0))
+    run.strike(*(verdict(1, host=host) for host in many[:-1]))
+    assert run.policy.dropped["policy.suspects"] == 1
+    run.strike(verdict(1))
+    assert [alert.host for alert in run.alerts()] == [MAC]
+
+
+def test_open_alerts_are_bounded_and_what_is_not_opened_is_counted() -> None:
+    run = Run()
+    for n in range(MAX_OPEN_ALERTS + 3):
+        host = f"02:00:00:01:{n >> 8:02x}:{n & 255:02x}"
+        run.strike(verdict(0, host=host), verdict(1, host=host))
+    assert len(run.alerts()) == run.policy.alerts == MAX_OPEN_ALERTS
+    assert run.policy.dropped["policy.alerts"] == 3
+    assert len(run.policy.flush()) == MAX_OPEN_ALERTS
+
+
+LATE = (2**63 - 1) // SECOND - START - 2
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 300) | st.just(LATE) | st.just(-START),
+            st.sampled_from(["Scan", "DOS"]),
+            st.sampled_from([MAC, OTHER, "10.0.0.9"]),
+        ),
+        max_size=40,
+    ),
+    st.sampled_from(["observe", "suggest", "enforce"]),
+)
+def test_whatever_comes_in_whatever_order_every_alert_opens_and_closes_once(
+    steps: list[tuple[int, AttackType, str]], mode: str
+) -> None:
+    run = Run(mode=mode)
+    run.strike(*(verdict(at, attack, host) for at, attack, host in steps))
+    run.effects += run.policy.flush()
+    states: dict[str, list[str]] = {}
+    for alert in run.alerts():
+        states.setdefault(alert.alert_id + str(alert.first_seen_ns), []).append(alert.state)
+    for told in states.values():
+        assert told.count("open") >= told.count("closed") >= 1
+    for number, message in enumerate([*messages(run.effects), *run.isolations()]):
+        envelope = Envelope(boot="0" * 16, seq=number + 1, floor=1, message=message)
+        assert decode_envelope(encode(envelope)) == envelope
