@@ -89,10 +89,11 @@ class HostTable:
         """Fill in the address a sender was last seen with where this window does not tell it."""
         kept = slot >= 0
         self._ip[slot[kept & fresh]] = 0
-        told = _is_specific(ip[:, 0], ip[:, 1])
-        asked = kept & ~told
+        # A link-local address says less than any other: it gives way, and replaces none.
+        asked = kept & ~(_is_specific(ip[:, 0], ip[:, 1]) & ~_is_link_local(ip[:, 0]))
+        asked &= self._ip[slot].any(axis=1)
         ip[asked] = self._ip[slot[asked]]
-        self._ip[slot[kept & told]] = ip[kept & told]
+        self._ip[slot[kept]] = ip[kept]
         return ip
 
     def _keys(self, mac: U64, ip_high: U64, ip_low: U64, behind: Bool) -> U64:
@@ -136,10 +137,17 @@ def _is_specific(high: U64, low: U64) -> Bool:
     return specific
 
 
+def _is_link_local(high: U64) -> Bool:
+    """Return which addresses are of fe80::/10."""
+    local: Bool = high >> np.uint64(54) == np.uint64(0x3FA)
+    return local
+
+
 def _largest(sender: I64, count: int, flows: Flows, holders: Holders) -> I64:
     """Return for each sender its row with the most packets, one from an own address if it has any."""
     own = _is_specific(flows.src_ip_high, flows.src_ip_low) & ~holders.foreign
-    order = np.lexsort((flows.key, flows.total("packets"), own, sender))
+    routable = own & ~_is_link_local(flows.src_ip_high)
+    order = np.lexsort((flows.key, flows.total("packets"), routable, own, sender))
     ends = np.cumsum(np.bincount(sender, minlength=count)) - 1
     return order[ends]
 

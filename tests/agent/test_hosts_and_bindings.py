@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import ICMPv6EchoRequest, ICMPv6ND_NA, ICMPv6ND_NS, IPv6
+from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
 from agent.addresses import ip_text, mac_text
@@ -286,6 +287,16 @@ def test_a_host_that_says_nothing_of_its_address_keeps_the_one_it_had() -> None:
     silent = is_at(ANN, BOB, claim="192.168.1.99")
     seen = observed([(0, ping(ANN, BOB)), (5, silent)])
     assert name_of(seen, seen.row(ANN, 5)) == ANN.ip
+
+
+def test_a_link_local_address_never_hides_the_one_a_host_is_known_by() -> None:
+    solicits = Ether(src=ANN.mac, dst="33:33:00:00:00:02") / IPv6(
+        src="fe80::1:2", dst="ff02::2", hlim=255
+    )
+    alone = observed([(0.0, solicits / ICMPv6EchoRequest())])
+    assert name_of(alone, 0) == "fe80::1:2"
+    seen = observed([(0.0, ping(ANN, BOB)), (1.0, solicits / ICMPv6EchoRequest())])
+    assert [name_of(seen, row) for row in range(len(seen.rows))] == [ANN.ip, ANN.ip]
 
 
 def test_who_only_received_does_not_inherit_the_name_of_a_sender() -> None:
