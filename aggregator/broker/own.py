@@ -75,6 +75,8 @@ class OwnBroker:
                 stdout=asyncio.subprocess.DEVNULL,
                 stdin=asyncio.subprocess.DEVNULL,
                 start_new_session=True,
+                # It would tell systemd that we are ready when it is.
+                env={k: v for k, v in os.environ.items() if k != "NOTIFY_SOCKET"},
             )
         await self._listening(self._process)
 
