@@ -44,7 +44,7 @@ def texts() -> Iterator[tuple[str, str]]:
     for path in tracked():
         content = path.read_bytes()
         if b"\0" not in content:
-            yield str(path.relative_to(ROOT)), content.decode()
+            yield str(path.relative_to(ROOT)), content.decode(errors="replace")
 
 
 def sources(*packages: str) -> Iterator[Path]:
