@@ -18,7 +18,9 @@ FORBIDDEN = {
     "the address of a package registry": re.compile(
         r"pypi\.[a-z]|pythonhosted\.|npmjs\.|registry\.[a-z]|(?<!no-emit-)index-ur[l]"
     ),
-    "a path of somebody's machine": re.compile(r"(?<![\w./-])/(root|work|Users)/\w|/home/[a-z]+/\w"),
+    "a path of somebody's machine": re.compile(
+        r"(?<![\w./-])/(root|work|Users)/\w|/home/[a-z]+/\w"
+    ),
 }
 DOMAIN_WORDS = {
     *("frame", "packet", "flow", "window", "observation", "feature", "score", "verdict"),
