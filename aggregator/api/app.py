@@ -1,7 +1,9 @@
 """The web application: every route behind one guard, every answer with its headers."""
 
+from typing import Any
+
 import msgspec
-from litestar import Litestar, Router
+from litestar import Litestar, Request, Router, get
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import MutableScopeHeaders, State
 from litestar.di import Provide
@@ -56,6 +58,7 @@ def create_api(parts: Parts) -> Litestar:
             dashboard.router,
             verdicts.router,
             isolations.router,
+            describe,
             watch,
         ],
     )
@@ -112,8 +115,16 @@ def _cors(http: HttpConfig) -> CORSConfig | None:
     )
 
 
+@get("/openapi.json", opt=PUBLIC, include_in_schema=False, sync_to_thread=False)
+def describe(request: Request[Any, Any, Any]) -> dict[str, Any]:
+    """Return the description of this API."""
+    return request.app.openapi_schema.to_schema()
+
+
 def _openapi() -> OpenAPIConfig:
-    router = Router(PREFIX, route_handlers=[], opt=PUBLIC, include_in_schema=False)
+    # The framework's own routes answer everything unknown under their path with HTML: they get
+    # a corner of their own, and `describe` gives the description where it is looked for.
+    router = Router(f"{PREFIX}/schema", route_handlers=[], opt=PUBLIC, include_in_schema=False)
     return OpenAPIConfig(
         title="Edgewarden aggregator",
         version=version(),

@@ -82,17 +82,16 @@ class Authenticator:
             TooManyAttemptsError: There were too many failures.
         """
         account = name.lower()[:MAX_CHARACTERS]
-        self._addresses.check(address)
-        self._accounts.check(account)
+        self._addresses.attempt(address)
+        self._accounts.attempt(account)
         user = await user_by_name(self._database, name)
         known = user.password_hash if user is not None and user.is_active else None
         right = len(password) <= MAX_CHARACTERS and await self._passwords.verify(password, known)
         if user is None or not right:
-            self._accounts.failed(account)
-            self._addresses.failed(address)
             message = "wrong username or password"
             raise UnauthenticatedError(message)
-        self._accounts.succeeded(account)
+        self._accounts.forget(account)
+        self._addresses.forgive(address)
         return await self._begin(user.id)
 
     async def refresh(self, refresh_token: str) -> Tokens:

@@ -36,24 +36,20 @@ class Throttle:
         self._clock = clock
         self._failures: OrderedDict[str, _Failures] = OrderedDict()
 
-    def check(self, key: str) -> None:
-        """Let an attempt pass.
+    def attempt(self, key: str) -> None:
+        """Let an attempt pass, and count it as failed until it is known to be none.
+
+        Counted first, so that many attempts at once get no further than one after another.
 
         Raises:
             TooManyAttemptsError: It comes too early.
         """
-        failures = self._failures.get(key)
-        if failures is None:
-            return
-        left_s = failures.wait_until_s - self._clock()
+        now_s = self._clock()
+        failures = self._failures.setdefault(key, _Failures())
+        left_s = failures.wait_until_s - now_s
         if left_s > 0:
             message = "too many failed attempts"
             raise TooManyAttemptsError(message, retry_after_s=math.ceil(left_s))
-
-    def failed(self, key: str) -> None:
-        """Note a failure."""
-        now_s = self._clock()
-        failures = self._failures.setdefault(key, _Failures())
         if now_s - failures.last_s > FORGET_S:
             failures.count = 0
         failures.count += 1
@@ -65,6 +61,13 @@ class Throttle:
         if len(self._failures) > MAX_KEYS:
             self._failures.popitem(last=False)
 
-    def succeeded(self, key: str) -> None:
-        """Forget the failures of a key."""
+    def forgive(self, key: str) -> None:
+        """Take back the last attempt of a key: it was none of a guesser."""
+        failures = self._failures.get(key)
+        if failures is not None:
+            failures.count -= 1
+            failures.wait_until_s = 0.0
+
+    def forget(self, key: str) -> None:
+        """Forget all failures of a key."""
         self._failures.pop(key, None)

@@ -91,8 +91,10 @@ async def user_of_session(database: Database, session_id: str, now_ns: int) -> S
 def open_session(
     session_id: str, user_id: int, *, token_hash: str, now_ns: int, expires_ns: int
 ) -> tuple[Statement, ...]:
-    """Begin a session with its first refresh token."""
+    """Begin a session with its first refresh token; those that are over are forgotten."""
     return (
+        Statement("forget_refresh_tokens", {"now_ns": now_ns}),
+        Statement("forget_sessions", {"now_ns": now_ns}),
         Statement(
             "add_session",
             {

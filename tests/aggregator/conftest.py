@@ -176,6 +176,7 @@ def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Centre]:
     centre.start()
     yield centre
     assert centre.stop() == 0, centre.log.read_text()
+    assert "Traceback" not in centre.log.read_text(), centre.log.read_text()
 
 
 async def _add_users(data: Path) -> None:

@@ -69,23 +69,29 @@ def test_waits_double_up_to_a_bound_and_are_forgotten_after_a_success():
     now = 0.0
     throttle = Throttle(free=2, most_s=8.0, clock=lambda: now)
     waits = []
-    for _ in range(7):
-        throttle.failed("ada")
+    for _ in range(11):
         try:
-            throttle.check("ada")
+            throttle.attempt("ada")
         except TooManyAttemptsError as error:
             waits.append(error.retry_after_s)
             now += error.retry_after_s
-    assert waits == [1, 2, 4, 8, 8, 8]
-    throttle.succeeded("ada")
-    throttle.check("ada")
+    assert waits == [1, 2, 4, 8, 8]
+    throttle.forget("ada")
+    throttle.attempt("ada")
+
+
+def test_an_attempt_that_was_right_costs_nothing():
+    throttle = Throttle(free=2, most_s=8.0)
+    for _ in range(9):
+        throttle.attempt("10.0.0.1")
+        throttle.forgive("10.0.0.1")
 
 
 def test_a_throttle_forgets_the_oldest_of_too_many(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("aggregator.api.throttle.MAX_KEYS", 3)
-    throttle = Throttle(free=0, most_s=8.0)
+    throttle = Throttle(free=5, most_s=8.0)
     for number in range(10):
-        throttle.failed(str(number))
+        throttle.attempt(str(number))
     assert list(throttle._failures) == ["7", "8", "9"]
 
 

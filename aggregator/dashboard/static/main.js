@@ -17,6 +17,7 @@ const alerts = new Map(); // by id, newest first when listed
 const devices = new Map();
 const minutes = new Map(); // start of a minute -> alerts that arrived in it
 const classes = new Map();
+const rows = new Map(); // by alert's id: what the row says, and its element
 const stats = { total_alerts: 0, critical_alerts: 0, active_devices: 0, total_packets: 0 };
 let lastLoad = 0;
 let loadTimer = null;
@@ -35,7 +36,7 @@ async function begin() {
 session.onSignedOut = () => {
   live.stop();
   byId("detail").close();
-  for (const kept of [alerts, devices, minutes, classes]) kept.clear();
+  for (const kept of [alerts, devices, minutes, classes, rows]) kept.clear();
   byId("app").hidden = true;
   byId("sign-in").hidden = false;
   byId("username").focus();
@@ -174,7 +175,27 @@ function showAlerts(fresh = null) {
   byId("alerts").hidden = shown.length === 0;
   byId("alerts-empty").hidden = shown.length > 0;
   byId("alerts-note").textContent = shown.length === KEPT_ALERTS ? `the newest ${KEPT_ALERTS}` : "";
-  byId("alert-rows").replaceChildren(...shown.map((alert) => row(alert, alert.id === fresh)));
+  putInOrder(byId("alert-rows"), shown.map((alert) => rowFor(alert, alert.id === fresh)));
+}
+
+// Rows that say the same stay the same elements: a click or the keyboard's focus is not lost
+// because another alert arrives.
+function rowFor(alert, fresh) {
+  const said = JSON.stringify(alert);
+  const known = rows.get(alert.id);
+  if (known?.said === said) return known.element;
+  const element = row(alert, fresh);
+  rows.set(alert.id, { said, element });
+  return element;
+}
+
+function putInOrder(body, wanted) {
+  const keep = new Set(wanted);
+  for (const element of [...body.children]) if (!keep.has(element)) element.remove();
+  wanted.forEach((element, index) => {
+    if (body.children[index] !== element) body.insertBefore(element, body.children[index] ?? null);
+  });
+  for (const id of rows.keys()) if (!alerts.has(id)) rows.delete(id);
 }
 
 function row(alert, fresh) {

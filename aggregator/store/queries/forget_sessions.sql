@@ -1,0 +1,1 @@
+DELETE FROM store.sessions WHERE expires_ns < $now_ns;
