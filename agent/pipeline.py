@@ -106,7 +106,8 @@ class Pipeline:
         """Put aside what the centre should see; return a report when one is due."""
         seen = judged.observations
         now_ns = int(seen.window_start_ns[rows[0]])
-        turn = mixed(seen.src_mac[rows] ^ seen.src_ip_low[rows]) % np.uint64(BENIGN_EVERY)
+        host = np.where(seen.is_ip_host, seen.src_ip_low, seen.src_mac)[rows]
+        turn = mixed(host) % np.uint64(BENIGN_EVERY)
         mine = turn == np.uint64(now_ns // SECOND_NS % BENIGN_EVERY)
         told = rows[mine | (judged.labels[rows] != self._benign)]
         self._untold += max(len(told) - REPORT_ROWS, 0)
