@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +15,7 @@ from agent.decode import decode
 from agent.observe import Observer
 from agent.records import F32, I64, FrameBatch, Observations, concatenate
 from contract.features import feature_schema_id
-from model_training.captures import Capture, check_capture, sha256_of
+from model_training.captures import Capture, check_capture
 from model_training.labels import I8, read_frame_labels, read_parties
 from model_training.window_labels import FrameSenders, host_codes, label_windows
 
@@ -81,34 +81,37 @@ def load_dataset(captures: Iterable[Capture], cache: Path, origins: dict[str, st
 
 
 def load_scene(capture: Capture, cache: Path) -> Scene:
-    """Return a capture's labelled observations from the cache, or observe them now.
+    """Return a capture's labelled observations; they are observed only when the cache has none.
 
     Raises:
         ManifestError: The capture or its labels are not as the manifest says.
         CaptureError: The capture cannot be read.
     """
-    kept = cache / f"{_cache_key(capture)}.npz"
-    try:
-        with kept.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return Scene(*(arrays[name] for name in Scene.__struct_fields__))
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
-        pass  # absent, or cut short by an interruption
-    check_capture(capture)
-    scene = observe_scene(capture)
-    cache.mkdir(parents=True, exist_ok=True)
-    columns = {name: getattr(scene, name) for name in Scene.__struct_fields__}
-    np.savez_compressed(kept, **columns)
-    return scene
-
-
-def observe_scene(capture: Capture) -> Scene:
-    """Observe a capture and label its windows."""
-    observations, frames = _observe(capture)
+    observations, frames = _recall(capture, cache)
     labels = read_frame_labels(capture, len(frames))
     windows = label_windows(observations, frames, labels, read_parties(capture.entry))
     return Scene(
         observations.features, windows, host_codes(observations), observations.window_start_ns
     )
+
+
+def _recall(capture: Capture, cache: Path) -> tuple[Observations, FrameSenders]:
+    kept = cache / f"{_cache_key(capture)}.npz"
+    try:
+        with kept.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return (
+                Observations(*(arrays[f"row_{n}"] for n in Observations.__struct_fields__)),
+                FrameSenders(*(arrays[f"frame_{n}"] for n in FrameSenders.__struct_fields__)),
+            )
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
+        pass  # absent, or cut short by an interruption
+    check_capture(capture)
+    observations, frames = _observe(capture)
+    cache.mkdir(parents=True, exist_ok=True)
+    rows = {f"row_{n}": getattr(observations, n) for n in Observations.__struct_fields__}
+    sent = {f"frame_{n}": getattr(frames, n) for n in FrameSenders.__struct_fields__}
+    np.savez_compressed(kept, **rows, **sent)
+    return observations, frames
 
 
 def _observe(capture: Capture) -> tuple[Observations, FrameSenders]:
@@ -133,27 +136,17 @@ def _senders(frames: FrameBatch) -> FrameSenders:
 
 
 def _cache_key(capture: Capture) -> str:
-    """Return a name that changes with whatever the observations or their labels depend on."""
-    entry = capture.entry
-    parts = [entry.sha256, feature_schema_id(), code_revision()]
-    parts += [repr(read_parties(entry)), repr(entry.classes)]
-    if capture.labels_path is not None:
-        parts.append(sha256_of(capture.labels_path))
+    """Return a name that changes with whatever observations depend on."""
+    parts = (capture.entry.sha256, feature_schema_id(), code_revision())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
 @functools.cache
 def code_revision() -> str:
-    """Return the fingerprint of the code that makes observations and labels from frames."""
+    """Return the fingerprint of the code that makes observations from frames."""
+    agent = Path(__file__).parent.parent / "agent"
     digest = hashlib.sha256()
-    for path in _code():
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def _code() -> Iterator[Path]:
-    package = Path(__file__).parent
-    agent = package.parent / "agent"
     for name in _SEEING:
-        yield from sorted(agent.glob(f"{name}.py"))
-    yield from (package / "labels.py", package / "window_labels.py")
+        for path in sorted(agent.glob(f"{name}.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]

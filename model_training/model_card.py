@@ -71,7 +71,8 @@ def write_card(
             _LIMITS,
             "## To repeat it",
             "",
-            f"Captures: {record.data_sha256}, code: {record.code_revision}; "
+            f"Captures {record.data_sha256}; code {record.observing_revision} and "
+            f"{record.training_revision}; "
             + ", ".join(f"{name} {version}" for name, version in sorted(record.versions.items())),
             "",
         ]

@@ -40,7 +40,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     started_ns: int
     feature_schema_id: str
-    code_revision: str
+    observing_revision: str  # of the code from frames to observations
+    training_revision: str  # of the code from observations to a bundle
     versions: dict[str, str]
     sources: list[Source]
 
@@ -104,11 +105,19 @@ def describe_run(captures: Iterable[Capture]) -> Record:
     return Record(
         started_ns=time.time_ns(),
         feature_schema_id=feature_schema_id(),
-        code_revision=code_revision(),
+        observing_revision=code_revision(),
+        training_revision=_training_revision(),
         versions={"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in _LIBRARIES},
         sources=[_source(capture) for capture in captures],
     )
+
+
+def _training_revision() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _source(capture: Capture) -> Source:

@@ -21,7 +21,8 @@ from model_training.labels import (
 
 # Forged senders: a host is only as guilty as its own frames show, one forged frame shows nothing.
 MIN_FORGED_FRAMES: Final = 10
-MEMORY_NS: Final = max(HORIZONS_S) * 1_000_000_000  # how long an attack stays in damped history
+# How long an attack stays in damped history: 5 % of it are left after three times the horizon.
+MEMORY_NS: Final = 3 * max(HORIZONS_S) * 1_000_000_000
 SECOND_NS: Final = 1_000_000_000
 _RIVALRY: Final = FEATURE_NAMES.index("dhcp_rivalry_60s")
 

@@ -62,7 +62,7 @@ def test_who_answers_a_bot_may_be_its_master():
 
 
 def test_the_attackers_pauses_are_left_out_while_its_history_remembers_the_attack():
-    hosts = [(0, ATTACKER), (30, ATTACKER), (60, ATTACKER), (61, ATTACKER)]
+    hosts = [(0, ATTACKER), (30, ATTACKER), (180, ATTACKER), (181, ATTACKER)]
     frames = [sent(second + 0.5, ATTACKER, VICTIM) for second, _ in hosts]
     labels = [("Scan", "")] + [("benign", "")] * 3
     assert label(hosts, frames, labels) == [SCAN, UNKNOWN, UNKNOWN, 0]
