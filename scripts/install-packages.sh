@@ -25,7 +25,7 @@ fi
 
 apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq "$@" </dev/null 2>&1; }
 echo "installing ${missing[*]}" >&2
+apt install -y --no-install-recommends "${missing[@]}" >/dev/null && exit 0
+apt update >/dev/null # the lists of packages may be absent or old
 log=$(apt install -y --no-install-recommends "${missing[@]}") && exit 0
-log+=$(apt update) # the lists of packages may be absent or old
-log+=$(apt install -y --no-install-recommends "${missing[@]}") && exit 0
 give_up "apt-get: $(tail -n 1 <<<"$log")"
