@@ -9,7 +9,7 @@ from agent.records import I64, U8, U64, Bool
 _M1: Final = np.uint64(0xFF51AFD7ED558CCD)
 _M2: Final = np.uint64(0xC4CEB9FE1A85EC53)
 _STEP: Final = np.uint64(0x9E3779B97F4A7C15)
-_33: Final = np.uint64(33)
+_32, _33 = np.uint64(32), np.uint64(33)
 _LANES: Final = np.array(
     [0x8F14_2AB1_5D3C_6E01 + 0x6A09_E667_F3BC_C909 * lane & (2**64 - 1) | 1 for lane in range(8)],
     np.uint64,
@@ -33,8 +33,10 @@ def hashed(seed: int, *columns: U64) -> U64:
     state = np.full(len(columns[0]), seed + int(_STEP) & (2**64 - 1), np.uint64)
     for column in columns:
         state ^= column.astype(np.uint64, copy=False)
+        # Folded before it is multiplied: a product carries the highest bit nowhere, and two columns
+        # could cancel each other whatever the seed.
+        state ^= state >> _32
         state *= _M1
-        state ^= state >> _33
     return mixed(state) | np.uint64(1)
 
 
@@ -72,11 +74,13 @@ def first_of_each(keys: U64) -> tuple[I64, I64]:
 class KeyTable:
     """Slots for keys: set-associative, of fixed size, the longest unused key of a set gives way.
 
-    A key's state lives in the owner's arrays at the slot's index; the owner clears it for keys that
-    are new. Keys that do not fit beside others of the same moment get no slot.
+    Keys that were used at more than one moment give way later, so that a flood of invented keys
+    pushes out itself first. A key's state lives in the owner's arrays at the slot's index; the owner
+    clears it for keys that are new. Keys that do not fit beside others of the same moment get no slot.
     """
 
     WAYS: Final = 8
+    BONUS_NS: Final = 60_000_000_000  # how much younger a key looks that was used again
 
     def __init__(self, capacity: int, keep_ns: int) -> None:
         """Make an empty table.
@@ -88,11 +92,13 @@ class KeyTable:
         sets = 1 << (-(-capacity // self.WAYS) - 1).bit_length()
         self.capacity = sets * self.WAYS
         self.keep_ns = keep_ns
+        self._bonus_ns = min(keep_ns, self.BONUS_NS)
         self.evicted = 0  # keys that gave way before their time
         self.refused = 0  # keys that got no slot
         self._mask = np.uint64(sets - 1)
         self._keys = np.zeros((sets, self.WAYS), np.uint64)
         self._used_ns = np.full((sets, self.WAYS), np.iinfo(np.int64).min // 2, np.int64)
+        self._again = np.zeros((sets, self.WAYS), np.bool_)
 
     @property
     def used(self) -> int:
@@ -122,7 +128,9 @@ class KeyTable:
         slots = self.find(keys, now_ns)
         fresh = slots < 0
         known = slots[~fresh]
-        self._used_ns.reshape(-1)[known] = now_ns
+        used_ns = self._used_ns.reshape(-1)
+        self._again.reshape(-1)[known[used_ns[known] != now_ns]] = True
+        used_ns[known] = now_ns
         missing = np.flatnonzero(fresh)
         while len(missing):
             # One newcomer per set and round, so that two of them never take the same way.
@@ -138,13 +146,14 @@ class KeyTable:
 
     def _place(self, keys: U64, sets: I64, now_ns: int) -> I64:
         used = self._used_ns[sets]
-        way = used.argmin(axis=1)
+        way = (used + self._again[sets] * self._bonus_ns).argmin(axis=1)
         oldest = used[np.arange(len(keys)), way]
         free = oldest != now_ns
         self.evicted += int((free & (oldest >= now_ns - self.keep_ns)).sum())
         self.refused += int((~free).sum())
         self._keys[sets[free], way[free]] = keys[free]
         self._used_ns[sets[free], way[free]] = now_ns
+        self._again[sets[free], way[free]] = False
         return np.where(free, sets * self.WAYS + way, -1)
 
     def _sets(self, keys: U64) -> I64:

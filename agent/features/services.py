@@ -74,23 +74,26 @@ class Services:
             "dhcp_requests": view.sent(packets, client),
             "dhcp_clients": view.distinct(flows.dhcp_client, client),
             "dhcp_serving": view.sent(packets, server),
-            "dhcp_rivalry": view.sent(packets, server & self._rivals(view, server)),
+            "dhcp_rivalry": view.sent(packets, self._rivals(view, server)),
         }
 
     def _rivals(self, view: View, server: Bool) -> Bool:
         """Return which rows come from a DHCP server although another one was there before."""
         macs = view.flows.src_mac
-        serving = np.unique(macs[server]).tolist()
-        for mac in serving[:_MOST_SERVERS]:
-            first, _ = self._servers.get(mac, (view.now_ns, 0))
-            self._servers[mac] = (first, view.now_ns)
-        while len(self._servers) > _MOST_SERVERS:
-            del self._servers[min(self._servers, key=lambda mac: self._servers[mac][1])]
+        serving = np.unique(macs[server])
         alive = {
-            m: f for m, (f, last) in self._servers.items() if last > view.now_ns - SERVER_KEEP_NS
+            mac: (first, view.now_ns if mac in serving else last)
+            for mac, (first, last) in self._servers.items()
+            if last >= view.now_ns - SERVER_KEEP_NS
         }
-        oldest = min(alive.values(), default=0)
-        return np.isin(macs, [mac for mac in serving if alive.get(mac, oldest + 1) > oldest])
+        # Whoever is there stays: inventing servers must not make the real one look new.
+        room = serving[: _MOST_SERVERS + len(alive)].tolist()
+        for mac in [mac for mac in room if mac not in alive][: _MOST_SERVERS - len(alive)]:
+            alive[mac] = (view.now_ns, view.now_ns)
+        self._servers = alive
+        oldest = min((first for first, _ in alive.values()), default=0)
+        first_ones = [mac for mac, (first, _) in alive.items() if first == oldest]
+        return server & ~np.isin(macs, np.array(first_ones, np.uint64))
 
 
 _MOST_SERVERS: Final = 16

@@ -24,7 +24,7 @@ class Box:
 
     def __init__(self, number: int, ip: str | None = None, *, mac: str | None = None) -> None:
         self.mac = mac or f"02:00:00:00:{number >> 8:02x}:{number & 255:02x}"
-        self.ip = ip or f"192.168.1.{number}"
+        self.ip = ip or f"192.168.{1 + (number >> 8)}.{number & 255}"
 
     @property
     def mac_number(self) -> int:

@@ -83,6 +83,9 @@ SWEEP = [tcp(EVE, Box(100 + n), 50_000, 23, "S") for n in range(12)]
 CROWD = [ping(Box(n), BOB) for n in range(200, 230)]
 HELLO = b"hello, broker"
 
+SERVED = (0, dhcp_offer(GATEWAY, ANN))
+INVENTED = every(0.001, [dhcp_offer(Box(0x200 + n), ANN) for n in range(100)], 5)
+
 CASES: dict[str, list[Case]] = {
     "sent_packets": [
         Case(lambda: now(ping(ANN, BOB), who_has(ANN, BOB.ip), tcp(ANN, BOB)), ANN, 3),
@@ -312,6 +315,8 @@ CASES: dict[str, list[Case]] = {
         Case(
             lambda: [(0, dhcp_offer(GATEWAY, ANN)), (9, dhcp_offer(GATEWAY, BOB))], GATEWAY, 0, 9
         ),
+        Case(lambda: [SERVED, *INVENTED, (9, dhcp_offer(GATEWAY, BOB))], GATEWAY, 0, 9),
+        Case(lambda: [SERVED, *INVENTED], Box(0x240), 1, 5),
     ],
 }
 

@@ -9,15 +9,18 @@ from scapy.packet import Packet
 
 from agent.addresses import ip_text, mac_text
 from agent.observe import Observer
+from agent.records import FrameBatch
 from tests.agent.builders import (
     ANN,
     BOB,
     BROADCAST,
     EVE,
     GATEWAY,
+    SECOND,
     Box,
     Seen,
     Timed,
+    batch,
     ether,
     every,
     flood,
@@ -237,7 +240,22 @@ def test_an_ipv6_machine_with_many_addresses_is_one_host() -> None:
 # --- floods
 
 
-def spoofed_syns(count: int, rng: np.random.Generator, *, ttl: int = 64) -> Packet:
+def test_a_flood_of_invented_addresses_does_not_free_that_of_a_quiet_neighbour() -> None:
+    storms = [spoofed_syns(60_000, np.random.default_rng(at)) for at in range(3)]
+    storm = joined(*(shifted(each, 5 + at) for at, each in enumerate(storms)))
+    calm = batch([(float(at), ping(GATEWAY, ANN)) for at in range(3)])
+    theft = batch([(9, ping(Box(66, GATEWAY.ip), ANN))])
+    seen = observed(joined(calm, storm, theft))
+    assert seen.count("foreign_source", EVE, 9) == 1
+
+
+def shifted(frames: FrameBatch, seconds: int) -> FrameBatch:
+    columns = {name: getattr(frames, name) for name in FrameBatch.__struct_fields__}
+    columns["time_ns"] = frames.time_ns + seconds * SECOND
+    return FrameBatch(**columns)
+
+
+def spoofed_syns(count: int, rng: np.random.Generator, *, ttl: int = 64) -> FrameBatch:
     sources = rng.integers(0x0B000000, 0xDF000000, count)
     ports = rng.integers(1024, 65536, count)
     template = tcp(EVE, BOB, 1, 80, "S", ttl=ttl)

@@ -46,6 +46,17 @@ def test_hashes_of_neighbouring_values_do_not_collide() -> None:
     assert len(np.unique(hashed(0, many, many >> np.uint64(3)))) == len(many)
 
 
+@pytest.mark.parametrize("seed", [0, 7, 2**64 - 1])
+def test_no_two_columns_cancel_each_other_whatever_the_seed(seed: int) -> None:
+    bits = [1 << bit for bit in range(64)]
+    pairs = bits + [high | 1 << bit for high in bits[60:] for bit in range(60)]
+    one, other = np.meshgrid(keys(0, *bits[40:]), keys(0, *pairs))
+    high, low = one.ravel() ^ np.uint64(0x20010DB8 << 32), other.ravel() ^ np.uint64(1)
+    assert len(np.unique(hashed(seed, high, low))) == len(
+        np.unique(np.stack([high, low]), axis=1).T
+    )
+
+
 def test_a_hash_is_never_the_empty_key() -> None:
     assert (hashed(0, random_keys(10_000)) > 0).all()
 
@@ -140,6 +151,25 @@ def test_a_known_key_is_never_pushed_out_by_the_newcomers_beside_it() -> None:
     slots, fresh = table.claim(np.concatenate([keys(5), random_keys(50)]), SECOND)
     assert slots[0] == old[0]
     assert not fresh[0]
+
+
+def test_keys_in_use_outlast_a_flood_of_keys_that_are_used_once() -> None:
+    table = KeyTable(4096, 600 * SECOND)
+    settled = random_keys(300, 99)
+    for at in (0, 1):
+        table.claim(settled, at * SECOND)
+    for at in range(2, 30):
+        table.claim(random_keys(20_000, at), at * SECOND)
+    assert (table.find(settled, 30 * SECOND) >= 0).mean() > 0.99
+
+
+def test_a_flood_may_have_the_place_of_keys_that_were_not_used_for_a_minute() -> None:
+    table = KeyTable(64, 600 * SECOND)
+    settled = random_keys(60, 99)
+    for at in (0, 1):
+        table.claim(settled, at * SECOND)
+    table.claim(random_keys(5_000, 7), 120 * SECOND)
+    assert (table.find(settled, 120 * SECOND) < 0).all()
 
 
 def test_a_table_never_grows() -> None:
