@@ -11,6 +11,7 @@ from agent.records import I64, PacketBatch
 WINDOW_NS: Final = 1_000_000_000
 _LAST_INDEX: Final = (2**63 - 1) // WINDOW_NS - 1  # so that a window's end is still an int64
 STEP_BACK_WINDOWS: Final = 60  # a clock that goes back further was set, it is not a late packet
+_MOST_PARTS: Final = 64  # of a block, joined when there are more: single frames cost 9 kB each
 _LONGEST_STEP_NS: Final = 7_200_000_000_000  # longer than anything is remembered
 _END_OF_TIME_NS: Final = 2**62
 
@@ -96,6 +97,8 @@ class Windows:
             self._parts.append(packets.take(slice(at, end)))
             self._held += end - at
             at = end
+            if len(self._parts) >= _MOST_PARTS:
+                self._parts = [_joined(self._parts)]
             if self._held == self._size:
                 yield self._block(closes=False)
 
