@@ -51,10 +51,6 @@ class Watcher:
             self._ready.clear()
         return taken
 
-    def tell(self, event: Event) -> None:
-        """Add a word to this watcher alone, before everything else that happens."""
-        self.put(event)
-
 
 class LiveFeed:
     """Fans events out to watchers and keeps the last ones for those who come back.
@@ -112,7 +108,7 @@ class LiveFeed:
     def _catch_up(self, watcher: Watcher, organization: str, since: int) -> None:
         if not self._first <= since <= self._cursor:
             reset = notice("resync", cursor=self._cursor)
-            watcher.tell(Event(organization, "resync", self._cursor, reset))
+            watcher.put(Event(organization, "resync", self._cursor, reset))
             return
         for event in self._kept:
             if event.cursor > since and watcher.wants(event):

@@ -4,11 +4,11 @@ import asyncio
 from pathlib import Path
 
 import duckdb
+import httpx
 
 from tests.aggregator.conftest import Centre, next_event
 from tests.aggregator.messages import MAC, alert, health, isolation, presence, verdicts
-
-WAIT_S = 10.0
+from tests.brokers import amqtt, mosquitto
 
 
 async def test_an_alert_is_in_the_api_on_the_live_feed_and_in_the_database(tmp_path: Path):
@@ -77,3 +77,34 @@ async def test_everything_a_device_tells_reaches_those_who_watch(centre: Centre)
         await device.tell(alert(101, state="closed", windows=9))
         updated = await next_event(socket, "alert_updated")
         assert (updated["data"]["state"], updated["data"]["windows"]) == ("closed", 9)
+
+
+async def test_a_broker_that_speaks_mqtt_3_1_1_alone_is_enough(tmp_path: Path):
+    centre = Centre(tmp_path)
+    centre.more["EDGEWARDEN_BROKER__HOST"] = "127.0.0.1"
+    async with asyncio.timeout(50), amqtt(tmp_path, centre.broker_port):
+        await asyncio.to_thread(centre.start)
+        async with centre.watch() as socket, centre.device("old-pi") as device:
+            await device.publish(presence(), 1)
+            assert (await next_event(socket, "presence"))["data"]["status"] == "online"
+            await device.tell(alert(8))
+            await next_event(socket, "new_alert")
+        assert await asyncio.to_thread(centre.stop) == 0
+
+
+async def test_a_broker_that_comes_back_is_used_again(tmp_path: Path):
+    centre = Centre(tmp_path)
+    centre.more["EDGEWARDEN_BROKER__HOST"] = "127.0.0.1"
+    async with asyncio.timeout(50):
+        async with mosquitto(tmp_path, centre.broker_port):
+            await asyncio.to_thread(centre.start)
+            async with centre.device() as device:
+                await device.tell(health())
+        async with mosquitto(tmp_path, centre.broker_port), centre.device() as device:
+            device.seq = 1
+            while (await asyncio.to_thread(httpx.get, f"{centre.url}/readyz")).is_error:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+            await device.tell(health())
+            assert await asyncio.to_thread(centre.stop) == 0
+    said = centre.log.read_text()
+    assert said.count('"broker_lost"') == said.count('"broker_back"') == 1

@@ -11,7 +11,8 @@ LEFT JOIN (
   GROUP BY device_id, alert_id
 ) AS i ON i.device_id = a.device_id AND i.alert_id = a.alert_id
 WHERE a.organization = $organization
-  AND ($alert_ids::VARCHAR[] IS NULL OR list_contains($alert_ids::VARCHAR[], a.alert_id))
+  AND ($alert_ids::JSON::VARCHAR[] IS NULL
+    OR list_contains($alert_ids::JSON::VARCHAR[], a.alert_id))
   AND ($status::VARCHAR IS NULL OR a.status = $status::VARCHAR)
   AND ($severity::VARCHAR IS NULL OR a.severity = $severity::VARCHAR)
   AND ($attack_type::VARCHAR IS NULL OR lower(a.attack_type) = lower($attack_type::VARCHAR))
@@ -21,7 +22,9 @@ WHERE a.organization = $organization
   AND ($until_ns::BIGINT IS NULL OR a.opened_ns < $until_ns::BIGINT)
   AND ($received_since_ns::BIGINT IS NULL OR a.received_ns >= $received_since_ns::BIGINT)
   AND ($text::VARCHAR IS NULL OR contains(
-    lower(concat_ws(' ', a.alert_id, a.attack_type, a.host, a.src_ip, a.dst_ip, a.device_id, a.notes)),
+    lower(concat_ws(
+      ' ', a.alert_id, a.attack_type, a.host, a.src_ip, a.dst_ip, a.device_id, a.notes
+    )),
     lower($text::VARCHAR)
   ))
 ORDER BY a.opened_ns DESC, a.id DESC

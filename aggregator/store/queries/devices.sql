@@ -8,6 +8,7 @@ SELECT
   models, lost_messages, last_seen_ns, created_ns
 FROM store.devices
 WHERE organization = $organization
-  AND ($device_ids::VARCHAR[] IS NULL OR list_contains($device_ids::VARCHAR[], device_id))
+  AND ($device_ids::JSON::VARCHAR[] IS NULL
+    OR list_contains($device_ids::JSON::VARCHAR[], device_id))
 ORDER BY id
 LIMIT $limit OFFSET $skip;

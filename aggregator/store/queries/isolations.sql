@@ -10,8 +10,8 @@ FROM (
   WHERE organization = $organization
 )
 WHERE (active OR NOT $active_only::BOOLEAN)
-  AND ($isolation_ids::VARCHAR[] IS NULL
-    OR list_contains($isolation_ids::VARCHAR[], isolation_id))
+  AND ($isolation_ids::JSON::VARCHAR[] IS NULL
+    OR list_contains($isolation_ids::JSON::VARCHAR[], isolation_id))
   AND ($alert_id::VARCHAR IS NULL OR alert_id = $alert_id::VARCHAR)
 ORDER BY isolated_ns DESC, id DESC
 LIMIT $limit;

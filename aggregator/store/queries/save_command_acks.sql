@@ -2,6 +2,10 @@ INSERT INTO store.command_acks (
   organization, device_id, received_ns, command_id, state, at_ns, detail
 )
 SELECT
-  unnest($organization::VARCHAR[]), unnest($device_id::VARCHAR[]), unnest($received_ns::BIGINT[]),
-  unnest($command_id::VARCHAR[]), unnest($state::VARCHAR[]), unnest($at_ns::BIGINT[]),
-  unnest($detail::VARCHAR[]);
+  unnest($organization::JSON::VARCHAR[]),
+  unnest($device_id::JSON::VARCHAR[]),
+  unnest($received_ns::JSON::BIGINT[]),
+  unnest($command_id::JSON::VARCHAR[]),
+  unnest($state::JSON::VARCHAR[]),
+  unnest($at_ns::JSON::BIGINT[]),
+  unnest($detail::JSON::VARCHAR[]);

@@ -11,17 +11,17 @@ UPDATE store.devices AS known SET
   last_seen_ns = told.received_ns
 FROM (
   SELECT
-    unnest($organization::VARCHAR[]) AS organization,
-    unnest($device_id::VARCHAR[]) AS device_id,
-    unnest($received_ns::BIGINT[]) AS received_ns,
-    unnest($boot::VARCHAR[]) AS boot,
-    unnest($condition::VARCHAR[]) AS condition,
-    unnest($cpu_usage_percent::DOUBLE[]) AS cpu_usage_percent,
-    unnest($memory_usage_percent::DOUBLE[]) AS memory_usage_percent,
-    unnest($temperature_celsius::DOUBLE[]) AS temperature_celsius,
-    unnest($uptime_s::BIGINT[]) AS uptime_s,
-    unnest($version::VARCHAR[]) AS version,
-    unnest($model_id::VARCHAR[]) AS model_id,
-    unnest($mode::VARCHAR[]) AS mode
+    unnest($organization::JSON::VARCHAR[]) AS organization,
+    unnest($device_id::JSON::VARCHAR[]) AS device_id,
+    unnest($received_ns::JSON::BIGINT[]) AS received_ns,
+    unnest($boot::JSON::VARCHAR[]) AS boot,
+    unnest($condition::JSON::VARCHAR[]) AS condition,
+    unnest($cpu_usage_percent::JSON::DOUBLE[]) AS cpu_usage_percent,
+    unnest($memory_usage_percent::JSON::DOUBLE[]) AS memory_usage_percent,
+    unnest($temperature_celsius::JSON::DOUBLE[]) AS temperature_celsius,
+    unnest($uptime_s::JSON::BIGINT[]) AS uptime_s,
+    unnest($version::JSON::VARCHAR[]) AS version,
+    unnest($model_id::JSON::VARCHAR[]) AS model_id,
+    unnest($mode::JSON::VARCHAR[]) AS mode
 ) AS told
 WHERE known.organization = told.organization AND known.device_id = told.device_id;

@@ -4,11 +4,24 @@ INSERT INTO store.health (
   alerts, dropped, queued, clock_synchronized, model_id, mode, version
 )
 SELECT
-  unnest($organization::VARCHAR[]), unnest($device_id::VARCHAR[]), unnest($boot::VARCHAR[]),
-  unnest($sent_ns::BIGINT[]), unnest($received_ns::BIGINT[]), unnest($uptime_s::BIGINT[]),
-  unnest($cpu_usage_percent::DOUBLE[]), unnest($memory_usage_percent::DOUBLE[]),
-  unnest($temperature_celsius::DOUBLE[]), unnest($throttled::BOOLEAN[]),
-  unnest($process_rss_bytes::BIGINT[]), unnest($frames::BIGINT[]), unnest($windows::BIGINT[]),
-  unnest($hosts::BIGINT[]), unnest($alerts::BIGINT[]), unnest($dropped::VARCHAR[]),
-  unnest($queued::VARCHAR[]), unnest($clock_synchronized::BOOLEAN[]),
-  unnest($model_id::VARCHAR[]), unnest($mode::VARCHAR[]), unnest($version::VARCHAR[]);
+  unnest($organization::JSON::VARCHAR[]),
+  unnest($device_id::JSON::VARCHAR[]),
+  unnest($boot::JSON::VARCHAR[]),
+  unnest($sent_ns::JSON::BIGINT[]),
+  unnest($received_ns::JSON::BIGINT[]),
+  unnest($uptime_s::JSON::BIGINT[]),
+  unnest($cpu_usage_percent::JSON::DOUBLE[]),
+  unnest($memory_usage_percent::JSON::DOUBLE[]),
+  unnest($temperature_celsius::JSON::DOUBLE[]),
+  unnest($throttled::JSON::BOOLEAN[]),
+  unnest($process_rss_bytes::JSON::BIGINT[]),
+  unnest($frames::JSON::BIGINT[]),
+  unnest($windows::JSON::BIGINT[]),
+  unnest($hosts::JSON::BIGINT[]),
+  unnest($alerts::JSON::BIGINT[]),
+  unnest($dropped::JSON::VARCHAR[]),
+  unnest($queued::JSON::VARCHAR[]),
+  unnest($clock_synchronized::JSON::BOOLEAN[]),
+  unnest($model_id::JSON::VARCHAR[]),
+  unnest($mode::JSON::VARCHAR[]),
+  unnest($version::JSON::VARCHAR[]);

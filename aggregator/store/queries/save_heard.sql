@@ -1,9 +1,9 @@
 MERGE INTO store.devices AS known
 USING (
   SELECT
-    unnest($organization::VARCHAR[]) AS organization,
-    unnest($device_id::VARCHAR[]) AS device_id,
-    unnest($lost::BIGINT[]) AS lost
+    unnest($organization::JSON::VARCHAR[]) AS organization,
+    unnest($device_id::JSON::VARCHAR[]) AS device_id,
+    unnest($lost::JSON::BIGINT[]) AS lost
 ) AS told
 ON known.organization = told.organization AND known.device_id = told.device_id
 WHEN MATCHED THEN UPDATE SET

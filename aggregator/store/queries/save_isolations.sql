@@ -1,23 +1,23 @@
 MERGE INTO store.isolations AS known
 USING (
   SELECT
-    unnest($organization::VARCHAR[]) AS organization,
-    unnest($device_id::VARCHAR[]) AS device_id,
-    unnest($received_ns::BIGINT[]) AS received_ns,
-    unnest($isolation_id::VARCHAR[]) AS isolation_id,
-    unnest($alert_id::VARCHAR[]) AS alert_id,
-    unnest($host::VARCHAR[]) AS host,
-    unnest($isolated_mac::VARCHAR[]) AS isolated_mac,
-    unnest($isolated_ip::VARCHAR[]) AS isolated_ip,
-    unnest($isolated_port::VARCHAR[]) AS isolated_port,
-    unnest($reason::VARCHAR[]) AS reason,
-    unnest($enforcement::VARCHAR[]) AS enforcement,
-    unnest($state::VARCHAR[]) AS state,
-    unnest($isolated_ns::BIGINT[]) AS isolated_ns,
-    unnest($expires_ns::BIGINT[]) AS expires_ns,
-    unnest($lifted_ns::BIGINT[]) AS lifted_ns,
-    unnest($detail::VARCHAR[]) AS detail,
-    unnest($verified::BOOLEAN[]) AS verified
+    unnest($organization::JSON::VARCHAR[]) AS organization,
+    unnest($device_id::JSON::VARCHAR[]) AS device_id,
+    unnest($received_ns::JSON::BIGINT[]) AS received_ns,
+    unnest($isolation_id::JSON::VARCHAR[]) AS isolation_id,
+    unnest($alert_id::JSON::VARCHAR[]) AS alert_id,
+    unnest($host::JSON::VARCHAR[]) AS host,
+    unnest($isolated_mac::JSON::VARCHAR[]) AS isolated_mac,
+    unnest($isolated_ip::JSON::VARCHAR[]) AS isolated_ip,
+    unnest($isolated_port::JSON::VARCHAR[]) AS isolated_port,
+    unnest($reason::JSON::VARCHAR[]) AS reason,
+    unnest($enforcement::JSON::VARCHAR[]) AS enforcement,
+    unnest($state::JSON::VARCHAR[]) AS state,
+    unnest($isolated_ns::JSON::BIGINT[]) AS isolated_ns,
+    unnest($expires_ns::JSON::BIGINT[]) AS expires_ns,
+    unnest($lifted_ns::JSON::BIGINT[]) AS lifted_ns,
+    unnest($detail::JSON::VARCHAR[]) AS detail,
+    unnest($verified::JSON::BOOLEAN[]) AS verified
 ) AS told
 ON known.organization = told.organization
   AND known.device_id = told.device_id

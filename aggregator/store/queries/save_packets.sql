@@ -6,10 +6,20 @@ SELECT
   nextval('store.packet_ids'), told.*
 FROM (
   SELECT
-    unnest($organization::VARCHAR[]), unnest($device_id::VARCHAR[]),
-    unnest($received_ns::BIGINT[]), unnest($captured_ns::BIGINT[]), unnest($src_mac::VARCHAR[]),
-    unnest($dst_mac::VARCHAR[]), unnest($src_ip::VARCHAR[]), unnest($dst_ip::VARCHAR[]),
-    unnest($src_port::INTEGER[]), unnest($dst_port::INTEGER[]), unnest($protocol::VARCHAR[]),
-    unnest($packet_bytes::BIGINT[]), unnest($ttl::INTEGER[]), unnest($flags::VARCHAR[]),
-    unnest($label::VARCHAR[]), unnest($confidence::DOUBLE[])
+    unnest($organization::JSON::VARCHAR[]),
+    unnest($device_id::JSON::VARCHAR[]),
+    unnest($received_ns::JSON::BIGINT[]),
+    unnest($captured_ns::JSON::BIGINT[]),
+    unnest($src_mac::JSON::VARCHAR[]),
+    unnest($dst_mac::JSON::VARCHAR[]),
+    unnest($src_ip::JSON::VARCHAR[]),
+    unnest($dst_ip::JSON::VARCHAR[]),
+    unnest($src_port::JSON::INTEGER[]),
+    unnest($dst_port::JSON::INTEGER[]),
+    unnest($protocol::JSON::VARCHAR[]),
+    unnest($packet_bytes::JSON::BIGINT[]),
+    unnest($ttl::JSON::INTEGER[]),
+    unnest($flags::JSON::VARCHAR[]),
+    unnest($label::JSON::VARCHAR[]),
+    unnest($confidence::JSON::DOUBLE[])
 ) AS told;

@@ -1,15 +1,15 @@
 MERGE INTO store.devices AS known
 USING (
   SELECT
-    unnest($organization::VARCHAR[]) AS organization,
-    unnest($device_id::VARCHAR[]) AS device_id,
-    unnest($received_ns::BIGINT[]) AS received_ns,
-    unnest($online::BOOLEAN[]) AS online,
-    unnest($just_now::BOOLEAN[]) AS just_now,
-    unnest($boot::VARCHAR[]) AS boot,
-    unnest($version::VARCHAR[]) AS version,
-    unnest($model_id::VARCHAR[]) AS model_id,
-    unnest($device_type::VARCHAR[]) AS device_type
+    unnest($organization::JSON::VARCHAR[]) AS organization,
+    unnest($device_id::JSON::VARCHAR[]) AS device_id,
+    unnest($received_ns::JSON::BIGINT[]) AS received_ns,
+    unnest($online::JSON::BOOLEAN[]) AS online,
+    unnest($just_now::JSON::BOOLEAN[]) AS just_now,
+    unnest($boot::JSON::VARCHAR[]) AS boot,
+    unnest($version::JSON::VARCHAR[]) AS version,
+    unnest($model_id::JSON::VARCHAR[]) AS model_id,
+    unnest($device_type::JSON::VARCHAR[]) AS device_type
 ) AS told
 ON known.organization = told.organization AND known.device_id = told.device_id
 WHEN MATCHED THEN UPDATE SET

@@ -3,5 +3,7 @@ INSERT INTO store.readings (
 )
 SELECT
   $organization::VARCHAR, $device_id::VARCHAR, $received_ns::BIGINT,
-  unnest($sensor_type::VARCHAR[]), unnest($value::DOUBLE[]), unnest($unit::VARCHAR[]),
-  unnest($read_ns::BIGINT[]);
+  unnest($sensor_type::JSON::VARCHAR[]),
+  unnest($value::JSON::DOUBLE[]),
+  unnest($unit::JSON::VARCHAR[]),
+  unnest($read_ns::JSON::BIGINT[]);

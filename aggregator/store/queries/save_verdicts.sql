@@ -4,8 +4,14 @@ INSERT INTO store.verdicts (
 )
 SELECT
   $organization::VARCHAR, $device_id::VARCHAR, $received_ns::BIGINT, $window_ns::BIGINT,
-  $classes::VARCHAR[], $model_id::VARCHAR, $feature_schema_id::VARCHAR,
-  unnest($window_start_ns::BIGINT[]), unnest($host::VARCHAR[]), unnest($src_mac::VARCHAR[]),
-  unnest($src_ip::VARCHAR[]), unnest($dst_ip::VARCHAR[]), unnest($label::VARCHAR[]),
-  unnest($confidence::FLOAT[]), unnest($scores::FLOAT[][]), unnest($packets::BIGINT[]),
-  unnest($wire_bytes::BIGINT[]);
+  $classes::JSON::VARCHAR[], $model_id::VARCHAR, $feature_schema_id::VARCHAR,
+  unnest($window_start_ns::JSON::BIGINT[]),
+  unnest($host::JSON::VARCHAR[]),
+  unnest($src_mac::JSON::VARCHAR[]),
+  unnest($src_ip::JSON::VARCHAR[]),
+  unnest($dst_ip::JSON::VARCHAR[]),
+  unnest($label::JSON::VARCHAR[]),
+  unnest($confidence::JSON::FLOAT[]),
+  unnest($scores::JSON::FLOAT[][]),
+  unnest($packets::JSON::BIGINT[]),
+  unnest($wire_bytes::JSON::BIGINT[]);

@@ -1,11 +1,11 @@
 MERGE INTO store.watermarks AS known
 USING (
   SELECT
-    unnest($organization::VARCHAR[]) AS organization,
-    unnest($device_id::VARCHAR[]) AS device_id,
-    unnest($boot::VARCHAR[]) AS boot,
-    unnest($last_seq::BIGINT[]) AS last_seq,
-    unnest($lost::BIGINT[]) AS lost
+    unnest($organization::JSON::VARCHAR[]) AS organization,
+    unnest($device_id::JSON::VARCHAR[]) AS device_id,
+    unnest($boot::JSON::VARCHAR[]) AS boot,
+    unnest($last_seq::JSON::BIGINT[]) AS last_seq,
+    unnest($lost::JSON::BIGINT[]) AS lost
 ) AS told
 ON known.organization = told.organization
   AND known.device_id = told.device_id
