@@ -72,6 +72,14 @@ def test_locks_agree_so_that_they_can_be_installed_together(lock: Path, python: 
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
+def test_every_python_gets_the_same_versions(lock: Path):
+    oldest, *others = (pins(lock, python) for python in PYTHONS)
+    for pinned in others:
+        changed = {name for name in pinned.keys() & oldest if pinned[name] != oldest[name]}
+        assert not changed, "it would judge otherwise on another Python: make lock"
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
 def test_a_lock_holds_hashes_and_no_address(lock: Path):
     text = lock.read_text()
     blocks = re.split(r"(?m)^(?=[a-z0-9])", text)[1:]
