@@ -107,6 +107,21 @@ def test_its_broker_dies_with_it_even_when_it_is_killed(tmp_path: Path):
     assert centre.stop() == 0
 
 
+def test_systemd_is_told_that_it_is_ready_and_well_and_that_it_ends(tmp_path: Path):
+    centre = Centre(tmp_path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(10)
+        centre.more |= {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "200000"}
+        centre.start()
+        said = [manager.recv(100).decode() for _ in range(4)]
+        assert sorted(said) == ["READY=1", "WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1"]
+        assert centre.stop() == 0
+        manager.settimeout(0.5)
+        while said[-1] != "STOPPING=1":
+            said.append(manager.recv(100).decode())
+
+
 def test_a_password_is_made_up_and_told_once_where_none_is_given(tmp_path: Path):
     centre = Centre(tmp_path)
     centre.more["EDGEWARDEN_ADMIN_PASSWORD"] = ""
