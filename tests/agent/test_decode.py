@@ -1,9 +1,7 @@
 """Decoding agrees with scapy, field by field, and with a slow reader on whatever is broken."""
 
-import ipaddress
 import random
 import zlib
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -23,15 +21,14 @@ from scapy.layers.inet6 import (
     IPv6ExtHdrRouting,
 )
 from scapy.layers.ipsec import AH
-from scapy.layers.l2 import ARP, Dot1AD, Dot1Q, Dot3, Ether
-from scapy.packet import NoPayload, Packet, Raw
+from scapy.layers.l2 import ARP, Dot1AD, Dot1Q, Ether
+from scapy.packet import Packet, Raw
 
 from agent.decode import Status, decode
 from agent.records import NO_VLAN, SNAP_BYTES, FrameBatch, PacketBatch
 from tests.agent.builders import chosen, raw_batch
+from tests.agent.scapy_decode import Fields, by_scapy
 from tests.agent.slow_decode import COLUMNS, SlowDecoder
-
-Fields = dict[str, int]
 
 
 def fields_of(packets: PacketBatch, row: int) -> Fields:
@@ -43,115 +40,6 @@ def decoded(frame: Packet | bytes, vlan_tci: int = NO_VLAN) -> Fields:
 
 
 # --- against scapy
-
-
-def halves(address: str) -> tuple[int, int]:
-    parsed = ipaddress.ip_address(address)
-    number = int(parsed) | (0xFFFF_0000_0000 if parsed.version == 4 else 0)
-    return number >> 64, number & (2**64 - 1)
-
-
-def by_scapy(packet: Packet) -> Fields:
-    """What scapy says of a whole frame, in the words of PacketBatch."""
-    found = dict.fromkeys(COLUMNS, 0) | {"vlan_id": NO_VLAN, "wire_bytes": len(bytes(packet))}
-    found["src_mac"], found["dst_mac"] = number(packet.src), number(packet.dst)
-    tags = [layer for layer in layers(packet) if isinstance(layer, Dot1Q | Dot1AD)]
-    last = (tags or [packet])[-1]
-    found["ethertype"] = last.len if isinstance(last, Dot3) else last.type
-    if tags:
-        found["vlan_id"] = tags[0].vlan
-    if ARP in packet:
-        return found | arp_by_scapy(packet[ARP])
-    if IP in packet:
-        found |= ipv4_by_scapy(packet[IP])
-    if IPv6 in packet:
-        found |= ipv6_by_scapy(packet[IPv6])
-    return found | transport_by_scapy(packet)
-
-
-def layers(packet: Packet) -> Iterator[Packet]:
-    while not isinstance(packet, NoPayload):
-        yield packet
-        packet = packet.payload
-
-
-def number(mac: str) -> int:
-    return int(mac.replace(":", ""), 16)
-
-
-def arp_by_scapy(arp: Packet) -> Fields:
-    return {
-        "arp_operation": arp.op,
-        "claim_mac": number(arp.hwsrc),
-        "claim_ip_low": halves(arp.psrc)[1],
-        "asked_ip_low": halves(arp.pdst)[1],
-    }
-
-
-def ipv4_by_scapy(ip: Packet) -> Fields:
-    fragment = 2 if ip.frag else int("MF" in ip.flags)
-    found = {"ip_version": 4, "hop_limit": ip.ttl, "protocol": ip.proto, "fragment": fragment}
-    found |= {"src_ip_low": halves(ip.src)[1], "dst_ip_low": halves(ip.dst)[1]}
-    if ip.frag:
-        found["payload_bytes"] = ip.len - 4 * ip.ihl
-    return found
-
-
-def ipv6_by_scapy(ip: Packet) -> Fields:
-    found = {"ip_version": 6, "hop_limit": ip.hlim, "protocol": ip.nh}
-    found["src_ip_high"], found["src_ip_low"] = halves(ip.src)
-    found["dst_ip_high"], found["dst_ip_low"] = halves(ip.dst)
-    for layer in layers(ip.payload):
-        if not hasattr(layer, "nh"):
-            break
-        found["protocol"] = layer.nh
-        if isinstance(layer, IPv6ExtHdrFragment):
-            found["fragment"] = 2 if layer.offset else layer.m
-            if layer.offset:
-                found["payload_bytes"] = len(bytes(layer.payload))
-                break
-    return found
-
-
-def transport_by_scapy(packet: Packet) -> Fields:
-    if TCP in packet:
-        tcp = packet[TCP]
-        return {
-            "src_port": tcp.sport,
-            "dst_port": tcp.dport,
-            "tcp_flags": int(tcp.flags) & 255,
-            "tcp_sequence": tcp.seq,
-            "payload_bytes": len(tcp.payload),
-        }
-    if UDP in packet:
-        return udp_by_scapy(packet[UDP])
-    for layer in layers(packet):
-        if isinstance(layer, ICMP) or layer.name.startswith("ICMPv6"):
-            found = {"icmp_type": layer.type, "icmp_code": layer.code}
-            found["payload_bytes"] = len(bytes(layer)) - 4
-            return found | neighbour_by_scapy(packet, layer)
-    return {}
-
-
-def udp_by_scapy(udp: Packet) -> Fields:
-    found = {"src_port": udp.sport, "dst_port": udp.dport, "payload_bytes": len(udp.payload)}
-    if DNS in udp:
-        flags = int.from_bytes(bytes(udp[DNS])[2:4], "big")
-        found |= {"dns_id": udp[DNS].id, "dns_flags": flags}
-    if BOOTP in udp:
-        client = int.from_bytes(udp[BOOTP].chaddr[:6], "big")
-        found |= {"dhcp_operation": udp[BOOTP].op, "dhcp_client": client}
-    return found
-
-
-def neighbour_by_scapy(packet: Packet, layer: Packet) -> Fields:
-    if isinstance(layer, ICMPv6ND_NA):
-        high, low = halves(layer.tgt)
-        return {"claim_ip_high": high, "claim_ip_low": low, "claim_mac": number(packet.src)}
-    if isinstance(layer, ICMPv6ND_NS):
-        high, low = halves(layer.tgt)
-        return {"asked_ip_high": high, "asked_ip_low": low}
-    return {}
 
 
 CLIENT, SERVER = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
