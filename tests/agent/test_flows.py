@@ -133,6 +133,17 @@ def test_a_flood_of_everything_still_fits() -> None:
     assert np.array_equal(found.sums.sum(axis=0), whole.sums.sum(axis=0))
 
 
+def test_one_sender_of_frames_to_invented_targets_becomes_one_row_of_its_own() -> None:
+    drawn = np.random.default_rng(6)
+    varied = {(0, 6): drawn.integers(0, 2**40, 3000), (30, 4): drawn.integers(1, 2**32, 3000)}
+    scan = flood(tcp(EVE, BOB, 1, 80, "S"), 3000, varied)
+    others = batch(every(0.001, [ping(Box(n), BOB) for n in range(100, 150)] * 2))
+    found = folded(merged([flows(scan), flows(others)]), 500, 0)
+    assert len(found) <= 500
+    assert found.total("packets")[found.src_mac == EVE.mac_number].sum() == 3000
+    assert (found.src_mac > 0).all()
+
+
 def test_folding_again_adds_to_the_same_rows() -> None:
     found = folded(merged([folded(flows(many(3000, 1)), 1000, 0), flows(many(3000, 2))]), 1000, 0)
     assert len(found) <= 1000
