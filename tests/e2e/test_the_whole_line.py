@@ -86,9 +86,9 @@ class Demo:
 
 
 @pytest.fixture(scope="module")
-async def demo() -> Demo:
+def demo() -> Demo:
     running = Demo(free_port())
-    assert await running.run() == 0
+    assert asyncio.run(running.run()) == 0
     return running
 
 
@@ -98,17 +98,13 @@ def stored(port: int) -> list[tuple[str, str]]:
         return connection.sql("SELECT attack_type, src_mac FROM alerts").fetchall()
 
 
-@pytest.mark.asyncio(loop_scope="module")
-async def test_one_line_says_where_and_how_to_sign_in(demo: Demo):
+def test_one_line_says_where_and_how_to_sign_in(demo: Demo):
     assert f"http://localhost:{demo.port}" in demo.invitation
     assert f"admin / {PASSWORD}" in demo.invitation
 
 
 @pytest.mark.parametrize("attack", ROLES["attacks"], ids=lambda attack: attack["class"])
-@pytest.mark.asyncio(loop_scope="module")
-async def test_every_attack_is_pushed_listed_and_stored_in_time(
-    demo: Demo, attack: dict[str, Any]
-):
+def test_every_attack_is_pushed_listed_and_stored_in_time(demo: Demo, attack: dict[str, Any]):
     wanted = (attack["class"], attack["attacker"]["mac"])
     pushed = [
         at for at, alert in demo.pushed if (alert["attack_type"], alert["src_mac"]) == wanted
@@ -121,8 +117,7 @@ async def test_every_attack_is_pushed_listed_and_stored_in_time(
     assert wanted in stored(demo.port)
 
 
-@pytest.mark.asyncio(loop_scope="module")
-async def test_nobody_but_the_attackers_is_accused(demo: Demo):
+def test_nobody_but_the_attackers_is_accused(demo: Demo):
     attackers = {attack["attacker"]["mac"] for attack in ROLES["attacks"]}
     accused = {(alert["attack_type"], alert["src_mac"]) for alert in demo.alerts}
     assert {entry for entry in accused if entry[1] not in attackers} == set()
