@@ -95,9 +95,9 @@ def test_nothing_is_open_before_the_first_packet() -> None:
     assert list(windows.cut(packets([]))) == list(windows.flush()) == []
 
 
-TIMES = st.lists(
-    st.integers(0, 200 * SECOND) | st.sampled_from([0, LAST_NS, LAST_NS - 1, -5]), max_size=60
-)
+NEAR = st.integers(100 * SECOND, 103 * SECOND)
+FAR = st.integers(0, 200 * SECOND) | st.sampled_from([0, LAST_NS, LAST_NS - 1, -5])
+TIMES = st.lists(NEAR, max_size=60) | st.lists(NEAR | FAR, max_size=60)
 
 
 @given(TIMES, st.integers(1, 9), st.integers(1, 70))
@@ -140,4 +140,4 @@ def test_the_stream_clock_survives_a_capture_that_jumps_about_for_ever() -> None
     for _ in range(700_000):
         clock.at(0)
         now = clock.at(LAST_NS // SECOND * SECOND)
-    assert now < LAST_NS
+    assert now <= 2**62
