@@ -95,3 +95,15 @@ def test_ipv6_addresses_of_hosts_belong_to_somebody(source: str) -> None:
 def test_the_last_address_before_the_groups_belongs_to_somebody() -> None:
     frames = [ping(Box(n, "223.255.255.255"), BOB) for n in (10, 66)]
     assert observed(every(0.01, frames)).count("foreign_source", EVE) == 1
+
+
+def test_who_once_spoke_for_the_link_stays_on_it_whatever_hop_limit_comes_later() -> None:
+    odd = [tcp(ANN, BOB, 9, 80), tcp(BOB, ANN, 80, 9, ttl=61)]
+    seen = observed([(0, who_has(BOB, ANN.ip)), *every(0.01, odd, 5), *every(0.01, odd, 400)])
+    assert seen.rows.is_ip_host.sum() == 0
+
+
+def test_a_server_that_is_known_needs_no_answer_in_every_window() -> None:
+    answered = [tcp(ANN, SERVER, 9, 80), tcp(SERVER, ANN, 80, 9, ttl=50)]
+    seen = observed([*every(0.01, answered), (3, tcp(SERVER, ANN, 80, 9, ttl=50))])
+    assert seen.count("sent_packets", SERVER.ip, 3) == 1
