@@ -14,6 +14,7 @@ from tests.agent.builders import (
     ether,
     every,
     is_at,
+    mapped,
     observed,
     ping,
     tcp,
@@ -107,3 +108,8 @@ def test_a_server_that_is_known_needs_no_answer_in_every_window() -> None:
     answered = [tcp(ANN, SERVER, 9, 80), tcp(SERVER, ANN, 80, 9, ttl=50)]
     seen = observed([*every(0.01, answered), (3, tcp(SERVER, ANN, 80, 9, ttl=50))])
     assert seen.count("sent_packets", SERVER.ip, 3) == 1
+
+
+def test_who_only_asks_is_said_to_turn_to_the_address_it_asked_for() -> None:
+    seen = observed([(0, who_has(ANN, BOB.ip))])
+    assert seen.rows.dst_ip_low[seen.row(ANN)] == mapped(BOB.ip)
