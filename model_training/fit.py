@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from agent.records import F32, F64, I64, Bool
 from contract.attacks import CLASSES
+from contract.features import FEATURE_NAMES
 from model_training.dataset import Dataset
-from model_training.errors import ManifestError
+from model_training.errors import ManifestError, ParamsError
 from model_training.labels import UNKNOWN
 from model_training.params import Params
 from model_training.split import folds, thinned, weights
@@ -40,7 +41,7 @@ def fit(dataset: Dataset, rows: I64, rounds: int, params: Params) -> xgboost.Boo
     """
     kept = thinned(dataset, rows, params.data, params.seed)
     matrix = xgboost.DMatrix(
-        dataset.features[kept],
+        _without(dataset.features[kept], params.data.ignored_features),
         label=dataset.label[kept],
         weight=weights(dataset, kept, params.weights),
     )
@@ -68,6 +69,22 @@ def cross_fit(dataset: Dataset, params: Params) -> CrossFit:
     loss = _losses(dataset, scores, params)
     rounds = _stop(loss, params.booster.patience)
     return CrossFit(rounds, loss, scores[rounds - 1].astype(np.float32))
+
+
+def _without(features: F32, ignored: list[str]) -> F32:
+    """Return features with the ignored ones all 0, so that no tree asks for them.
+
+    Raises:
+        ParamsError: There is no such feature.
+    """
+    kept = features.copy()
+    for name in ignored:
+        columns = [i for i, n in enumerate(FEATURE_NAMES) if name in {n, n.rpartition("_")[0]}]
+        if not columns:
+            message = f"ignored_features: there is no feature `{name}`"
+            raise ParamsError(message)
+        kept[:, columns] = 0
+    return kept
 
 
 def predict(booster: xgboost.Booster, features: F32) -> F32:

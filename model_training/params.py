@@ -24,6 +24,7 @@ class DataParams(Section, frozen=True):
     """Which observations are learned from."""
 
     max_rows_per_origin_and_class: Count
+    ignored_features: list[str] = []  # counters (all horizons) or single features
     origins: dict[str, str] = {}
 
 

@@ -9,7 +9,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from agent.errors import ModelError
 from agent.model_bundle import (
     CARD,
-    DEFAULT_BUNDLE,
     MANIFEST,
     METADATA,
     MODEL,
@@ -105,8 +104,3 @@ def test_a_trusted_keys_folder_that_holds_something_else_is_told(signed, trusted
     (trusted / "broken.pem").write_bytes(pem)
     with pytest.raises(ModelError, match=r"broken\.pem: not an Ed25519 key"):
         load_bundle(signed, trusted)
-
-
-def test_the_default_bundle_is_small_and_signed_by_the_shipped_key():
-    loaded = load_bundle(DEFAULT_BUNDLE)
-    assert len(loaded.model) + len(loaded.trees) < 1_500_000

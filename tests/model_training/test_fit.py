@@ -1,14 +1,16 @@
 """Training learns what transfers to origins that it has not seen, the same way every time."""
 
+import msgspec
 import numpy as np
 import pytest
 import xgboost
 
 from contract.attacks import CLASSES
+from contract.features import FEATURE_NAMES
 from model_training.errors import ManifestError, ParamsError
 from model_training.fit import _could_be_known, _stop, base_margins, cross_fit, fit
 from model_training.labels import UNKNOWN
-from model_training.params import DEFAULT_PARAMS, read_params
+from model_training.params import DEFAULT_PARAMS, DataParams, read_params
 from tests.model_training.datasets import learnable
 from tests.model_training.test_train import PARAMS
 from tests.tiny_models import booster, vectors
@@ -55,6 +57,31 @@ def test_rows_that_are_not_to_be_learned_do_not_change_the_model(params):
     model = fit(data, rows, 3, params).save_raw("json")
     data.features[:10] = 1e6
     assert fit(data, rows, 3, params).save_raw("json") == model
+
+
+def test_a_model_never_asks_for_ignored_features(params):
+    data = learnable(300, origins=1)
+    ignoring = msgspec.structs.replace(
+        params,
+        data=DataParams(
+            max_rows_per_origin_and_class=1000, ignored_features=["sent_syn", "telnet_syn_60s"]
+        ),
+    )
+    asked = set(fit(data, np.arange(300), 5, ignoring).get_score())
+    banned = [f"sent_syn_{horizon}s" for horizon in (1, 10, 60)] + ["telnet_syn_60s"]
+    assert not asked & {f"f{FEATURE_NAMES.index(name)}" for name in banned}
+    assert (
+        f"f{FEATURE_NAMES.index('sent_syn_1s')}"
+        in fit(data, np.arange(300), 5, params).get_score()
+    )
+
+
+def test_a_feature_that_does_not_exist_cannot_be_ignored(params):
+    wrong = msgspec.structs.replace(
+        params, data=DataParams(max_rows_per_origin_and_class=10, ignored_features=["sent_love"])
+    )
+    with pytest.raises(ParamsError, match="sent_love"):
+        fit(learnable(50, origins=1), np.arange(50), 1, wrong)
 
 
 def test_training_stops_when_more_rounds_bring_nothing():
