@@ -11,8 +11,8 @@ from agent.features import arp, fan_out, replay, services, tcp, timing, volume
 from agent.features.vector import Histories
 from agent.features.view import View
 from agent.flows import BLOCK_PACKETS, MAX_FLOWS, Flows, flows_of, folded, merged
-from agent.hosts import HostTable
-from agent.records import FrameBatch, Observations, PacketBatch, concatenate
+from agent.hosts import Hosts, HostTable
+from agent.records import I64, FrameBatch, Observations, PacketBatch, concatenate
 from agent.windows import WINDOW_NS, Block, StreamClock, Windows
 from contract.features import FEATURE_COUNT
 
@@ -126,21 +126,28 @@ class Observer:
             **self._timing.count(view, opened),
             **self._services.count(view),
         }
-        sent = slice(0, hosts.senders)
+        rows = _in_order(hosts)
         return Observations(
             window_start_ns=np.full(hosts.senders, start_ns, np.int64),
             window_end_ns=np.full(hosts.senders, start_ns + WINDOW_NS, np.int64),
-            is_ip_host=hosts.is_ip_host[sent],
-            src_mac=hosts.src_mac[sent],
-            src_ip_high=hosts.src_ip_high[sent],
-            src_ip_low=hosts.src_ip_low[sent],
-            dst_ip_high=hosts.dst_ip_high[sent],
-            dst_ip_low=hosts.dst_ip_low[sent],
-            bridge_port=hosts.bridge_port[sent],
-            packets=counts["sent_packets"][sent].astype(np.int64),
-            wire_bytes=counts["sent_bytes"][sent].astype(np.int64),
-            features=self._histories.vectors(counts, hosts, now_ns),
+            is_ip_host=hosts.is_ip_host[rows],
+            src_mac=hosts.src_mac[rows],
+            src_ip_high=hosts.src_ip_high[rows],
+            src_ip_low=hosts.src_ip_low[rows],
+            dst_ip_high=hosts.dst_ip_high[rows],
+            dst_ip_low=hosts.dst_ip_low[rows],
+            bridge_port=hosts.bridge_port[rows],
+            packets=counts["sent_packets"][rows].astype(np.int64),
+            wire_bytes=counts["sent_bytes"][rows].astype(np.int64),
+            features=self._histories.vectors(counts, hosts, now_ns)[rows],
         )
+
+
+def _in_order(hosts: Hosts) -> I64:
+    """Return the senders by address: the tables' order would differ with every secret seed."""
+    sent = slice(0, hosts.senders)
+    names = ("bridge_port", "src_ip_low", "src_ip_high", "src_mac", "is_ip_host")
+    return np.lexsort([getattr(hosts, name)[sent] for name in names])
 
 
 def observe(

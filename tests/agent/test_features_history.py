@@ -25,12 +25,18 @@ from tests.agent.builders import (
 DERIVED_NAMES = [counter.name for family in DERIVED.values() for counter in family]
 
 
+RESIDUE = 0.01  # what a sum has faded to is forgotten below this
+
+
 def faded(counts: dict[int, float], horizon_s: int) -> dict[int, float]:
-    """Sum the counts of all windows until each window, each faded by its age."""
-    return {
-        now: sum(n * math.exp(-(now - at) / horizon_s) for at, n in counts.items() if at <= now)
-        for now in counts
-    }
+    """Sum the counts until each window; between two windows the sum fades, and ends."""
+    sums: dict[int, float] = {}
+    total, before = 0.0, 0
+    for now in sorted(counts):
+        rest = total * math.exp(-(now - before) / horizon_s)
+        total = counts[now] + (rest if rest >= RESIDUE else 0.0)
+        sums[now], before = total, now
+    return sums
 
 
 @given(st.dictionaries(st.integers(0, 400), st.integers(1, 9), min_size=1, max_size=12))
@@ -42,6 +48,12 @@ def test_a_history_is_the_sum_of_windows_that_fade_by_their_age(counts: dict[int
         for window, expected in faded(dict(counts), horizon).items():
             found = seen.feature(f"sent_packets_{horizon}s", ANN, window)
             assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_history_ends() -> None:
+    seen = observed([(0, tcp(ANN, BOB, 40_000, 80, "S")), (60, ping(ANN, BOB))])
+    assert seen.feature("sent_syn_10s", ANN, 60) == 0.0
+    assert seen.feature("sent_syn_60s", ANN, 60) == pytest.approx(math.exp(-1))
 
 
 def test_what_a_host_received_while_it_was_silent_is_in_its_history() -> None:
