@@ -59,7 +59,7 @@ class Fuzzer:
 
     def __init__(self, folder: Path, out: Path) -> None:
         self._file = folder / "fuzzed.pcap"
-        self._out = out
+        self.out = out
         self.findings = 0
         self.runs: Counter[str] = Counter()
         frames = next(iter(read_frames(DEMO, 4000)))
@@ -147,8 +147,8 @@ class Fuzzer:
             self.targets[name](rng)
         except Exception:  # noqa: BLE001 - whatever it is, it is the finding
             self.findings += 1
-            self._out.mkdir(parents=True, exist_ok=True)
-            found = self._out / f"{name}-{seed}.txt"
+            self.out.mkdir(parents=True, exist_ok=True)
+            found = self.out / f"{name}-{seed}.txt"
             found.write_text(traceback.format_exc(), encoding="utf-8")
             print(f"finding: {found}", file=sys.stderr)
 
