@@ -10,7 +10,7 @@ from contract.attacks import CLASSES, Label
 from model_training.dataset import Dataset
 from model_training.labels import BENIGN_INDEX, UNKNOWN
 from model_training.strikes import Alerts, alerts, host_keys, verdicts
-from model_training.thresholds import benign_hours, false_alerts
+from model_training.thresholds import benign_hours, false_alerts, innocent
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +27,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Accused(msgspec.Struct, frozen=True, kw_only=True):
-    """How one origin's benign behaviour was judged."""
+    """How one origin's hosts that never attack were judged."""
 
     origin: str
     windows: int
@@ -67,7 +67,7 @@ def judge(dataset: Dataset, scores: F32, thresholds: dict[Label, float]) -> Judg
     found, accused = [], []
     for index, origin in enumerate(dataset.origins):
         rows = np.flatnonzero((dataset.origin == index) & (dataset.label != UNKNOWN))
-        if (dataset.label[rows] == BENIGN_INDEX).any():
+        if len(innocent(dataset, rows)):
             accused.append(_accused(dataset, rows, scores, thresholds, origin))
         found += list(_found(dataset, rows, verdict, opened, origin))
     return Judgement(found=found, accused=accused)
@@ -76,7 +76,7 @@ def judge(dataset: Dataset, scores: F32, thresholds: dict[Label, float]) -> Judg
 def _accused(
     dataset: Dataset, rows: I64, scores: F32, thresholds: dict[Label, float], origin: str
 ) -> Accused:
-    benign = rows[dataset.label[rows] == BENIGN_INDEX]
+    benign = innocent(dataset, rows)
     wrong = false_alerts(dataset, rows, scores, thresholds)
     labels, counts = np.unique(wrong.label, return_counts=True)
     return Accused(

@@ -49,15 +49,15 @@ def _lowest(
 def false_alerts(
     dataset: Dataset, rows: I64, scores: F32, thresholds: dict[Label, float]
 ) -> Alerts:
-    """Return the alerts that would open on benign behaviour.
+    """Return the alerts that would open on hosts that never attack.
 
     Args:
         dataset: The observations.
-        rows: Which of them to look at; those that are not benign are left out.
+        rows: Which of them to look at.
         scores: Of all observations, (len(dataset), classes).
         thresholds: Of the classes that may be named.
     """
-    benign = rows[dataset.label[rows] == BENIGN_INDEX]
+    benign = innocent(dataset, rows)
     return alerts(
         host_keys(dataset, benign),
         dataset.window_start_ns[benign],
@@ -66,8 +66,8 @@ def false_alerts(
 
 
 def benign_hours(dataset: Dataset, rows: I64) -> float:
-    """Return how long benign hosts were there: from first to last benign window, added up."""
-    benign = rows[dataset.label[rows] == BENIGN_INDEX]
+    """Return how long hosts were there that never attack: from first to last window, added up."""
+    benign = innocent(dataset, rows)
     if not len(benign):
         return 0.0
     hosts = host_keys(dataset, benign)
@@ -78,3 +78,14 @@ def benign_hours(dataset: Dataset, rows: I64) -> float:
     np.minimum.at(first, group, starts)
     np.maximum.at(last, group, starts + WINDOW_NS)
     return float((last - first).sum()) / HOUR_NS
+
+
+def innocent(dataset: Dataset, rows: I64) -> I64:
+    """Return the benign rows of hosts that attack nowhere in their capture.
+
+    An alert that goes on for a while after its attack is late to close, but accuses nobody wrongly.
+    """
+    hosts = host_keys(dataset, rows)
+    attackers = np.unique(hosts[dataset.label[rows] > BENIGN_INDEX])
+    harmless: I64 = rows[(dataset.label[rows] == BENIGN_INDEX) & ~np.isin(hosts, attackers)]
+    return harmless

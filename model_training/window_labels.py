@@ -21,8 +21,10 @@ from model_training.labels import (
 
 # Forged senders: a host is only as guilty as its own frames show, one forged frame shows nothing.
 MIN_FORGED_FRAMES: Final = 10
-# How long an attack stays in damped history: 5 % of it are left after three times the horizon.
-MEMORY_NS: Final = 3 * max(HORIZONS_S) * 1_000_000_000
+# An attacker that pauses for longer has stopped: the longest honest pause inside one attack is that
+# between two forged ARP replies. Damped history still shows the attack then, and learning that it
+# is over lets alerts end soon after the attack does.
+PAUSE_NS: Final = 15_000_000_000
 SECOND_NS: Final = 1_000_000_000
 _RIVALRY: Final = FEATURE_NAMES.index("dhcp_rivalry_60s")
 
@@ -47,8 +49,8 @@ def label_windows(
     """Label each observation with the class of what its host did, or UNKNOWN.
 
     A host is an attacker where it sent frames of an attack from the attacker's side. A victim's
-    answers leave it benign. What is neither sure to be an attack nor sure to be harmless, the
-    attacker's own pauses included, is UNKNOWN.
+    answers leave it benign. What is neither sure to be an attack nor sure to be harmless, an
+    attacker's short pauses included, is UNKNOWN.
 
     Args:
         observations: All of one capture, in order of time.
@@ -75,7 +77,7 @@ def label_windows(
         result[(total > 0) & _is_forged_host(observations, parties)] = UNKNOWN
     alone = observations.features[:, _RIVALRY] == 0
     result[(total > 0) & (total == rival) & alone] = UNKNOWN
-    result[(total == 0) & _remembers(observations, total > 0)] = UNKNOWN
+    result[(total == 0) & _pauses(observations, total > 0)] = UNKNOWN
     return result
 
 
@@ -158,16 +160,16 @@ def _most_attacked(frames: FrameSenders, attack: Bool) -> np.uint64:
     return macs[counts.argmax()] if len(macs) else np.uint64(0)
 
 
-def _remembers(observations: Observations, attacking: Bool) -> Bool:
-    """Tell which observations are of a host that attacked within its damped history."""
+def _pauses(observations: Observations, attacking: Bool) -> Bool:
+    """Tell which observations are of a host that attacked a moment ago."""
     hosts = host_codes(observations)
     order = np.lexsort((observations.window_start_ns, hosts))
-    latest = np.where(attacking, observations.window_start_ns, -MEMORY_NS * 2)[order]
+    latest = np.where(attacking, observations.window_start_ns, -PAUSE_NS * 2)[order]
     begins = np.flatnonzero(np.diff(hosts[order], prepend=-1))
     for begin, end in zip(begins, [*begins[1:], len(order)], strict=True):
         latest[begin:end] = np.maximum.accumulate(latest[begin:end])
     result = np.empty(len(order), np.bool_)
-    result[order] = observations.window_start_ns[order] - latest <= MEMORY_NS
+    result[order] = observations.window_start_ns[order] - latest <= PAUSE_NS
     return result
 
 

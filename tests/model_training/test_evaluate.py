@@ -76,6 +76,14 @@ def test_alerts_on_benign_hosts_are_counted_per_class_with_the_time_that_the_hos
     assert accused.false_alerts == {"DOS": 1}
 
 
+def test_an_alert_that_lingers_on_an_attacker_is_no_false_alert():
+    data = dataset(
+        [(0, 0, second, SCAN if second < 3 else 0) for second in range(200)] + [(0, 1, 0, 0)]
+    )
+    (accused,) = judge(data, certain([SCAN] * 200 + [0]), HALF).accused
+    assert (accused.hosts, accused.windows, accused.false_alerts) == (1, 1, {})
+
+
 def test_windows_without_a_sure_label_accuse_nobody():
     data = dataset([(0, 0, second, UNKNOWN) for second in range(5)])
     judgement = judge(data, certain([DOS] * 5), HALF)

@@ -61,8 +61,8 @@ def test_who_answers_a_bot_may_be_its_master():
     assert label([(0, ATTACKER), (0, OTHER)], frames, labels) == [BOTNET, UNKNOWN]
 
 
-def test_the_attackers_pauses_are_left_out_while_its_history_remembers_the_attack():
-    hosts = [(0, ATTACKER), (30, ATTACKER), (180, ATTACKER), (181, ATTACKER)]
+def test_an_attackers_pauses_are_left_out_and_long_after_its_attack_it_is_benign_again():
+    hosts = [(0, ATTACKER), (9, ATTACKER), (15, ATTACKER), (16, ATTACKER)]
     frames = [sent(second + 0.5, ATTACKER, VICTIM) for second, _ in hosts]
     labels = [("Scan", "")] + [("benign", "")] * 3
     assert label(hosts, frames, labels) == [SCAN, UNKNOWN, UNKNOWN, 0]
