@@ -48,6 +48,7 @@ _IS_TCP, _IS_UDP, _IS_ICMP = members(TCP), members(UDP), members(ICMP, ICMPV6)
 _FRAGMENT: Final = 44
 _AUTHENTICATION: Final = 51
 _DIGEST_BYTES: Final = 64
+_HEADS: Final = np.tri(_DIGEST_BYTES + 1, _DIGEST_BYTES, -1, np.uint8) * np.uint8(255)  # masks
 
 
 def _scalar(column: object) -> type[np.generic]:
@@ -328,7 +329,7 @@ class _Decoder:
             return
         rows, head = rows[seen], head[seen]
         block = self._blocks(rows, at[seen], _DIGEST_BYTES)
-        block *= np.arange(_DIGEST_BYTES) < head[:, None]
+        block &= _HEADS.take(head, axis=0)
         self.columns["payload_digest"][rows] = digest_blocks(block, length[seen])
 
 
@@ -343,12 +344,12 @@ def _padded(frames: FrameBatch) -> U8:
 
 
 def _u16(block: U8, at: int) -> U16:
-    return np.ascontiguousarray(block[:, at : at + 2]).view(">u2")[:, 0].astype(np.uint16)
+    return block[:, at : at + 2].view(">u2")[:, 0].astype(np.uint16)
 
 
 def _u32(block: U8, at: int) -> U32:
-    return np.ascontiguousarray(block[:, at : at + 4]).view(">u4")[:, 0].astype(np.uint32)
+    return block[:, at : at + 4].view(">u4")[:, 0].astype(np.uint32)
 
 
 def _u64(block: U8, at: int) -> U64:
-    return np.ascontiguousarray(block[:, at : at + 8]).view(">u8")[:, 0].astype(np.uint64)
+    return block[:, at : at + 8].view(">u8")[:, 0].astype(np.uint64)

@@ -4,6 +4,7 @@ from typing import Final
 
 import numpy as np
 
+from agent.grouping import Groups
 from agent.records import I64, U8, U64, Bool
 
 _M1: Final = np.uint64(0xFF51AFD7ED558CCD)
@@ -51,24 +52,11 @@ def digest_blocks(blocks: U8, lengths: I64) -> U64:
     """Return a 64-bit digest of each row of 64 bytes and the length it stands for, never 0."""
     lanes = np.ascontiguousarray(blocks).view(np.uint64)
     # Each lane is stirred with its own odd constant first: a plain sum would forget their order.
-    stirred = (lanes + _LANES) * _LANES[::-1]
+    stirred = lanes + _LANES
+    stirred *= _LANES[::-1]
     stirred ^= stirred >> _33
-    total = (stirred * _M1).sum(axis=1, dtype=np.uint64)
+    total = np.einsum("ij->i", stirred) * _M1  # twice as fast as sum(axis=1)
     return mixed(total ^ lengths.astype(np.uint64)) | np.uint64(1)
-
-
-def first_of_each(keys: U64) -> tuple[I64, I64]:
-    """Group equal keys.
-
-    Returns:
-        order: Row numbers sorted by key, rows of one key in their old order, shape (n,).
-        starts: Where in `order` each group starts, shape (groups,).
-    """
-    order = np.argsort(keys, kind="stable")
-    ordered = keys[order]
-    fresh = np.ones(len(keys), np.bool_)
-    fresh[1:] = ordered[1:] != ordered[:-1]
-    return order, np.flatnonzero(fresh)
 
 
 class KeyTable:
@@ -95,7 +83,7 @@ class KeyTable:
         self._bonus_ns = min(keep_ns, self.BONUS_NS)
         self.evicted = 0  # keys that gave way before their time
         self.refused = 0  # keys that got no slot
-        self._mask = np.uint64(sets - 1)
+        self._shift = np.uint64(64 - (sets.bit_length() - 1))
         self._keys = np.zeros((sets, self.WAYS), np.uint64)
         self._used_ns = np.full((sets, self.WAYS), np.iinfo(np.int64).min // 2, np.int64)
         self._again = np.zeros((sets, self.WAYS), np.bool_)
@@ -107,12 +95,16 @@ class KeyTable:
 
     def find(self, keys: U64, now_ns: int) -> I64:
         """Return the slot of each key, -1 where it is unknown or forgotten; shape (n,)."""
-        sets = self._sets(keys)
-        match = self._keys[sets] == keys[:, None]
-        match &= self._used_ns[sets] >= now_ns - self.keep_ns
-        way = match.argmax(axis=1)
-        found = match[np.arange(len(keys)), way]
-        return np.where(found, sets * self.WAYS + way, -1)
+        return self._found(keys, self._sets(keys), now_ns)
+
+    def _found(self, keys: U64, sets: I64, now_ns: int) -> I64:
+        slots = np.full(len(keys), -1, np.int64)
+        match = self._keys.take(sets, axis=0) == keys[:, None]
+        row, way = np.divmod(np.flatnonzero(match), self.WAYS)
+        at = sets[row] * self.WAYS + way
+        alive = self._used_ns.take(at) >= now_ns - self.keep_ns
+        slots[row[alive]] = at[alive]
+        return slots
 
     def claim(self, keys: U64, now_ns: int) -> tuple[I64, Bool]:
         """Give each key a slot and mark it as used now.
@@ -125,36 +117,49 @@ class KeyTable:
             Slots, -1 where all slots of the set were used at this moment; and whether the key is new
             (its slot holds the state of another key, or an old one), both of shape (n,).
         """
-        slots = self.find(keys, now_ns)
+        sets = self._sets(keys)
+        slots = self._found(keys, sets, now_ns)
         fresh = slots < 0
         known = slots[~fresh]
         used_ns = self._used_ns.reshape(-1)
         self._again.reshape(-1)[known[used_ns[known] != now_ns]] = True
         used_ns[known] = now_ns
         missing = np.flatnonzero(fresh)
-        while len(missing):
-            # One newcomer per set and round, so that two of them never take the same way.
-            sets = self._sets(keys[missing])
-            _, first = np.unique(sets, return_index=True)
-            chosen, where = missing[first], sets[first]
-            slots[chosen] = self._place(keys[chosen], where, now_ns)
-            missing = np.delete(missing, first)
-            if len(missing) and not (slots[chosen] >= 0).any():
-                self.refused += len(missing)
-                break
+        if len(missing):
+            slots[missing] = self._settled(keys[missing], sets[missing], now_ns)
         return slots, fresh
 
+    def _settled(self, keys: U64, sets: I64, now_ns: int) -> I64:
+        """Give newcomers their slots, -1 where a set has no more to give."""
+        slots = np.full(len(keys), -1, np.int64)
+        groups = Groups.of(sets.view(np.uint64))
+        order, starts, left = groups.order, groups.starts, groups.sizes
+        # One newcomer per set and round, so that two of them never take the same way.
+        while len(starts):
+            chosen = order[starts]
+            slots[chosen] = self._place(keys[chosen], sets[chosen], now_ns)
+            more = left > 1
+            starts, left = starts[more] + 1, left[more] - 1
+            if len(starts) and not (slots[chosen] >= 0).any():
+                self.refused += int(left.sum())
+                break
+        return slots
+
     def _place(self, keys: U64, sets: I64, now_ns: int) -> I64:
-        used = self._used_ns[sets]
-        way = (used + self._again[sets] * self._bonus_ns).argmin(axis=1)
+        used = self._used_ns.take(sets, axis=0)
+        way = (used + self._again.take(sets, axis=0) * self._bonus_ns).argmin(axis=1)
         oldest = used[np.arange(len(keys)), way]
         free = oldest != now_ns
         self.evicted += int((free & (oldest >= now_ns - self.keep_ns)).sum())
         self.refused += int((~free).sum())
-        self._keys[sets[free], way[free]] = keys[free]
-        self._used_ns[sets[free], way[free]] = now_ns
-        self._again[sets[free], way[free]] = False
-        return np.where(free, sets * self.WAYS + way, -1)
+        at = (sets * self.WAYS + way)[free]
+        self._keys.reshape(-1)[at] = keys[free]
+        self._used_ns.reshape(-1)[at] = now_ns
+        self._again.reshape(-1)[at] = False
+        slots = np.full(len(keys), -1, np.int64)
+        slots[free] = at
+        return slots
 
     def _sets(self, keys: U64) -> I64:
-        return (mixed(keys) & self._mask).astype(np.int64)
+        # Multiplied once more: the low bits of a product are made of few bits of the key.
+        return ((keys * _STEP) >> self._shift).astype(np.int64)
