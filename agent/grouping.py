@@ -13,15 +13,17 @@ class Groups(msgspec.Struct, frozen=True, eq=False):
 
     order: I64  # row numbers, those of one group together and in their old order, shape (rows,)
     starts: I64  # where in `order` each group starts, shape (groups,)
+    sizes: I64  # how many rows each group has, shape (groups,)
 
     @classmethod
     def of(cls, keys: U64) -> Self:
         """Group equal keys, shape (rows,)."""
         order = sorted_rows(keys)
         ordered = keys[order]
-        fresh = np.ones(len(keys), np.bool_)
-        np.not_equal(ordered[1:], ordered[:-1], out=fresh[1:])
-        return cls(order, np.flatnonzero(fresh))
+        fresh = np.ones(len(keys) + 1, np.bool_)
+        np.not_equal(ordered[1:], ordered[:-1], out=fresh[1:-1])
+        bounds = np.flatnonzero(fresh)
+        return cls(order, bounds[:-1], bounds[1:] - bounds[:-1])
 
     def __len__(self) -> int:
         """Return the number of groups."""
@@ -39,12 +41,6 @@ class Groups(msgspec.Struct, frozen=True, eq=False):
         last: I64 = self.order[self.starts + self.sizes - 1]
         return last
 
-    @property
-    def sizes(self) -> I64:
-        """How many rows each group has, shape (groups,)."""
-        sizes: I64 = np.diff(self.starts, append=len(self.order))
-        return sizes
-
     def of_rows(self) -> I64:
         """Return for each row which group it belongs to, shape (rows,)."""
         index = np.empty(len(self.order), np.int64)
@@ -61,7 +57,7 @@ class Groups(msgspec.Struct, frozen=True, eq=False):
         sizes = self.sizes[groups]
         starts = np.cumsum(sizes) - sizes
         moved = np.repeat(self.starts[groups] - starts, sizes)
-        return type(self)(self.order[moved + np.arange(len(moved))], starts)
+        return type(self)(self.order[moved + np.arange(len(moved))], starts, sizes)
 
 
 def distinct(keys: U64) -> U64:

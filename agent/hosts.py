@@ -7,7 +7,7 @@ import numpy as np
 
 from agent.bindings import ARP, ARP_REQUEST, Holders
 from agent.flows import Flows
-from agent.grouping import Groups
+from agent.grouping import Groups, sorted_rows
 from agent.records import I16, I64, U64, Bool
 from agent.tables import KeyTable, hashed
 
@@ -61,7 +61,7 @@ class HostTable:
         groups = Groups.of(keys)
         hosts, sender = keys[groups.first], groups.of_rows()
         slot, fresh = self.table.claim(hosts, now_ns)
-        named = _largest(sender, len(hosts), flows, holders)
+        named = _largest(groups, sender, flows, holders)
         src_ip = self._remembered(slot, fresh, _source(flows, named, holders.foreign))
         src_ip[remainder[named]] = 0
         dst_behind = holders.dst_behind | (flows.dst_mac == 0)
@@ -147,13 +147,18 @@ def _is_link_local(high: U64) -> Bool:
     return local
 
 
-def _largest(sender: I64, count: int, flows: Flows, holders: Holders) -> I64:
+def _largest(groups: Groups, sender: I64, flows: Flows, holders: Holders) -> I64:
     """Return for each sender its row with the most packets, one from an own address if it has any."""
     own = _is_specific(flows.src_ip_high, flows.src_ip_low) & ~holders.foreign
     routable = own & ~_is_link_local(flows.src_ip_high)
-    order = np.lexsort((flows.key, flows.total("packets"), routable, own, sender))
-    ends = np.cumsum(np.bincount(sender, minlength=count)) - 1
-    return order[ends]
+    packets = flows.total("packets")
+    rank = (own * 2 + routable) * (packets.max() + 1) + packets
+    best = np.maximum.reduceat(rank[groups.order], groups.starts)
+    top = np.flatnonzero(rank == best[sender])
+    # Of equal ones the oldest: which key is the smallest is a matter of the secret seed.
+    first_ns = flows.first_ns[top]
+    top = top[sorted_rows((first_ns - first_ns.min()).view(np.uint64))]
+    return top[Groups.of(sender[top].view(np.uint64)).first]
 
 
 def _source(flows: Flows, rows: I64, foreign: Bool) -> U64:

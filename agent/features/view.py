@@ -48,6 +48,8 @@ class View:
     def _summed(self, owner: I64, amounts: I64 | F64 | Bool, rows: Bool | None) -> F64:
         if rows is not None:
             owner, amounts = owner[rows], amounts[rows]
+        if not amounts.any():
+            return np.zeros(len(self.hosts))
         return np.bincount(owner, amounts, len(self.hosts)).astype(np.float64, copy=False)
 
     def groups(self, keys: U64, rows: Bool) -> tuple[I64, I64, I64]:
