@@ -32,7 +32,7 @@ FLAGS: Final = (
 )
 SUMS: Final = AMOUNTS + FLAGS
 
-MAX_FLOWS: Final = 65_536  # rows kept of one window; more are folded
+MAX_FLOWS: Final = 32_768  # rows kept of one window; more are folded
 BLOCK_PACKETS: Final = 16_384  # below 2**16, so that counts of a block fit a 16-bit lane
 _LANES: Final = 4  # of a 64-bit integer; BLOCK_PACKETS leaves the topmost its sign
 _LANE_BITS: Final = 16
