@@ -32,7 +32,9 @@ class SlowDecoder:
         self.fields["wire_bytes"] = self.wire
         self.room = self.wire - (0 if tci == NO_VLAN else 4)  # the tag is not in the frame
         self.fields["vlan_id"] = tci & 0xFFF if tci != NO_VLAN else NO_VLAN
-        self.payload: bytes | None = None  # its captured head, where that was captured whole and no long one's
+        self.payload: bytes | None = (
+            None  # its captured head, where that was captured whole and no long one's
+        )
         try:
             self._ethernet()
         except _BadError as bad:
