@@ -212,17 +212,22 @@ def folded(flows: Flows, most: int, seed: int) -> Flows:
     # A quarter is kept as it is, so that blocks fit beside it before it is all folded again.
     large = _largest(flows.total("packets"), most // 4)
     small = flows.take(~large)
-    for forgotten in _FORGOTTEN:
-        for name in forgotten:
-            getattr(small, name)[:] = 0
-        small.key[:] = hashed(
-            seed + len(forgotten), *(getattr(small, name).astype(np.uint64) for name in _FOLDED_BY)
-        )
-        groups = Groups.of(small.key)
-        if len(groups) <= most // 2:
-            break
+    groups = _coarsened(small, _FORGOTTEN, most // 2, seed)
     both = _concatenated([flows.take(large), _once_each(small, groups, folding=True)])
     return _once_each(both, Groups.of(both.key), folding=True)
+
+
+def _coarsened(flows: Flows, steps: tuple[tuple[str, ...], ...], most: int, seed: int) -> Groups:
+    """Forget in place what tells flows apart, step by step until few enough are left to tell."""
+    for name in steps[0]:
+        getattr(flows, name)[:] = 0
+    flows.key[:] = hashed(
+        seed + len(steps), *(getattr(flows, name).astype(np.uint64) for name in _FOLDED_BY)
+    )
+    groups = Groups.of(flows.key)
+    if len(groups) <= most or len(steps) == 1:
+        return groups
+    return _coarsened(flows, steps[1:], most, seed)
 
 
 _FOLDED_BY: Final = (
