@@ -26,6 +26,7 @@ class View:
         self.holders = holders
         self.now_ns = now_ns
         self._seed = seed
+        self._received = np.flatnonzero(hosts.receiver >= 0)  # rows whose receiver is known
         self.is_arp: Bool = flows.ethertype == ARP
         self.is_ip: Bool = (flows.dst_ip_low > 0) | (flows.dst_ip_high > 0)
         self.to_group: Bool = flows.dst_mac >> np.uint64(40) & np.uint64(1) > 0
@@ -38,18 +39,20 @@ class View:
 
     def sent(self, amounts: I64 | F64 | Bool, rows: Bool | None = None) -> F64:
         """Sum amounts of flow rows per sender."""
-        return self._summed(self.hosts.sender, amounts, rows)
+        chosen = None if rows is None else np.flatnonzero(rows)
+        return self._summed(self.hosts.sender, amounts, chosen)
 
     def received(self, amounts: I64 | F64 | Bool, rows: Bool | None = None) -> F64:
         """Sum amounts of flow rows per receiver."""
-        known = self.hosts.receiver >= 0
-        return self._summed(self.hosts.receiver, amounts, known if rows is None else known & rows)
+        known = self._received if rows is None else self._received[rows[self._received]]
+        return self._summed(self.hosts.receiver, amounts, known)
 
-    def _summed(self, owner: I64, amounts: I64 | F64 | Bool, rows: Bool | None) -> F64:
+    def _summed(self, owner: I64, amounts: I64 | F64 | Bool, rows: I64 | None) -> F64:
         if rows is not None:
-            owner, amounts = owner[rows], amounts[rows]
+            amounts = amounts.take(rows)
         if not amounts.any():
             return np.zeros(len(self.hosts))
+        owner = owner if rows is None else owner.take(rows)
         return np.bincount(owner, amounts, len(self.hosts)).astype(np.float64, copy=False)
 
     def groups(self, keys: U64, rows: Bool) -> tuple[I64, I64, I64]:
