@@ -64,6 +64,8 @@ class View:
             size: How many rows it has, folded ones included, shape (groups,).
         """
         chosen = np.flatnonzero(rows)
+        if not len(chosen):
+            return chosen, chosen, chosen
         owner = self.hosts.sender[chosen]
         groups = Groups.of(self.key(owner, keys[chosen]))
         size = groups.sums(1 + self.flows.folded[chosen])
