@@ -51,6 +51,14 @@ def hashed(seed: int, *columns: U64) -> U64:
     return state
 
 
+def paired(one: U64, other: U64) -> U64:
+    """Return a key for each pair of keys, never 0; at least one of each pair must be a hash."""
+    keys = one * _STEP
+    keys ^= other
+    keys |= _ONE
+    return keys
+
+
 def members(*values: int) -> Bool:
     """Return a table that says of each number below 65536 whether it is one of the values."""
     table = np.zeros(1 << 16, np.bool_)
