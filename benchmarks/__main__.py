@@ -1,89 +1,56 @@
-"""What is fast: our path from a file to feature vectors and scapy's readers, in one run.
+"""Measures ours and every peer that is there, in one run; `make bench`."""
 
-Both read the bundled capture, unpacked, from the page cache, in one process and one thread.
-Read the ratios: the absolute numbers belong to the machine.
-"""
-
-import gzip
-import shutil
+import argparse
 import sys
-import tempfile
-import time
-from collections.abc import Callable
-from pathlib import Path
 
-import scapy.layers.all  # noqa: F401  (a reader dissects only what was imported)
-from scapy.utils import PcapReader as DissectingReader
-from scapy.utils import RawPcapReader
+from benchmarks.comparison import compare
+from benchmarks.peers import PEERS
+from benchmarks.tables import comparison_table, notes
 
-from agent.capture.pcap import PcapReader
-from agent.observe import Observer
-
-CAPTURE = Path(__file__).parent.parent / "agent" / "demo" / "home-lan.pcap.gz"
-LEAST_S = 2.0  # how long each reader is measured, in whole passes over the file
-REFERENCE = "scapy RawPcapReader, frames only"
+_CAPTURES = ("mixed", "bundled", "syn_flood", "port_scan", "hosts_10000")
+_QUICK_PACKETS = 300_000
 
 
-def features(path: Path) -> int:
-    """Frames to feature vectors, as replay, live operation and training do.
-
-    The bundled capture is a quiet network: most of this is the cost of closing a window for
-    every second of it, not of its packets.
-    """
-    observer = Observer()
-    with PcapReader(path) as reader:
-        for frames in reader:
-            observer.feed(frames)
-    observer.flush()
-    return observer.frames
-
-
-def frames_only(path: Path) -> int:
-    """Our reader alone."""
-    with PcapReader(path) as reader:
-        return sum(len(batch) for batch in reader)
-
-
-def scapy_raw(path: Path) -> int:
-    """Frames out of the file as bytes; nothing is decoded."""
-    with RawPcapReader(str(path)) as reader:
-        return sum(1 for _ in reader)
-
-
-def scapy_dissected(path: Path) -> int:
-    """Every layer decoded, which is what most scripts on scapy do."""
-    with DissectingReader(str(path)) as reader:
-        return sum(1 for _ in reader)
-
-
-READERS: dict[str, Callable[[Path], int]] = {
-    "edgewarden, frames only": frames_only,
-    "edgewarden, feature vectors": features,
-    REFERENCE: scapy_raw,
-    "scapy PcapReader, dissected": scapy_dissected,
-}
-
-
-def packets_per_s(read: Callable[[Path], int], path: Path) -> float:
-    """Measure whole passes over a file by the CPU time that they take."""
-    read(path)  # imports and page cache
-    packets, started_s = 0, time.process_time()
-    while (took_s := time.process_time() - started_s) < LEAST_S:
-        packets += read(path)
-    return packets / took_s
-
-
-def main() -> int:
-    """Print packets per second of CPU time, and how that compares."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "capture.pcap"
-        with gzip.open(CAPTURE) as packed, path.open("wb") as unpacked:
-            shutil.copyfileobj(packed, unpacked)
-        measured = {name: packets_per_s(read, path) for name, read in READERS.items()}
-    print(f"{'':34}{'packets/s':>12}{'ratio':>9}")
-    for name, speed in measured.items():
-        print(f"{name:34}{speed:12,.0f}{speed / measured[REFERENCE]:8.2f}x")
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    peers = [peer for peer in PEERS if not options.peers or _is_chosen(peer.name, options.peers)]
+    for name in options.captures:
+        most = _QUICK_PACKETS if options.quick else None
+        compared = compare(name, peers, options.rounds, most)
+        held = compared.capture
+        print(
+            f"\n{name}: {held.packets:,} packets of {held.seconds:.0f} s, median of {compared.rounds} rounds\n"
+        )
+        print(comparison_table(compared))
+        print("".join(f"- {line}\n" for line in notes(compared)))
     return 0
+
+
+def _is_chosen(name: str, wanted: list[str]) -> bool:
+    return any(name.startswith(each) for each in wanted)
+
+
+def _list(text: str) -> list[str]:
+    return text.split(",")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is run (3)")
+    parser.add_argument(
+        "--captures",
+        type=_list,
+        default=["mixed"],
+        metavar="NAME,...",
+        help=f"of {', '.join(_CAPTURES)}",
+    )
+    parser.add_argument(
+        "--peers", type=_list, metavar="NAME,...", help="beginnings of names; edgewarden is ours"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help=f"cut captures at {_QUICK_PACKETS:,} packets"
+    )
+    return parser
 
 
 if __name__ == "__main__":
