@@ -12,6 +12,7 @@ import numpy as np
 
 from agent.capture.columns import parts_of
 from agent.capture.pcap import read_frames, write_frames
+from agent.decode import decode
 from agent.records import FrameBatch
 from benchmarks.applications import TEMPLATES
 from benchmarks.frames import Packets, joined, write_packets
@@ -27,6 +28,7 @@ _MILLION: Final = 1_000_000
 _QUIET_PACKETS_PER_S: Final = 500.0
 _QUIET_HOSTS: Final = 50
 _REPEATED: Final = 30
+ATTACK_BEGIN_S: Final = 5.0  # of the floods and the scan, after the first packet
 
 
 def _mixed() -> Packets:
@@ -38,13 +40,13 @@ def _mixed() -> Packets:
 
 def _flood(*, spoofs_macs: bool) -> Packets:
     quiet = network(10_000, _QUIET_HOSTS, _QUIET_PACKETS_PER_S, seed=3)
-    flood = syn_flood(_MILLION, 5.0, 100_000, seed=4, spoofs_macs=spoofs_macs)
+    flood = syn_flood(_MILLION, ATTACK_BEGIN_S, 100_000, seed=4, spoofs_macs=spoofs_macs)
     return joined([quiet, flood])
 
 
 def _scan() -> Packets:
     quiet = network(20_000, _QUIET_HOSTS, _QUIET_PACKETS_PER_S, seed=5)
-    return joined([quiet, port_scan(65_535, np.arange(5, 15), 5.0, 40_000)])
+    return joined([quiet, port_scan(65_535, np.arange(5, 15), ATTACK_BEGIN_S, 40_000)])
 
 
 def _network(packets: int, hosts: int, seed: int) -> Callable[[], Packets]:
@@ -75,6 +77,7 @@ class Capture(msgspec.Struct, frozen=True):
     packets: int
     seconds: float
     wire_bytes: int
+    hosts: int  # source MACs
 
     @property
     def path(self) -> Path:
@@ -137,12 +140,15 @@ def _repeated(path: Path, times: int) -> Iterator[FrameBatch]:
 
 def _described(name: str, path: Path) -> Capture:
     count, wire_bytes, first_ns, last_ns = 0, 0, 0, 0
+    senders: set[int] = set()
     for frames in read_frames(path):
         first_ns = first_ns or int(frames.time_ns[0])
         last_ns = int(frames.time_ns[-1])
         count += len(frames)
         wire_bytes += int(frames.wire_bytes.sum(dtype=np.int64))
-    return Capture(name, path.name, count, (last_ns - first_ns) / 1e9, wire_bytes)
+        senders.update(np.unique(decode(frames).src_mac).tolist())
+    seconds = (last_ns - first_ns) / 1e9
+    return Capture(name, path.name, count, seconds, wire_bytes, len(senders))
 
 
 if __name__ == "__main__":

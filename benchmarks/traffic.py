@@ -20,6 +20,8 @@ _EPHEMERAL: Final = (32_768, 61_000)
 _FIRST_MAC: Final = 0x0200_0000_0000
 _FIRST_IP: Final = 0x0A00_0001  # 10.0.0.1
 _CLOUD_IP: Final = 0xC633_6400  # 198.51.100.0
+_ATTACKER: Final = 4  # a camera
+ATTACKER_MAC: Final = _FIRST_MAC + _ATTACKER
 _SLOWEST: Final = 1.25  # times the pace of the script
 
 
@@ -184,7 +186,7 @@ def syn_flood(
     number = np.arange(packets, dtype=np.uint64)
     # Odd, so that no address comes twice; the offset keeps them in 128.0.0.0/1 below multicast.
     scattered = (number * np.uint64(0x9E37_79B1) + np.uint64(seed)) & np.uint64(0x3FFF_FFFF)
-    attacker = macs(np.full(packets, 4))
+    attacker = np.full(packets, ATTACKER_MAC, np.uint64)
     return _probes(
         start_s + number / packets_per_s,
         src_mac=scattered | np.uint64(_SPOOFED_MAC) if spoofs_macs else attacker,
@@ -206,7 +208,7 @@ def port_scan(ports: int, targets: I64, start_s: float, packets_per_s: float) ->
     number = np.arange(probes)
     target = targets[number % len(targets)]
     port = (number // len(targets) + 1).astype(np.uint16)
-    scanner = np.full(probes, 4)
+    scanner = np.full(probes, _ATTACKER)
     own_port = np.full(probes, 43_210, np.uint16)
     at_s = start_s + number * 2 / packets_per_s
     ask = _probes(
