@@ -6,8 +6,9 @@ import msgspec
 import numpy as np
 
 from agent.flows import Flows
+from agent.grouping import Groups, sorted_rows
 from agent.records import I64, U64, Bool
-from agent.tables import KeyTable, first_of_each, hashed, members
+from agent.tables import KeyTable, hashed, members
 
 ARP: Final = 0x0806
 ARP_REQUEST: Final = 1
@@ -87,12 +88,11 @@ class Bindings:
         rows = np.flatnonzero(keys)
         # Oldest first, so that the first of each address is the one that used it first.
         asserted = _asserted(flows)
-        rows = rows[np.lexsort((flows.key[rows], flows.first_ns[rows], asserted[rows]))]
-        order, starts = first_of_each(keys[rows])
-        first = rows[order[starts]]
+        rows = rows[sorted_rows(_age(flows.first_ns[rows], asserted[rows]))]
+        groups = Groups.of(keys[rows])
+        first = rows[groups.first]
         unique, fresh = self.table.claim(keys[first], now_ns)
-        group = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(order)))
-        slots[rows[order]] = unique[group]
+        slots[rows] = unique[groups.of_rows()]
         weak = self._seen_ns[unique] < now_ns - HOLDER_SILENT_NS
         weak |= (self._traits[unique] & _ASSERTED > 0) & ~asserted[first]
         moved = fresh | (weak & (self._holder[unique] != flows.src_mac[first]))
@@ -117,6 +117,14 @@ class Bindings:
         # A claim on the link, of whatever kind, says that no router is between.
         behind: Bool = (slots >= 0) & (self._traits[slots] == _ROUTED | _ANSWERED)
         return behind
+
+
+def _age(first_ns: I64, asserted: Bool) -> U64:
+    """Return what sorts rows by time, and what is only asserted behind all others."""
+    since = first_ns - first_ns.min(initial=np.iinfo(np.int64).max)
+    latest = since.max(initial=0) + 1
+    age: U64 = (since + asserted * latest).astype(np.uint64)
+    return age
 
 
 def _asserted(flows: Flows) -> Bool:

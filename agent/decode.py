@@ -4,7 +4,7 @@ import enum
 from typing import Any, Final, get_args, get_type_hints
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
+from numpy.typing import NDArray
 
 from agent.records import (
     I64,
@@ -48,6 +48,10 @@ _IS_TCP, _IS_UDP, _IS_ICMP = members(TCP), members(UDP), members(ICMP, ICMPV6)
 _FRAGMENT: Final = 44
 _AUTHENTICATION: Final = 51
 _DIGEST_BYTES: Final = 64
+_HEADS: Final = np.tri(_DIGEST_BYTES + 1, _DIGEST_BYTES, -1, np.uint8) * np.uint8(255)  # masks
+
+
+_Column = NDArray[Any]
 
 
 def _scalar(column: object) -> type[np.generic]:
@@ -112,8 +116,7 @@ class _Decoder:
         matrix. What lies behind a frame's captured bytes is another frame's: check the length.
         """
         items = self._data.shape[0] - width + 1
-        wide = as_strided(self._data, shape=(items, width), strides=(1, 1))
-        view = wide.view(np.dtype((np.void, width)))[:, 0]
+        view: Any = np.ndarray((items,), f"V{width}", self._data, strides=(1,))
         where = np.minimum(self._start[rows] + at, items - 1)
         blocks: U8 = view[where].view(np.uint8).reshape(len(rows), width)
         return blocks
@@ -158,7 +161,7 @@ class _Decoder:
         # Ethernet (1) and IPv4 with address lengths 6 and 4; other ARP is legal but says nothing to us.
         other = (_u64(block, 0) >> np.uint64(16)) != np.uint64(0x0001_0800_0604)
         good = self._mark(rows, short | other, Status.BAD_NETWORK)
-        rows, block = rows[good], block[good]
+        rows, block = _only(good, rows, block)
         columns = self.columns
         columns["arp_operation"][rows] = _u16(block, 6)
         columns["claim_mac"][rows] = _u64(block, 8) >> np.uint64(16)
@@ -174,7 +177,7 @@ class _Decoder:
         bad = (length < start + 20) | (block[:, 0] >> 4 != 4) | (header < 20)
         bad |= length < start + header
         good = self._mark(rows, bad, Status.BAD_NETWORK)
-        rows, start, header, block = rows[good], start[good], header[good], block[good]
+        rows, start, header, block = _only(good, rows, start, header, block)
         columns = self.columns
         columns["ip_version"][rows] = 4
         columns["hop_limit"][rows] = block[:, 8]
@@ -197,7 +200,7 @@ class _Decoder:
         block = self._blocks(rows, start, 40)
         bad = (self._length[rows] < start + 40) | (block[:, 0] >> 4 != 6)
         good = self._mark(rows, bad, Status.BAD_NETWORK)
-        rows, start, block = rows[good], start[good], block[good]
+        rows, start, block = _only(good, rows, start, block)
         columns = self.columns
         columns["ip_version"][rows] = 6
         columns["hop_limit"][rows] = block[:, 7]
@@ -212,7 +215,7 @@ class _Decoder:
         columns["protocol"][rows] = protocol
         rest = np.maximum(total - skipped, 0)
         where = start + 40 + skipped
-        self._transport(rows[good], where[good], rest[good], protocol[good], later[good])
+        self._transport(*_only(good, rows, where, rest, protocol, later))
 
     def _extensions(self, rows: I64, start: I64, protocol: U8) -> tuple[U8, I64, Bool, Bool]:
         """Walk the IPv6 extension headers of all rows together.
@@ -259,7 +262,8 @@ class _Decoder:
             protocol: The transport protocol.
             later: Later fragments, which have no transport header.
         """
-        self.columns["payload_bytes"][rows[later]] = length[later]
+        if later.any():
+            self.columns["payload_bytes"][rows[later]] = length[later]
         for numbers, minimum, read in (
             (_IS_TCP, 20, self._tcp),
             (_IS_UDP, 8, self._udp),
@@ -268,13 +272,13 @@ class _Decoder:
             mine = numbers[protocol] & ~later
             if not mine.any():
                 continue
-            chosen, where, size = rows[mine], at[mine], length[mine]
+            chosen, where, size = _only(mine, rows, at, length)
             short = (size < minimum) | (self._length[chosen] < where + minimum)
             good = self._mark(chosen, short, Status.BAD_TRANSPORT)
-            chosen, where, size = chosen[good], where[good], size[good]
+            chosen, where, size = _only(good, chosen, where, size)
             header = read(chosen, self._blocks(chosen, where, 28), where)
             good = self._mark(chosen, header > size, Status.BAD_TRANSPORT)
-            self._payload(chosen[good], (where + header)[good], (size - header)[good])
+            self._payload(*_only(good, chosen, where + header, size - header))
 
     def _tcp(self, rows: I64, block: U8, _where: I64) -> I64:
         columns = self.columns
@@ -323,13 +327,18 @@ class _Decoder:
         self.columns["payload_bytes"][rows] = length
         head = np.minimum(length, _DIGEST_BYTES)
         # A head that was not captured whole would make unequal payloads look equal.
-        seen = np.flatnonzero((length > 0) & (self._length[rows] >= at + head))
-        if not len(seen):
+        seen = (length > 0) & (self._length[rows] >= at + head)
+        if not seen.any():
             return
-        rows, head = rows[seen], head[seen]
-        block = self._blocks(rows, at[seen], _DIGEST_BYTES)
-        block *= np.arange(_DIGEST_BYTES) < head[:, None]
-        self.columns["payload_digest"][rows] = digest_blocks(block, length[seen])
+        rows, at, length, head = _only(seen, rows, at, length, head)
+        block = self._blocks(rows, at, _DIGEST_BYTES)
+        block &= _HEADS.take(head, axis=0)
+        self.columns["payload_digest"][rows] = digest_blocks(block, length)
+
+
+def _only(good: Bool, *columns: _Column) -> tuple[Any, ...]:
+    """Return the good rows of some columns; nothing is copied where all are."""
+    return columns if good.all() else tuple(column[good] for column in columns)
 
 
 def _padded(frames: FrameBatch) -> U8:
@@ -343,12 +352,12 @@ def _padded(frames: FrameBatch) -> U8:
 
 
 def _u16(block: U8, at: int) -> U16:
-    return np.ascontiguousarray(block[:, at : at + 2]).view(">u2")[:, 0].astype(np.uint16)
+    return block[:, at : at + 2].view(">u2")[:, 0].astype(np.uint16)
 
 
 def _u32(block: U8, at: int) -> U32:
-    return np.ascontiguousarray(block[:, at : at + 4]).view(">u4")[:, 0].astype(np.uint32)
+    return block[:, at : at + 4].view(">u4")[:, 0].astype(np.uint32)
 
 
 def _u64(block: U8, at: int) -> U64:
-    return np.ascontiguousarray(block[:, at : at + 8]).view(">u8")[:, 0].astype(np.uint64)
+    return block[:, at : at + 8].view(">u8")[:, 0].astype(np.uint64)

@@ -5,8 +5,9 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from agent.grouping import Groups
 from agent.records import I16, I64, U8, U16, U64, Bool, PacketBatch
-from agent.tables import first_of_each, hashed, members
+from agent.tables import hashed, members
 
 # What is summed per flow. The first three are amounts, the others count packets by a flag.
 AMOUNTS: Final = ("packets", "wire_bytes", "data_bytes")
@@ -30,11 +31,12 @@ FLAGS: Final = (
     "retransmissions",
 )
 SUMS: Final = AMOUNTS + FLAGS
-_INDEX: Final = {name: index for index, name in enumerate(SUMS)}
 
 MAX_FLOWS: Final = 65_536  # rows kept of one window; more are folded
 BLOCK_PACKETS: Final = 16_384  # below 2**16, so that counts of a block fit a 16-bit lane
-_LANES: Final = 4  # 16-bit lanes of a 64-bit integer
+_LANES: Final = 4  # of a 64-bit integer; BLOCK_PACKETS leaves the topmost its sign
+_LANE_BITS: Final = 16
+_LANE: Final = 0xFFFF
 
 TCP: Final = 6
 _IS_ICMP: Final = members(1, 58)
@@ -43,9 +45,10 @@ _FIN, _SYN, _RST, _PSH, _ACK, _URG = 1, 2, 4, 8, 16, 32
 
 
 class Flows(msgspec.Struct, frozen=True, eq=False):
-    """The flows of a window, one row per direction; every column of shape (n,).
+    """The flows of a window, one row per direction, by ascending key; every column of shape (n,).
 
-    The named columns are those of the first packet; `sums` is int64 of shape (n, len(SUMS)).
+    The named columns are those of the first packet. `sums` holds the columns of SUMS that are not
+    all zero: of a flood these are few, and a flood is when memory counts.
     Of ICMP the type stands in `dst_port`, of ARP the operation stands in `protocol`.
     """
 
@@ -70,7 +73,7 @@ class Flows(msgspec.Struct, frozen=True, eq=False):
     dhcp_operation: U8
     dhcp_client: U64
     folded: I64  # flows that this row stands for beyond itself
-    sums: I64
+    sums: dict[str, I64]
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -78,14 +81,18 @@ class Flows(msgspec.Struct, frozen=True, eq=False):
 
     def total(self, name: str) -> I64:
         """Return one column of the sums, shape (n,)."""
-        column: I64 = self.sums[:, _INDEX[name]]
-        return column
+        found = self.sums.get(name)
+        return np.zeros(len(self), np.int64) if found is None else found
+
+    def take(self, rows: I64 | Bool) -> "Flows":
+        """Return the rows that a mask or ascending row numbers choose."""
+        columns = {name: getattr(self, name)[rows] for name in COLUMNS}
+        return Flows(**columns, sums={name: sums[rows] for name, sums in self.sums.items()})
 
 
+COLUMNS: Final = tuple(name for name in Flows.__struct_fields__ if name != "sums")
 _COPIED: Final = tuple(
-    name
-    for name in Flows.__struct_fields__
-    if name not in {"key", "first_ns", "protocol", "dst_port", "folded", "sums"}
+    name for name in COLUMNS if name not in {"key", "first_ns", "protocol", "dst_port", "folded"}
 )
 
 
@@ -101,8 +108,8 @@ def flows_of(packets: PacketBatch, marks: dict[str, Bool], seed: int) -> Flows:
     protocol = packets.protocol | packets.arp_operation.astype(np.uint8)
     dst_port = np.where(is_icmp, packets.icmp_type, packets.dst_port).astype(np.uint16)
     key = _keys(packets, protocol, dst_port, seed)
-    order, starts = first_of_each(key)
-    first = order[starts]
+    groups = Groups.of(key)
+    first = groups.first
     columns = {name: getattr(packets, name)[first] for name in _COPIED}
     return Flows(
         key=key[first],
@@ -110,7 +117,7 @@ def flows_of(packets: PacketBatch, marks: dict[str, Bool], seed: int) -> Flows:
         protocol=protocol[first],
         dst_port=dst_port[first],
         folded=np.zeros(len(first), np.int64),
-        sums=_sums(packets, {**_own_marks(packets), **marks}, order, starts),
+        sums=_sums(packets, {**_own_marks(packets), **marks}, groups),
         **columns,
     )
 
@@ -165,33 +172,31 @@ def _own_marks(packets: PacketBatch) -> dict[str, Bool]:
     }
 
 
-def _sums(packets: PacketBatch, marks: dict[str, Bool], order: I64, starts: I64) -> I64:
-    sums = np.zeros((len(starts), len(SUMS)), np.int64)
-    if not len(starts):
-        return sums
-    sums[:, 0] = np.diff(starts, append=len(order))
-    sums[:, 1] = np.add.reduceat(packets.wire_bytes[order].astype(np.int64), starts)
-    data = np.where(marks["data"], packets.payload_bytes, 0).astype(np.int64)
-    sums[:, 2] = np.add.reduceat(data[order], starts)
+def _sums(packets: PacketBatch, marks: dict[str, Bool], groups: Groups) -> dict[str, I64]:
+    sums = {
+        "packets": groups.sizes,
+        "wire_bytes": groups.sums(packets.wire_bytes.astype(np.int64)),
+    }
+    if marks["data"].any():
+        data_bytes = np.where(marks["data"], packets.payload_bytes, 0)
+        sums["data_bytes"] = groups.sums(data_bytes.astype(np.int64))
     names = [name for name in FLAGS if name in marks and marks[name].any()]
     for at in range(0, len(names), _LANES):
-        lanes = np.zeros(len(order), np.uint64)
+        lanes = np.zeros(len(packets), np.int64)
         chosen = names[at : at + _LANES]
         for lane, name in enumerate(chosen):
-            lanes |= marks[name].astype(np.uint64) << np.uint64(16 * lane)
-        counts = np.add.reduceat(lanes[order], starts)
+            lanes |= marks[name].astype(np.int64) << (_LANE_BITS * lane)
+        counts = groups.sums(lanes)
         for lane, name in enumerate(chosen):
-            sums[:, _INDEX[name]] = counts >> np.uint64(16 * lane) & np.uint64(0xFFFF)
+            sums[name] = counts >> (_LANE_BITS * lane) & _LANE
     return sums
 
 
 def merged(parts: list[Flows]) -> Flows:
     """Return the flows of all parts, oldest part first, each flow once."""
-    together = _concatenated(parts)
     if len(parts) == 1:
-        return together
-    order, starts = first_of_each(together.key)
-    return _grouped(together, order, starts, np.zeros(len(starts), np.int64))
+        return parts[0]
+    return _once_each(_concatenated(parts), folding=False)
 
 
 def folded(flows: Flows, most: int, seed: int) -> Flows:
@@ -213,32 +218,50 @@ def folded(flows: Flows, most: int, seed: int) -> Flows:
 
 
 def _fold(flows: Flows, keep: int, forget: tuple[str, ...], seed: int) -> Flows:
-    # Largest first; equal ones by key, so that the choice depends on the flows alone.
-    rank = np.lexsort((flows.key, -flows.total("packets")))
-    small = np.sort(rank[keep:])
-    columns = {name: getattr(flows, name).copy() for name in Flows.__struct_fields__}
+    large = _largest(flows.total("packets"), keep)
+    small = flows.take(~large)
     for name in forget:
-        columns[name][small] = 0
+        getattr(small, name)[:] = 0
     named = ("src_mac", "dst_mac", "src_ip_low", "dst_ip_low", "src_port", "dst_port", "protocol")
-    columns["key"][small] = hashed(
-        seed + len(forget), *(columns[name][small].astype(np.uint64) for name in named)
+    small.key[:] = hashed(
+        seed + len(forget), *(getattr(small, name).astype(np.uint64) for name in named)
     )
-    changed = Flows(**columns)
-    order, starts = first_of_each(changed.key)
-    extra = np.diff(starts, append=len(order)) - 1
-    return _grouped(changed, order, starts, extra)
+    few = _once_each(small, folding=True)
+    return _once_each(_concatenated([flows.take(large), few]), folding=True)
+
+
+def _largest(packets: I64, count: int) -> Bool:
+    """Mark the largest, of equal ones the first."""
+    least = np.partition(packets, len(packets) - count)[len(packets) - count]
+    large: Bool = packets > least
+    ties = np.flatnonzero(packets == least)
+    large[ties[: count - int(large.sum())]] = True
+    return large
 
 
 def _concatenated(parts: list[Flows]) -> Flows:
-    names = Flows.__struct_fields__
-    return Flows(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS}
+    names = [name for name in SUMS if any(name in part.sums for part in parts)]
+    sums = {name: np.concatenate([part.total(name) for part in parts]) for name in names}
+    return Flows(**columns, sums=sums)
 
 
-def _grouped(flows: Flows, order: I64, starts: I64, extra: I64) -> Flows:
-    first = order[starts]
-    columns = {name: getattr(flows, name)[first] for name in Flows.__struct_fields__}
-    if len(starts):
-        columns["sums"] = np.add.reduceat(flows.sums[order], starts, axis=0)
-        columns["folded"] = np.add.reduceat(flows.folded[order], starts) + extra
-        columns["first_ns"] = np.minimum.reduceat(flows.first_ns[order], starts)
-    return Flows(**columns)
+def _once_each(flows: Flows, *, folding: bool) -> Flows:
+    """Return each flow once.
+
+    Args:
+        flows: In any order.
+        folding: Rows of one key are different flows, and are counted as such.
+    """
+    groups = Groups.of(flows.key)
+    once = flows.take(groups.first)
+    several = np.flatnonzero(groups.sizes > 1)
+    if not len(several):
+        return once
+    together = groups.only(several)
+    for name, sums in flows.sums.items():
+        once.sums[name][several] = together.sums(sums)
+    once.folded[several] = together.sums(flows.folded)
+    once.folded[several] += together.sizes - 1 if folding else 0
+    once.first_ns[several] = np.minimum.reduceat(flows.first_ns[together.order], together.starts)
+    return once

@@ -7,6 +7,7 @@ import numpy as np
 
 from agent.bindings import ARP, ARP_REQUEST, Holders
 from agent.flows import Flows
+from agent.grouping import Groups, sorted_rows
 from agent.records import I16, I64, U64, Bool
 from agent.tables import KeyTable, hashed
 
@@ -57,9 +58,10 @@ class HostTable:
         behind = holders.src_behind | (_without_mac(flows) & ~holders.foreign)
         keys = self._keys(flows.src_mac, flows.src_ip_high, flows.src_ip_low, behind)
         keys, remainder = self._bounded(keys, flows, behind)
-        hosts, sender = np.unique(keys, return_inverse=True)
+        groups = Groups.of(keys)
+        hosts, sender = keys[groups.first], groups.of_rows()
         slot, fresh = self.table.claim(hosts, now_ns)
-        named = _largest(sender, len(hosts), flows, holders)
+        named = _largest(groups, sender, flows, holders)
         src_ip = self._remembered(slot, fresh, _source(flows, named, holders.foreign))
         src_ip[remainder[named]] = 0
         dst_behind = holders.dst_behind | (flows.dst_mac == 0)
@@ -105,24 +107,26 @@ class HostTable:
     def _bounded(self, keys: U64, flows: Flows, behind: Bool) -> tuple[U64, Bool]:
         """Give all but the largest senders the key of their bridge port's remainder."""
         remainder = (flows.src_mac == 0) & ~behind  # folded flows have no sender of their own
-        hosts, sender = np.unique(keys, return_inverse=True)
-        if len(hosts) > self._max_hosts:
-            packets = np.bincount(sender, flows.total("packets"), len(hosts))
-            small = np.lexsort((hosts, -packets))[self._max_hosts :]
+        groups = Groups.of(keys)
+        if len(groups) > self._max_hosts:
+            packets = groups.sums(flows.total("packets"))
+            small = np.argsort(-packets, kind="stable")[self._max_hosts :]
             self.remainders += len(small)
-            remainder |= np.isin(sender, small)
+            remainder[groups.only(small).order] = True
         ports = flows.bridge_port.astype(np.uint64)
         return np.where(remainder, hashed(self._seed + _REMAINDER_SALT, ports), keys), remainder
 
     def _with_receivers(self, hosts: U64, target: U64, now_ns: int) -> tuple[U64, I64]:
         """Append known hosts that only received; return all and each row's receiver."""
-        candidates = np.unique(target)
-        known = candidates[self.table.find(candidates, now_ns) >= 0]
-        everyone = np.concatenate([hosts, np.setdiff1d(known, hosts, assume_unique=True)])
-        order = np.argsort(everyone)
-        at = np.minimum(np.searchsorted(everyone[order], target), len(everyone) - 1)
-        index = order[at]
-        return everyone, np.where(everyone[index] == target, index, -1)
+        groups = Groups.of(target)
+        candidates = target[groups.first]
+        known = self.table.find(candidates, now_ns) >= 0
+        at = np.minimum(np.searchsorted(hosts, candidates), len(hosts) - 1)
+        sent = hosts[at] == candidates
+        others = known & ~sent
+        index = np.where(sent, at, -1)
+        index[others] = len(hosts) + np.arange(int(others.sum()))
+        return np.concatenate([hosts, candidates[others]]), index[groups.of_rows()]
 
 
 def _without_mac(flows: Flows) -> Bool:
@@ -143,13 +147,18 @@ def _is_link_local(high: U64) -> Bool:
     return local
 
 
-def _largest(sender: I64, count: int, flows: Flows, holders: Holders) -> I64:
+def _largest(groups: Groups, sender: I64, flows: Flows, holders: Holders) -> I64:
     """Return for each sender its row with the most packets, one from an own address if it has any."""
     own = _is_specific(flows.src_ip_high, flows.src_ip_low) & ~holders.foreign
     routable = own & ~_is_link_local(flows.src_ip_high)
-    order = np.lexsort((flows.key, flows.total("packets"), routable, own, sender))
-    ends = np.cumsum(np.bincount(sender, minlength=count)) - 1
-    return order[ends]
+    packets = flows.total("packets")
+    rank = (own * 2 + routable) * (packets.max() + 1) + packets
+    best = np.maximum.reduceat(rank[groups.order], groups.starts)
+    top = np.flatnonzero(rank == best[sender])
+    # Of equal ones the oldest: which key is the smallest is a matter of the secret seed.
+    first_ns = flows.first_ns[top]
+    top = top[sorted_rows((first_ns - first_ns.min()).view(np.uint64))]
+    return top[Groups.of(sender[top].view(np.uint64)).first]
 
 
 def _source(flows: Flows, rows: I64, foreign: Bool) -> U64:

@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 from agent.records import U8, FrameBatch
 
 MAX_FRAME_BYTES = 1 << 18  # captured: longer ones are taken for damage
-SLACK_BYTES = 64  # that a buffer has before and behind the file's bytes
+SLACK_BYTES = 512  # that a buffer has before and behind the file's bytes
 
 
 class Cut(NamedTuple):

@@ -2,9 +2,8 @@
 
 from typing import Final
 
-import numpy as np
-
 from agent.features.view import ARP_REPLY, ARP_REQUEST, ICMP, ICMPV6, View
+from agent.grouping import distinct
 from agent.records import F64, Bool
 from agent.tables import KeyTable
 
@@ -49,7 +48,7 @@ class AddressClaims:
         """Return which rows claim an address without having been asked for it."""
         flows = view.flows
         asker = view.key(flows.claim_ip_low, flows.asked_ip_low)
-        self.request_table.claim(np.unique(asker[request]), view.now_ns)
+        self.request_table.claim(distinct(asker[request]), view.now_ns)
         answered = view.key(flows.asked_ip_low, flows.claim_ip_low)
         wanted = self.request_table.find(answered, view.now_ns) >= 0
         gratuitous = (flows.claim_ip_low == flows.asked_ip_low) & (flows.claim_ip_low > 0)

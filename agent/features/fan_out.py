@@ -5,7 +5,8 @@ from typing import Final
 import numpy as np
 
 from agent.features.view import IS_ICMP, TCP, UDP, View
-from agent.records import F64, U64, Bool
+from agent.grouping import Groups
+from agent.records import F64, I64, U64, Bool
 from agent.tables import KeyTable, members
 
 FLOW_KEEP_NS: Final = 120_000_000_000
@@ -14,6 +15,7 @@ FLOW_CAPACITY: Final = 65_536
 NOVELTY_CAPACITY: Final = 65_536
 
 _ECHO_REQUESTS: Final = members(8, 128)
+_TURN: Final = np.uint64(0x9E3779B97F4A7C14)  # even: a key is never 0
 
 
 class FanOut:
@@ -60,27 +62,29 @@ class FanOut:
     def _started(self, view: View) -> tuple[Bool, Bool]:
         """Return which rows turn to a service of their own accord, and which begin a flow."""
         flows = view.flows
-        source = view.key(flows.src_ip_high, flows.src_ip_low, flows.src_port)
-        # Of ICMP the type stands in the destination port, which a reply does not mirror.
-        target = view.key(flows.dst_ip_high, flows.dst_ip_low, flows.dst_port)
-        forward = view.key(source, target, flows.protocol)
-        backward = view.key(target, source, flows.protocol)
-        known = self.flow_table.find(forward, view.now_ns) >= 0
-        answers = self.flow_table.find(backward, view.now_ns) >= 0
-        answers |= _later_than_reverse(view, forward, backward)
+        forward, backward = _directions(view)
         unicast = view.is_ip & ~view.to_group
+        is_tcp = unicast & (flows.protocol == TCP)
+        is_udp = unicast & (flows.protocol == UDP)
+        answers = self.flow_table.find(backward, view.now_ns) >= 0
+        answers |= _later_than_reverse(flows.first_ns, forward, backward)
+        known = self._known(forward, is_tcp | is_udp, view.now_ns)
         connects = (flows.total("syn") > 0) | (flows.total("odd_flags") > 0)
         bare = flows.total("data") + flows.total("rst") + flows.total("syn_ack") == 0
-        is_tcp = unicast & (flows.protocol == TCP)
         tcp = is_tcp & (connects | (bare & ~known & ~answers))
-        udp = unicast & (flows.protocol == UDP) & ~answers
-        is_icmp = unicast & IS_ICMP[flows.protocol]
-        echo = is_icmp & _ECHO_REQUESTS[flows.dst_port]
-        started = tcp | udp | echo
-        self.flow_table.claim(
-            np.unique(forward[is_tcp | (unicast & (flows.protocol == UDP))]), view.now_ns
-        )
+        # Of ICMP the type stands in the destination port, which a reply does not mirror.
+        echo = unicast & IS_ICMP[flows.protocol] & _ECHO_REQUESTS[flows.dst_port]
+        started = tcp | (is_udp & ~answers) | echo
         return started, started & (~known | (flows.total("syn") > 0))
+
+    def _known(self, forward: U64, remembered: Bool, now_ns: int) -> Bool:
+        """Return which rows' flows were there before this window; remember some for later."""
+        known = np.zeros(len(forward), np.bool_)
+        rows = np.flatnonzero(remembered)
+        groups = Groups.of(forward[rows])
+        _, fresh = self.flow_table.claim(forward[rows[groups.first]], now_ns)
+        known[rows] = ~fresh[groups.of_rows()]
+        return known
 
     def _new(self, keys: U64, view: View) -> Bool:
         """Return which of some distinct contacts are new, and remember them."""
@@ -97,16 +101,35 @@ def _owner(view: View) -> U64:
     return view.key(high, low, hosts.is_ip_host)
 
 
-def _later_than_reverse(view: View, forward: U64, backward: U64) -> Bool:
+def _directions(view: View) -> tuple[U64, U64]:
+    """Return a key of each row's flow in its direction, and that of the other direction."""
+    flows = view.flows
+    source = view.key(flows.src_ip_high, flows.src_ip_low, flows.src_port)
+    target = view.key(flows.dst_ip_high, flows.dst_ip_low, flows.dst_port)
+    both = view.key(np.minimum(source, target), np.maximum(source, target), flows.protocol)
+    return both ^ (source > target) * _TURN, both ^ (source < target) * _TURN
+
+
+def _later_than_reverse(first_ns: I64, forward: U64, backward: U64) -> Bool:
     """Return which rows began after the row of the other direction in the same window."""
-    order = np.argsort(forward, kind="stable")
-    at = np.minimum(np.searchsorted(forward[order], backward), len(order) - 1)
-    other = order[at]
-    later: Bool = (forward[other] == backward) & (view.flows.first_ns[other] < view.flows.first_ns)
+    groups = Groups.of(np.minimum(forward, backward))
+    groups = groups.only(np.flatnonzero(groups.sizes > 1))
+    later = np.zeros(len(first_ns), np.bool_)
+    if not len(groups):
+        return later
+    turned = (forward > backward)[groups.order]
+    time_ns = first_ns[groups.order]
+    row = np.arange(len(turned))
+    for way in (turned, ~turned):
+        other = np.minimum.reduceat(np.where(way, len(row), row), groups.starts)
+        other = np.repeat(other, groups.sizes)
+        earlier = way & (other < len(row))
+        earlier &= time_ns[np.minimum(other, len(row) - 1)] < time_ns
+        later[groups.order[earlier]] = True
     return later
 
 
 def _group_sizes(keys: U64) -> F64:
     """Return for each key how often it occurs."""
-    _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
-    return counts[inverse].astype(np.float64)
+    groups = Groups.of(keys)
+    return groups.sizes[groups.of_rows()].astype(np.float64)

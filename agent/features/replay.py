@@ -5,8 +5,9 @@ from typing import Final
 import numpy as np
 
 from agent.features.view import TCP, UDP, View
+from agent.grouping import Groups
 from agent.records import F64, I64, U64, Bool, PacketBatch
-from agent.tables import KeyTable, first_of_each, hashed, members
+from agent.tables import KeyTable, hashed, members
 
 KEEP_NS: Final = 600_000_000_000
 CAPACITY: Final = 65_536
@@ -49,13 +50,12 @@ class Payloads:
     ) -> None:
         key, owner, flow = self._keys(packets, rows)
         sequence, time_ns = packets.tcp_sequence[rows], packets.time_ns[rows]
-        order, starts = first_of_each(key)
-        sizes = np.diff(starts, append=len(order))
-        group = np.repeat(np.arange(len(starts)), sizes)
-        first = order[starts]
+        groups = Groups.of(key)
+        order, first = groups.order, groups.first
+        group = np.repeat(np.arange(len(groups)), groups.sizes)
         slots, fresh = self.table.claim(key[first], now_ns)
         is_first = np.zeros(len(order), np.bool_)
-        is_first[starts] = True
+        is_first[groups.starts] = True
         # The packet before: the previous one of the group, or what the table remembers.
         before = np.roll(order, 1)
         remembered = slots[group]
@@ -74,7 +74,7 @@ class Payloads:
         marks["borrowed_payloads"][target] = seen & ~again & ~same_owner
         marks["own_repeats"][target] = seen & ~again & same_owner & ~same_flow
         marks["flow_repeats"][target] = seen & ~again & same_owner & same_flow
-        last = order[starts + sizes - 1]
+        last = groups.last
         kept = slots >= 0
         self._owner[slots[kept & fresh]] = owner[first[kept & fresh]]
         self._flow[slots[kept]] = flow[last[kept]]

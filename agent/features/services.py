@@ -5,8 +5,9 @@ from typing import Final
 import numpy as np
 
 from agent.features.view import UDP, View
+from agent.grouping import Groups
 from agent.records import F64, I64, U64, Bool, PacketBatch
-from agent.tables import KeyTable, first_of_each, hashed
+from agent.tables import KeyTable, hashed
 
 ANSWER_KEEP_NS: Final = 5_000_000_000
 SERVER_KEEP_NS: Final = 3_600_000_000_000
@@ -50,13 +51,12 @@ class Services:
             packets.dst_ip_low[rows],
             ports | packets.dns_id[rows],
         )
-        order, starts = first_of_each(question)
-        first = order[starts]
+        groups = Groups.of(question)
+        first = groups.first
         slots, fresh = self.answer_table.claim(question[first], now_ns)
         mac: U64 = packets.src_mac[rows]
         answerer = np.where(fresh, mac[first], self._answered_by[slots])
-        group = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(order)))
-        conflicts[rows[order]] = answerer[group] != mac[order]
+        conflicts[rows] = answerer[groups.of_rows()] != mac
         self._answered_by[slots[slots >= 0]] = answerer[slots >= 0]
         return conflicts
 

@@ -5,8 +5,8 @@ from typing import Final
 import numpy as np
 
 from agent.features.view import View
+from agent.grouping import Groups, sorted_rows
 from agent.records import F64, Bool
-from agent.tables import first_of_each
 
 MAX_GAP_S: Final = 60.0
 
@@ -22,17 +22,20 @@ class Timing:
         hosts = view.hosts
         self._last_ns[hosts.slot[hosts.fresh & (hosts.slot >= 0)]] = 0
         rows = np.flatnonzero(opened)
-        rows = rows[np.lexsort((view.flows.key[rows], view.flows.first_ns[rows]))]
+        first_ns = view.flows.first_ns[rows]
+        since = first_ns - first_ns.min(initial=np.iinfo(np.int64).max)
+        rows = rows[sorted_rows(since.astype(np.uint64))]
         owner, time_ns = hosts.sender[rows], view.flows.first_ns[rows]
-        order, starts = first_of_each(owner.astype(np.uint64))
-        owner, time_ns = owner[order], time_ns[order]
+        groups = Groups.of(owner.view(np.uint64))
+        starts = groups.starts
+        owner, time_ns = owner[groups.order], time_ns[groups.order]
         gap = np.zeros(len(rows))
         gap[1:] = np.diff(time_ns) / 1e9
         slot = hosts.slot[owner[starts]]
         last = np.where(slot >= 0, self._last_ns[slot], 0)
         gap[starts] = np.where(last > 0, (time_ns[starts] - last) / 1e9, 0.0)
         gap = np.clip(gap, 0.0, MAX_GAP_S)
-        ends = np.append(starts[1:], len(order)) - 1 if len(starts) else starts
+        ends = starts + groups.sizes - 1
         self._last_ns[slot[slot >= 0]] = time_ns[ends[slot >= 0]]
         size = len(hosts)
         return {

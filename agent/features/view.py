@@ -4,9 +4,10 @@ import numpy as np
 
 from agent.bindings import Holders
 from agent.flows import Flows
+from agent.grouping import Groups
 from agent.hosts import Hosts
 from agent.records import F64, I64, U64, Bool
-from agent.tables import first_of_each, hashed, members
+from agent.tables import hashed, members
 
 ARP = 0x0806
 ARP_REQUEST, ARP_REPLY = 1, 2
@@ -47,6 +48,8 @@ class View:
     def _summed(self, owner: I64, amounts: I64 | F64 | Bool, rows: Bool | None) -> F64:
         if rows is not None:
             owner, amounts = owner[rows], amounts[rows]
+        if not amounts.any():
+            return np.zeros(len(self.hosts))
         return np.bincount(owner, amounts, len(self.hosts)).astype(np.float64, copy=False)
 
     def groups(self, keys: U64, rows: Bool) -> tuple[I64, I64, I64]:
@@ -59,12 +62,9 @@ class View:
         """
         chosen = np.flatnonzero(rows)
         owner = self.hosts.sender[chosen]
-        order, starts = first_of_each(self.key(owner, keys[chosen]))
-        if not len(starts):
-            return owner, chosen, owner
-        size = np.add.reduceat((1 + self.flows.folded[chosen])[order], starts)
-        first = order[starts]
-        return owner[first], chosen[first], size
+        groups = Groups.of(self.key(owner, keys[chosen]))
+        size = groups.sums(1 + self.flows.folded[chosen])
+        return owner[groups.first], chosen[groups.first], size
 
     def distinct(self, keys: U64, rows: Bool) -> F64:
         """Count the distinct keys among chosen rows per sender."""

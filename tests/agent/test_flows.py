@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from agent.decode import decode
-from agent.flows import BLOCK_PACKETS, SUMS, Flows, flows_of, folded, merged
+from agent.flows import BLOCK_PACKETS, COLUMNS, SUMS, Flows, flows_of, folded, merged
 from agent.records import FrameBatch
 from tests.agent.builders import (
     ANN,
@@ -24,6 +24,10 @@ from tests.agent.builders import (
 
 def flows(frames: FrameBatch, **marks: np.ndarray) -> Flows:
     return flows_of(decode(frames), marks, 0)
+
+
+def totals(found: Flows) -> dict[str, int]:
+    return {name: int(found.total(name).sum()) for name in SUMS}
 
 
 def many(count: int, seed: int = 1) -> FrameBatch:
@@ -91,8 +95,10 @@ def test_parts_of_a_window_merge_into_what_it_would_be_at_once() -> None:
     frames = many(2000)
     parts = [flows(piece) for piece in cut_at(frames, [300, 301, 1500])]
     together, at_once = merged(parts), flows(frames)
-    for name in Flows.__struct_fields__:
+    for name in COLUMNS:
         assert np.array_equal(getattr(together, name), getattr(at_once, name)), name
+    for name in SUMS:
+        assert np.array_equal(together.total(name), at_once.total(name)), name
 
 
 def test_few_flows_are_not_folded() -> None:
@@ -105,7 +111,7 @@ def test_folding_keeps_the_largest_flows_and_every_packet() -> None:
     whole = merged([flows(many(3000)), flows(loud)])
     found = folded(whole, 1000, 0)
     assert len(found) <= 1000
-    assert np.array_equal(found.sums.sum(axis=0), whole.sums.sum(axis=0))
+    assert totals(found) == totals(whole)
     assert (len(found) + found.folded.sum()) == len(whole)
     assert found.total("packets")[found.src_mac == ANN.mac_number].tolist() == [50]
 
@@ -130,7 +136,7 @@ def test_a_flood_of_everything_still_fits() -> None:
     whole = flows(flood(tcp(EVE, BOB, 1, 80, "S"), count, varied))
     found = folded(whole, 512, 0)
     assert len(found) <= 512
-    assert np.array_equal(found.sums.sum(axis=0), whole.sums.sum(axis=0))
+    assert totals(found) == totals(whole)
 
 
 def test_one_sender_of_frames_to_invented_targets_becomes_one_row_of_its_own() -> None:
@@ -152,4 +158,12 @@ def test_folding_again_adds_to_the_same_rows() -> None:
 
 
 def test_flows_have_a_column_for_every_sum() -> None:
-    assert flows(many(3)).sums.shape == (3, len(SUMS))
+    found = flows(many(3))
+    assert totals(found) == {**dict.fromkeys(SUMS, 0), **totals(found)}
+    assert totals(found)["syn"] == 3
+
+
+def test_columns_of_zeros_take_no_room() -> None:
+    assert sorted(flows(many(3)).sums) == ["empty", "packets", "syn", "wire_bytes"]
+    kinds = merged([flows(many(3)), flows(batch([(0, ping(ANN, BOB))]))])
+    assert kinds.total("syn").tolist().count(1) == 3

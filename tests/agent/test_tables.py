@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.tables import KeyTable, digest_blocks, first_of_each, hashed, members, mixed
+from agent.tables import KeyTable, digest_blocks, hashed, members, mixed
 
 SECOND = 1_000_000_000
 
@@ -80,15 +80,6 @@ def test_a_digest_of_similar_payloads_does_not_collide() -> None:
 def test_members_of_a_set_are_looked_up() -> None:
     table = members(0, 80, 65_535)
     assert np.flatnonzero(table).tolist() == [0, 80, 65_535]
-
-
-@given(st.lists(st.integers(0, 5), max_size=40))
-def test_grouping_keeps_the_order_inside_a_group(numbers: list[int]) -> None:
-    order, starts = first_of_each(np.array(numbers, np.uint64))
-    groups = np.split(order, starts[1:]) if numbers else []
-    assert [numbers[group[0]] for group in groups] == sorted(set(numbers))
-    for group in groups:
-        assert group.tolist() == [i for i, n in enumerate(numbers) if n == numbers[group[0]]]
 
 
 # --- the table

@@ -1,0 +1,88 @@
+"""Equal keys brought together: by one sort of whole columns, whatever their number."""
+
+from typing import Self
+
+import msgspec
+import numpy as np
+
+from agent.records import I64, U64
+
+
+class Groups(msgspec.Struct, frozen=True, eq=False):
+    """Rows grouped by a key, groups in ascending order of it."""
+
+    order: I64  # row numbers, those of one group together and in their old order, shape (rows,)
+    starts: I64  # where in `order` each group starts, shape (groups,)
+    sizes: I64  # how many rows each group has, shape (groups,)
+
+    @classmethod
+    def of(cls, keys: U64) -> Self:
+        """Group equal keys, shape (rows,)."""
+        order = sorted_rows(keys)
+        ordered = keys[order]
+        fresh = np.ones(len(keys) + 1, np.bool_)
+        np.not_equal(ordered[1:], ordered[:-1], out=fresh[1:-1])
+        bounds = np.flatnonzero(fresh)
+        return cls(order, bounds[:-1], bounds[1:] - bounds[:-1])
+
+    def __len__(self) -> int:
+        """Return the number of groups."""
+        return len(self.starts)
+
+    @property
+    def first(self) -> I64:
+        """The first row of each group, shape (groups,)."""
+        first: I64 = self.order[self.starts]
+        return first
+
+    @property
+    def last(self) -> I64:
+        """The last row of each group, shape (groups,)."""
+        last: I64 = self.order[self.starts + self.sizes - 1]
+        return last
+
+    def of_rows(self) -> I64:
+        """Return for each row which group it belongs to, shape (rows,)."""
+        index = np.empty(len(self.order), np.int64)
+        index[self.order] = np.repeat(np.arange(len(self.starts)), self.sizes)
+        return index
+
+    def sums(self, amounts: I64) -> I64:
+        """Return the sum of each group, shape (groups,)."""
+        ordered = amounts[self.order]
+        return np.add.reduceat(ordered, self.starts) if len(self.starts) else ordered
+
+    def only(self, groups: I64) -> Self:
+        """Return some of the groups."""
+        sizes = self.sizes[groups]
+        starts = np.cumsum(sizes) - sizes
+        moved = np.repeat(self.starts[groups] - starts, sizes)
+        return type(self)(self.order[moved + np.arange(len(moved))], starts, sizes)
+
+
+def distinct(keys: U64) -> U64:
+    """Return each key once, ascending."""
+    return keys[Groups.of(keys).first]
+
+
+def sorted_rows(keys: U64) -> I64:
+    """Return row numbers sorted by key, rows of one key in their old order; shape (n,).
+
+    Row numbers ride in the low bits of what is sorted, which is ten times faster than a stable
+    argsort and as stable. Where small keys leave no room below they are moved up; of large ones
+    the low bits give way, and only where nothing else tells two keys apart is the slow way taken.
+    """
+    rows = np.arange(len(keys), dtype=np.uint64)
+    bits = len(keys).bit_length()
+    low = np.uint64((1 << bits) - 1)
+    if len(keys) and int(keys.max()).bit_length() + bits <= 64:  # noqa: PLR2004 bits of a key
+        packed = keys << np.uint64(bits) | rows
+        packed.sort()
+        return (packed & low).view(np.int64)
+    packed = keys & ~low | rows
+    packed.sort()
+    order = (packed & low).view(np.int64)
+    ordered = keys[order]
+    if (ordered[1:] < ordered[:-1]).any():
+        order = np.argsort(keys, kind="stable")
+    return order
