@@ -42,10 +42,10 @@ log = logging.getLogger(__name__)
 
 SECOND_NS: Final = 1_000_000_000
 WAIT_S: Final = 0.1  # how long frames gather before they are looked at
+MOST_WAITING: Final = 8192  # hosts; with more, judging comes before reading
 HEALTH_S: Final = 10.0
 EVIDENCE_BEFORE_NS: Final = 5_000_000_000
 DRAIN_S: Final = 5.0  # at the end, for the centre to take what waits
-NOTHING: Final = Outcome([], [])
 
 
 def main(config: AgentConfig, replay: Path | None, speed: float | None) -> int:
@@ -114,6 +114,7 @@ class _Agent:
         self._pipeline = pipeline
         self._spool = spool
         self._stop = asyncio.Event()
+        self._sampling = False
         self._kept: dict[str, str | None] = {}  # open alerts -> digest of their evidence
         self._evidence = Evidence(config.spool.path.parent / "evidence")
         self._isolations = DesiredIsolations(_isolator(config.isolation))
@@ -160,19 +161,37 @@ class _Agent:
         """Move frames through the pipeline; the watchdog is fed here, by work that is done."""
         while not self._stop.is_set() and not self._source.finished:
             outcome = await asyncio.to_thread(self._step)
+            self._tell_sampling()
             await self._perform(outcome.effects)
             notify("WATCHDOG=1")
         outcome = await asyncio.to_thread(self._pipeline.flush)
         await self._perform(outcome.effects)
+        seen, dropped = self._pipeline.observer.frames, self._dropped()
+        log.info("stopped", extra={"frames": seen, "dropped": dropped})
 
     def _step(self) -> Outcome:
-        self._source.wait(WAIT_S)
-        frames = self._source.read()
-        if not len(frames):
-            return NOTHING
-        self._pipeline.ports = self._source.ports
-        self._evidence.append(frames)
-        return self._pipeline.feed(frames)
+        """Read what has arrived, then judge a little of what is due: the ring must not fill up."""
+        pipeline, source = self._pipeline, self._source
+        source.wait(0.0 if pipeline.waiting else WAIT_S)
+        frames = source.read()
+        if len(frames):
+            pipeline.ports = source.ports
+            self._evidence.append(frames)
+            pipeline.take(frames, source.sampled_one_in)
+        else:
+            pipeline.close_until(source.complete_until_ns)
+        return pipeline.judge_some() if pipeline.waiting < MOST_WAITING else pipeline.settle()
+
+    def _tell_sampling(self) -> None:
+        """Log when the engine falls behind, and when it has caught up."""
+        one_in = max(self._source.sampled_one_in, default=1)
+        if (one_in > 1) != self._sampling:
+            self._sampling = one_in > 1
+            event = "overloaded" if self._sampling else "caught_up"
+            level = logging.WARNING if self._sampling else logging.INFO
+            log.log(
+                level, event, extra={"sampled_one_in": one_in, "dropped": self._source.dropped()}
+            )
 
     async def _perform(self, effects: Sequence[Effect]) -> None:
         messages: list[AnyMessage] = []
@@ -216,14 +235,17 @@ class _Agent:
     def _state(self) -> AnyMessage:
         observer, policy = self._pipeline.observer, self._pipeline.policy
         seen = Seen(observer.frames, observer.windows, observer.hosts_known, policy.alerts)
-        dropped = {
+        mode, queued = policy.mode, {**self._spool.depth(), "hosts": self._pipeline.waiting}
+        return self._health.report(time.time_ns(), mode, seen, self._dropped(), queued)
+
+    def _dropped(self) -> dict[str, int]:
+        counters = {
             **self._source.dropped(),
             **self._pipeline.dropped(),
             **self._spool.dropped,
             **self._commands.counters,
         }
-        mode = policy.mode
-        return self._health.report(time.time_ns(), mode, seen, dropped, self._spool.depth())
+        return {name: count for name, count in counters.items() if count}
 
     def _models(self) -> ModelsHave:
         model = self._pipeline.model

@@ -19,7 +19,7 @@ class CaptureConfig(Section, frozen=True):
     interfaces: list[BridgePort] = msgspec.field(default_factory=list)
     source: Literal["ring", "scapy"] = "ring"
     bpf: str = ""
-    ring_slots: Annotated[int, Meta(ge=64, le=1 << 22)] = 65_536
+    ring_slots: Annotated[int, Meta(ge=64, le=1 << 17)] = 65_536  # frames, of each bridge port
 
 
 class WindowConfig(Section, frozen=True):

@@ -92,6 +92,7 @@ class _Decoder:
         self._data = _padded(frames)
         self._start = frames.offset.astype(np.int64, copy=False)
         self._length = np.minimum(frames.captured_bytes, SNAP_BYTES).astype(np.int64)
+        self._wire = frames.wire_bytes - np.where(frames.vlan_tci != NO_VLAN, np.int32(4), 0)
         self.columns: dict[str, Any] = {
             name: np.zeros(count, kind) for name, kind in _COLUMN_KINDS.items()
         }
@@ -187,7 +188,7 @@ class _Decoder:
         fragment = _u16(block, 6)
         later = (fragment & 0x1FFF) != 0
         columns["fragment"][rows] = np.where(later, 2, (fragment >> 13) & 1)
-        room = self._frames.wire_bytes[rows] - start
+        room = self._wire[rows] - start
         total = _u16(block, 2).astype(np.int64)
         # 0: the sender's network card splits the segment (TSO), so the wire length says it.
         total = np.where(total == 0, room, np.minimum(total, room))
@@ -208,7 +209,7 @@ class _Decoder:
         columns["src_ip_low"][rows] = _u64(block, 16)
         columns["dst_ip_high"][rows] = _u64(block, 24)
         columns["dst_ip_low"][rows] = _u64(block, 32)
-        room = self._frames.wire_bytes[rows] - start - 40
+        room = self._wire[rows] - start - 40
         total = _u16(block, 4).astype(np.int64)
         total = np.where(total == 0, room, np.minimum(total, room))
         protocol, skipped, later, good = self._extensions(rows, start + 40, block[:, 6].copy())

@@ -75,7 +75,7 @@ class HealthReporter:
             windows=seen.windows,
             hosts=seen.hosts,
             alerts=seen.alerts,
-            dropped={name: count for name, count in dropped.items() if count},
+            dropped=dict(dropped),
             queued=dict(queued),
             clock_synchronized=is_clock_synchronized(),
             model_id=self._model_id,

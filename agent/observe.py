@@ -1,6 +1,6 @@
 """Frames to observations: the one computation that live operation, replay and training share."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -12,12 +12,31 @@ from agent.features.vector import Histories
 from agent.features.view import View
 from agent.flows import BLOCK_PACKETS, MAX_FLOWS, Flows, flows_of, folded, merged
 from agent.hosts import Hosts, HostTable
-from agent.records import I64, FrameBatch, Observations, PacketBatch, concatenate
+from agent.records import I16, I32, I64, FrameBatch, Observations, PacketBatch, concatenate
 from agent.windows import WINDOW_NS, Block, StreamClock, Windows
 from contract.features import FEATURE_COUNT
 
 DEFAULT_MAX_HOSTS: Final = 4096
 DEFAULT_SEED: Final = 0  # of replay and training; live operation draws a secret one
+
+
+class Sampling:
+    """The coarsest sampling of each bridge port while a window was open."""
+
+    def __init__(self) -> None:
+        self._now = self._window = np.ones(1, np.int32)  # the last stands for all further ports
+
+    def feed(self, one_in: Sequence[int]) -> None:
+        """Take in how the frames that follow were sampled."""
+        self._now = np.array([*one_in, 1], np.int32)
+        if len(self._window) < len(self._now):
+            self._window = self._now
+        self._window = np.maximum(self._window, self._now)
+
+    def close(self, bridge_port: I16) -> I32:
+        """Return it for some bridge ports, and begin anew with what holds now."""
+        window, self._window = self._window, self._now
+        return window[np.minimum(bridge_port, len(window) - 1)]
 
 
 class Observer:
@@ -36,19 +55,31 @@ class Observer:
         self._timing = timing.Timing(self._hosts.table.capacity)
         self._histories = Histories(self._hosts.table.capacity)
         self._parts: list[Flows] = []
+        self._sampling = Sampling()
         self._unreadable = np.zeros(len(Status), np.int64)
         self._folded = 0
         self.frames = 0
         self.windows = 0
 
-    def feed(self, frames: FrameBatch) -> Observations:
-        """Take in frames; return the observations of all windows that they close."""
+    def feed(self, frames: FrameBatch, sampled_one_in: Sequence[int] = ()) -> Observations:
+        """Take in frames; return the observations of all windows that they close.
+
+        Args:
+            frames: In the order of their capture.
+            sampled_one_in: Of each bridge port: of how many flows one is among the frames; empty where
+                all are.
+        """
         packets = decode(frames)
+        self._sampling.feed(sampled_one_in)
         self.frames += len(packets)
         self._unreadable += np.bincount(packets.status, minlength=len(Status))
         if (packets.status == Status.SHORT_FRAME).any():  # nobody sent them
             packets = packets.take(packets.status != Status.SHORT_FRAME)
         return self._observed(self._windows.cut(packets))
+
+    def close_until(self, time_ns: int) -> Observations:
+        """Close the open window if it ended by then: no frame of it will come any more."""
+        return self._observed(self._windows.close_until(time_ns))
 
     def flush(self) -> Observations:
         """Close the open window; return its observations."""
@@ -139,6 +170,7 @@ class Observer:
             bridge_port=hosts.bridge_port[rows],
             packets=counts["sent_packets"][rows].astype(np.int64),
             wire_bytes=counts["sent_bytes"][rows].astype(np.int64),
+            sampled_one_in=self._sampling.close(hosts.bridge_port[rows]),
             features=self._histories.vectors(counts, hosts, now_ns)[rows],
         )
 
@@ -183,6 +215,7 @@ def _nothing() -> Observations:
         bridge_port=np.zeros(0, np.int16),
         packets=whole,
         wire_bytes=whole,
+        sampled_one_in=np.zeros(0, np.int32),
         features=np.zeros((0, FEATURE_COUNT), np.float32),
     )
 

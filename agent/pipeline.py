@@ -1,5 +1,6 @@
 """Frames in, effects out: the whole detector without socket, clock or thread."""
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -10,8 +11,8 @@ from agent.effects import Effect, Publish
 from agent.explain import Explainer
 from agent.observe import Observer
 from agent.policy import Policy
-from agent.records import I64, FrameBatch, Observations
-from agent.scoring import OnnxScorer
+from agent.records import FrameBatch, Observations
+from agent.scoring import CHUNK_ROWS, OnnxScorer
 from agent.tables import mixed
 from agent.verdicts import Judged, judge, verdict
 from contract.attacks import ATTACKS, BENIGN, AttackType
@@ -21,6 +22,7 @@ from contract.messages import TopFeature, Verdict, VerdictBatch
 SECOND_NS: Final = 1_000_000_000
 REPORT_NS: Final = 10 * SECOND_NS  # how often verdicts leave
 REPORT_ROWS: Final = 500  # or when so many wait
+TOLD_A_WINDOW: Final = 64  # verdicts: a flood must not become one on the uplink
 BENIGN_EVERY: Final = (
     60  # one benign verdict of this many is told, so that a quiet network is quiet
 )
@@ -51,17 +53,53 @@ class Pipeline:
         self._scorer = scorer
         self._explainer = explainer
         self._benign = self.model.classes.index(BENIGN)
+        self._due: deque[Observations] = deque()  # each of one window
         self._unreported: list[Verdict] = []
         self._reported_ns = 0
-        self._untold = 0  # verdicts beyond REPORT_ROWS in one window
+        self._window_ns = -1
+        self._told = 0  # verdicts of that window
+        self._untold = 0  # verdicts beyond TOLD_A_WINDOW
+
+    @property
+    def waiting(self) -> int:
+        """How many hosts of closed windows are not judged yet."""
+        return sum(map(len, self._due))
 
     def feed(self, frames: FrameBatch) -> Outcome:
-        """Take in frames; return what follows from the windows that they close."""
-        return self._conclude(self.observer.feed(frames))
+        """Take in frames; return all that follows from the windows that they close."""
+        self.take(frames)
+        return self.settle()
+
+    def take(self, frames: FrameBatch, sampled_one_in: Sequence[int] = ()) -> None:
+        """Take in frames; what they close waits to be judged.
+
+        Args:
+            frames: In the order of their capture.
+            sampled_one_in: Of each bridge port: of how many flows one is among the frames.
+        """
+        self._wait(self.observer.feed(frames, sampled_one_in))
+
+    def close_until(self, time_ns: int) -> None:
+        """Close the open window if it ended by then: no frame of it will come any more."""
+        self._wait(self.observer.close_until(time_ns))
+
+    def judge_some(self) -> Outcome:
+        """Judge at most CHUNK_ROWS hosts of a window, so that frames can be read in between."""
+        return self._conclude(self._due.popleft()) if self._due else Outcome([], [])
+
+    def settle(self) -> Outcome:
+        """Judge all that waits."""
+        outcome = Outcome([], [])
+        while self._due:
+            part = self.judge_some()
+            outcome.effects.extend(part.effects)
+            outcome.judged.extend(part.judged)
+        return outcome
 
     def flush(self) -> Outcome:
         """Close everything that is open: no more frames will come."""
-        outcome = self._conclude(self.observer.flush())
+        self._wait(self.observer.flush())
+        outcome = self.settle()
         effects = [*outcome.effects, *self.policy.flush(), *self._report()]
         return Outcome(effects, outcome.judged)
 
@@ -74,23 +112,30 @@ class Pipeline:
         """Return one row as a message."""
         return verdict(judged, row, self.model, self.ports)
 
+    def _wait(self, observations: Observations) -> None:
+        """Queue observations by window, in pieces whose judging takes milliseconds."""
+        starts = observations.window_start_ns
+        ends = [*(np.flatnonzero(np.diff(starts)) + 1).tolist(), len(observations)]
+        begin = 0
+        for end in ends:
+            for at in range(begin, end, CHUNK_ROWS):
+                self._due.append(observations.take(slice(at, min(at + CHUNK_ROWS, end))))
+            begin = end
+
     def _conclude(self, observations: Observations) -> Outcome:
-        if not len(observations):
-            return Outcome([], [])
+        """Judge hosts of one window."""
         scores = self._scorer.score(observations.features)
         judged = judge(observations, scores, self.model)
-        effects: list[Effect] = []
-        starts = observations.window_start_ns
-        # Verdicts and the closing of alerts in the order of time, whatever the batch held.
-        for rows in np.split(np.arange(len(judged)), np.flatnonzero(np.diff(starts)) + 1):
-            effects += self.policy.advance(int(starts[rows[0]]))
-            effects += self._act(judged, rows)
-            effects += self._keep(judged, rows)
+        start_ns = int(observations.window_start_ns[0])
+        if start_ns != self._window_ns:
+            self._window_ns, self._told = start_ns, 0
+        # The closing of alerts and verdicts in the order of time.
+        effects = [*self.policy.advance(start_ns), *self._act(judged), *self._keep(judged)]
         return Outcome(effects, [judged])
 
-    def _act(self, judged: Judged, rows: I64) -> list[Effect]:
+    def _act(self, judged: Judged) -> list[Effect]:
         effects: list[Effect] = []
-        for row in rows[judged.labels[rows] != self._benign].tolist():
+        for row in np.flatnonzero(judged.labels != self._benign).tolist():
             found = self.verdict(judged, row)
             attack = found.label
             if attack in ATTACKS:
@@ -102,16 +147,18 @@ class Pipeline:
     ) -> Callable[[], list[TopFeature]]:
         return lambda: self._explainer.explain(judged.observations.features[row], attack)
 
-    def _keep(self, judged: Judged, rows: I64) -> list[Effect]:
+    def _keep(self, judged: Judged) -> list[Effect]:
         """Put aside what the centre should see; return a report when one is due."""
         seen = judged.observations
-        now_ns = int(seen.window_start_ns[rows[0]])
-        host = np.where(seen.is_ip_host, seen.src_ip_low, seen.src_mac)[rows]
+        now_ns = int(seen.window_start_ns[0])
+        host = np.where(seen.is_ip_host, seen.src_ip_low, seen.src_mac)
         turn = mixed(host) % np.uint64(BENIGN_EVERY)
         mine = turn == np.uint64(now_ns // SECOND_NS % BENIGN_EVERY)
-        told = rows[mine | (judged.labels[rows] != self._benign)]
-        self._untold += max(len(told) - REPORT_ROWS, 0)
-        self._unreported += [self.verdict(judged, row) for row in told[:REPORT_ROWS].tolist()]
+        rows = np.flatnonzero(mine | (judged.labels != self._benign))
+        told = rows[: max(TOLD_A_WINDOW - self._told, 0)]
+        self._told += len(told)
+        self._untold += len(rows) - len(told)
+        self._unreported += [self.verdict(judged, row) for row in told.tolist()]
         due = abs(now_ns - self._reported_ns) >= REPORT_NS
         if not due and len(self._unreported) < REPORT_ROWS:
             return []
@@ -127,6 +174,7 @@ class Pipeline:
 
     def _batch(self, verdicts: list[Verdict]) -> VerdictBatch:
         classes = self.model.classes
+        one_in = [v.sampled_one_in for v in verdicts]
         scores = np.array([[v.scores[name] for name in classes] for v in verdicts], "<f4")
         return VerdictBatch(
             model_id=self.model.model_id,
@@ -142,4 +190,5 @@ class Pipeline:
             packets=[v.packets for v in verdicts],
             wire_bytes=[v.wire_bytes for v in verdicts],
             scores=scores.tobytes(),
+            sampled_one_in=one_in if max(one_in) > 1 else [],
         )

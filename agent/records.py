@@ -28,7 +28,7 @@ class FrameBatch(msgspec.Struct, frozen=True, eq=False):
     data: U8
     offset: I64  # of a frame's first byte in `data`
     captured_bytes: I32
-    wire_bytes: I32  # at least captured_bytes, except in lying files
+    wire_bytes: I32  # at least captured_bytes, except in lying files; with the tag taken off
     time_ns: I64  # UTC
     bridge_port: I16  # index into the source's `ports`
     vlan_tci: I32  # taken off by the kernel and told by the ring; NO_VLAN where there is none
@@ -108,11 +108,16 @@ class Observations(msgspec.Struct, frozen=True, eq=False):
     bridge_port: I16
     packets: I64
     wire_bytes: I64
+    sampled_one_in: I32  # of how many flows of its bridge port one was taken; 1: all were
     features: F32
 
     def __len__(self) -> int:
         """Return the number of observations."""
         return len(self.window_start_ns)
+
+    def take(self, rows: slice) -> "Observations":
+        """Return some rows."""
+        return Observations(*(getattr(self, name)[rows] for name in self.__struct_fields__))
 
 
 def concatenate(batches: list[Observations]) -> Observations:

@@ -72,6 +72,12 @@ class Windows:
                 yield self._close()
                 self._index = index
 
+    def close_until(self, time_ns: int) -> Iterator[Block]:
+        """Close the open window if it ended by `time_ns`; what comes late counts in the next one."""
+        if self._index >= 0 and (self._index + 1) * WINDOW_NS <= time_ns:
+            yield self._close()
+            self._index = min(self._index + 1, _LAST_INDEX)
+
     def flush(self) -> Iterator[Block]:
         """Close the open window, if there is one."""
         if self._index >= 0:

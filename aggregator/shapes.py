@@ -139,6 +139,7 @@ class VerdictShape(msgspec.Struct, frozen=True, kw_only=True):
     scores: dict[str, float]
     packets: int
     wire_bytes: int
+    sampled_one_in: int
     model_id: str
 
 
@@ -266,5 +267,6 @@ def verdict_shape(row: VerdictRow) -> VerdictShape:
         scores=dict(zip(row.classes, row.scores, strict=True)),
         packets=row.packets,
         wire_bytes=row.wire_bytes,
+        sampled_one_in=row.sampled_one_in,
         model_id=row.model_id,
     )

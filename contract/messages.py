@@ -29,6 +29,8 @@ MAX_ROWS = 1000  # rows of one batch
 MAX_REASONS = 256  # names of counters, sensors or scores in one message
 
 Name = Annotated[str, Meta(max_length=64)]
+# Under overload the agent takes one in so many flows of a bridge port; 1: it took all.
+SampledOneIn = Annotated[int, Meta(ge=1, le=1 << 16)]
 Names = Annotated[dict[Name, Count], Meta(max_length=MAX_REASONS)]
 Number = Annotated[float, Meta(ge=-1e18, le=1e18)]
 
@@ -51,6 +53,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     scores: Annotated[dict[Label, Probability], Meta(max_length=16)]
     packets: Count
     wire_bytes: Count
+    sampled_one_in: SampledOneIn = 1
 
 
 class VerdictBatch(Message, frozen=True, kw_only=True, tag="verdict_batch"):
@@ -69,6 +72,7 @@ class VerdictBatch(Message, frozen=True, kw_only=True, tag="verdict_batch"):
     packets: Annotated[list[Count], Meta(max_length=MAX_ROWS)]
     wire_bytes: Annotated[list[Count], Meta(max_length=MAX_ROWS)]
     scores: Annotated[bytes, Meta(max_length=MAX_ROWS * 16 * 4)]  # float32 LE, rows x classes
+    sampled_one_in: Annotated[list[SampledOneIn], Meta(max_length=MAX_ROWS)] = []  # empty: all 1
 
 
 class TopFeature(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,9 +1,11 @@
 """Where frames come from: a live ring, scapy, or capture files."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 from agent.records import FrameBatch
+
+LATE_NS: Final = 500_000_000  # a frame that was captured so long ago has arrived, or never will
 
 
 class FrameSource(Protocol):
@@ -22,6 +24,14 @@ class FrameSource(Protocol):
 
     def read(self) -> FrameBatch:
         """Return what is there, possibly nothing; never waits."""
+
+    @property
+    def complete_until_ns(self) -> int:
+        """Until when all frames were handed over, while none come; 0 where nobody can know."""
+
+    @property
+    def sampled_one_in(self) -> tuple[int, ...]:
+        """Of each bridge port: of how many flows the last read took one; () if of every one it did."""
 
     def dropped(self) -> Mapping[str, int]:
         """Return how many frames were lost since the start, by reason."""

@@ -169,7 +169,7 @@ def _packed(frames: FrameBatch) -> U8:
     body_bytes = frames.captured_bytes + grown
     heads = np.empty((len(frames), 4), "<u4")
     heads[:, 0], heads[:, 1] = np.divmod(frames.time_ns, 1_000_000_000)
-    heads[:, 2], heads[:, 3] = body_bytes, frames.wire_bytes + grown
+    heads[:, 2], heads[:, 3] = body_bytes, frames.wire_bytes
     ends = np.cumsum(body_bytes + _RECORD_BYTES)
     starts = ends - body_bytes - _RECORD_BYTES
     packed = np.empty(int(ends[-1]), np.uint8)

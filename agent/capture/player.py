@@ -53,6 +53,16 @@ class Player:
         """Names of the recorded interfaces."""
         return self.reader.ports
 
+    @property
+    def complete_until_ns(self) -> int:
+        """Recorded time stands still between frames."""
+        return 0
+
+    @property
+    def sampled_one_in(self) -> tuple[int, ...]:
+        """Frames of all flows are taken."""
+        return ()
+
     def dropped(self) -> dict[str, int]:
         """Return what was lost: a file loses nothing."""
         return {}

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import mmap
 import os
+import secrets
 import select
 import socket
 import struct
@@ -18,13 +19,16 @@ from typing import Final, NamedTuple, Self
 
 import numpy as np
 
+from agent.capture import LATE_NS
 from agent.capture.bpf import attach_filter, compile_filter
 from agent.capture.columns import at_every_byte
+from agent.capture.sampling import Sampler
 from agent.errors import CaptureError
 from agent.records import I32, I64, NO_VLAN, SNAP_BYTES, U8, U32, FrameBatch
 
 MAX_FRAMES: Final = 16_384  # a read returns at most so many of each ring
 MAX_PORTS: Final = 256
+MAX_SLOTS: Final = 131_072  # of all rings together: memory is what a small box has least of
 
 # A slot holds a header of 66 bytes for Ethernet (80 for what has no link header) and the frame.
 # 256 bytes would keep 190 of a frame, two fewer than decode looks at: replay and live would differ.
@@ -33,6 +37,7 @@ _BLOCK_BYTES: Final = 1 << 16
 _SLOTS_A_BLOCK: Final = _BLOCK_BYTES // _SLOT_BYTES
 _HEADER_BYTES: Final = 32
 _GATHER_S: Final = 0.01
+_SOON: Final = 0.25  # of a ring: then it is read before its time
 _LOOK: Final = 1024  # slots at once
 
 _SOL_PACKET: Final = 263
@@ -61,7 +66,8 @@ class RingSource:
 
     Of several interfaces, frames are taken where they come in and not where they leave, so that
     a bridge shows each once, at its ingress port. Of a single one, both directions are taken.
-    Frames are kept up to SNAP_BYTES. `dropped` may be called from another thread.
+    Frames are kept up to SNAP_BYTES. A port whose ring fills up faster than it is read is sampled
+    by flow, the others are not. `dropped` may be called from another thread.
 
     Raises:
         CaptureError: There is no such interface, or no permission; one line with the fix.
@@ -72,12 +78,15 @@ class RingSource:
 
         Args:
             interfaces: Their names.
-            slots: Frames that each ring holds; rounded up. 65,536 take 18 MB.
+            slots: Frames that each ring holds, at most MAX_SLOTS among all; rounded up. 65,536 take
+                18 MB.
             bpf: Which frames to take, in the words of tcpdump; "" for all.
         """
         self._ports = _checked(interfaces)
         program = compile_filter(bpf)
+        slots = min(slots, MAX_SLOTS // len(self._ports))
         self._poll = select.poll()
+        self._complete_until_ns = 0
         self._rings: list[_Ring] = []
         with ExitStack() as opened:
             for name in self._ports:
@@ -114,8 +123,24 @@ class RingSource:
         return False
 
     def dropped(self) -> dict[str, int]:
-        """Return how many frames found their ring full, by interface, since the start."""
-        return {f"ring_full_{ring.name}": ring.dropped() for ring in self._rings}
+        """Return how many frames were not taken since the start, by interface.
+
+        `ring_full_` found no room in the ring; `sampled_out_` was left out on purpose.
+        """
+        return {
+            **{f"ring_full_{ring.name}": ring.dropped() for ring in self._rings},
+            **{f"sampled_out_{ring.name}": ring.sampler.left_out for ring in self._rings},
+        }
+
+    @property
+    def complete_until_ns(self) -> int:
+        """Until when all frames were handed over, if the last read found none."""
+        return self._complete_until_ns
+
+    @property
+    def sampled_one_in(self) -> tuple[int, ...]:
+        """Of each interface: of how many flows the last read took one."""
+        return tuple(ring.sampler.one_in for ring in self._rings)
 
     def wait(self, timeout_s: float) -> None:
         """Let frames gather for `timeout_s`, or until a ring is a quarter full.
@@ -129,7 +154,7 @@ class RingSource:
                 ring.check()
         # One batch of many frames costs far less than many of a few: poll says too early.
         while (left_s := until_s - time.monotonic()) > 0 and not any(
-            ring.filling() for ring in self._rings
+            ring.filled() >= _SOON for ring in self._rings
         ):
             time.sleep(min(left_s, _GATHER_S))
 
@@ -138,17 +163,21 @@ class RingSource:
 
         Where one ring holds more than a batch takes, younger frames of the others stay as well.
         """
+        began_ns = time.time_ns()
+        for ring in self._rings:
+            ring.sampler.adjust(ring.filled())
         waiting = [ring.waiting() for ring in self._rings]
         counts = [len(each.slot) for each in waiting]
         more = [count == ring.at_once for ring, count in zip(self._rings, counts, strict=True)]
         if any(more) and len(waiting) > 1:
             until_ns = min(each.time_ns.max() for each in compress(waiting, more))
             counts = [_count_until(until_ns, each.time_ns) for each in waiting]
+        self._complete_until_ns = 0 if any(counts) else began_ns - LATE_NS
         taken = [
             ring.take(each, count)
             for ring, each, count in zip(self._rings, waiting, counts, strict=True)
         ]
-        return _merged(taken, counts)
+        return _merged(taken)
 
 
 class _Ring:
@@ -156,6 +185,7 @@ class _Ring:
 
     def __init__(self, name: str, slots: int, program: bytes, *, incoming_only: bool) -> None:
         self.name = name
+        self.sampler = Sampler(secrets.randbits(64))
         self._index = _interface_index(name)
         self._drops = 0
         self._next = 0  # slot
@@ -212,10 +242,10 @@ class _Ring:
         self._drops += struct.unpack("II", packed)[1]
         return self._drops
 
-    def filling(self) -> bool:
-        """Tell whether a quarter of the ring waits to be read."""
-        ahead = self._places[self._next + self._slots // 4]
-        return bool(self._words[ahead // 4] & _STATUS_USER)
+    def filled(self) -> float:
+        """Return how much of the ring waits to be read, in sixteenths, rounded down."""
+        ahead = self._places[self._next + np.arange(1, 16) * self._slots // 16]
+        return int(np.count_nonzero(self._words[ahead // 4] & _STATUS_USER)) / 16
 
     def waiting(self) -> _Waiting:
         """Look at what lies in the ring, at most MAX_FRAMES frames; nothing is taken yet."""
@@ -224,29 +254,35 @@ class _Ring:
         words = head.view(np.uint32).reshape(-1, _HEADER_BYTES // 4)
         halves = head.view(np.uint16).reshape(-1, _HEADER_BYTES // 2)
         seconds, nanoseconds = words[:, 4].astype(np.int64), words[:, 5]
+        # A tag that the kernel took off was on the wire, and would be among the bytes of a file.
+        tagged = words[:, 0] & _STATUS_VLAN > 0
+        tag_bytes = np.where(tagged, np.int32(4), np.int32(0))
         return _Waiting(
             slot,
             slot + halves[:, 6],
-            np.minimum(words[:, 2], SNAP_BYTES).astype(np.int32),
-            words[:, 1].astype(np.int32),
+            np.minimum(words[:, 2].astype(np.int32), SNAP_BYTES - tag_bytes),
+            words[:, 1].astype(np.int32) + tag_bytes,
             seconds * 1_000_000_000 + nanoseconds,
-            np.where(words[:, 0] & _STATUS_VLAN, halves[:, 12].astype(np.int32), NO_VLAN),
+            np.where(tagged, halves[:, 12].astype(np.int32), NO_VLAN),
         )
 
     def take(self, waiting: _Waiting, count: int) -> FrameBatch:
         """Copy the first frames out, each to SNAP_BYTES of the batch, and give their slots back."""
-        frames = at_every_byte(self._bytes, f"V{SNAP_BYTES}")[waiting.frame[:count]]
+        rows = self.sampler.choose(
+            self._bytes, waiting.frame[:count], waiting.captured_bytes[:count]
+        )
+        frames = at_every_byte(self._bytes, f"V{SNAP_BYTES}")[waiting.frame[rows]]
         self._fence()
         self._words[waiting.slot[:count] // 4] = 0  # the kernel's again
         self._next = (self._next + count) % self._slots
         return FrameBatch(
             data=frames.view(np.uint8),
-            offset=np.arange(count, dtype=np.int64) * SNAP_BYTES,
-            captured_bytes=waiting.captured_bytes[:count],
-            wire_bytes=waiting.wire_bytes[:count],
-            time_ns=waiting.time_ns[:count],
-            bridge_port=np.zeros(count, np.int16),
-            vlan_tci=waiting.vlan_tci[:count],
+            offset=np.arange(len(rows), dtype=np.int64) * SNAP_BYTES,
+            captured_bytes=waiting.captured_bytes[rows],
+            wire_bytes=waiting.wire_bytes[rows],
+            time_ns=waiting.time_ns[rows],
+            bridge_port=np.zeros(len(rows), np.int16),
+            vlan_tci=waiting.vlan_tci[rows],
         )
 
     def _ready(self) -> I64:
@@ -321,7 +357,7 @@ def _count_until(latest_ns: int, time_ns: I64) -> int:
     return int(np.maximum.accumulate(time_ns).searchsorted(latest_ns, "right"))
 
 
-def _merged(batches: list[FrameBatch], counts: list[int]) -> FrameBatch:
+def _merged(batches: list[FrameBatch]) -> FrameBatch:
     """Return the frames of all ports by time; all take SNAP_BYTES of their batch."""
     time_ns = np.concatenate([each.time_ns for each in batches])
     ordered = bool((time_ns[1:] >= time_ns[:-1]).all())
@@ -332,6 +368,8 @@ def _merged(batches: list[FrameBatch], counts: list[int]) -> FrameBatch:
         captured_bytes=np.concatenate([each.captured_bytes for each in batches])[rows],
         wire_bytes=np.concatenate([each.wire_bytes for each in batches])[rows],
         time_ns=time_ns[rows],
-        bridge_port=np.repeat(np.arange(len(batches), dtype=np.int16), counts)[rows],
+        bridge_port=np.repeat(np.arange(len(batches), dtype=np.int16), list(map(len, batches)))[
+            rows
+        ],
         vlan_tci=np.concatenate([each.vlan_tci for each in batches])[rows],
     )

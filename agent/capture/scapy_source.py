@@ -15,6 +15,7 @@ import scapy.layers.l2  # the link layers that sockets look themselves up in
 from scapy.config import conf
 from scapy.error import Scapy_Exception
 
+from agent.capture import LATE_NS
 from agent.capture.columns import no_frames
 from agent.errors import CaptureError
 from agent.records import NO_VLAN, SNAP_BYTES, FrameBatch
@@ -54,6 +55,7 @@ class ScapySource:
         self._overflow = [0] * len(self._ports)
         self._kernel_drops = [0] * len(self._ports)
         self._failure: str | None = None
+        self._complete_until_ns = 0
         self._ending = threading.Event()
         self._sockets: list[Any] = []
         with ExitStack() as opened:
@@ -92,6 +94,16 @@ class ScapySource:
         """A live source never is."""
         return False
 
+    @property
+    def complete_until_ns(self) -> int:
+        """Until when all frames were handed over, if the last read found none."""
+        return self._complete_until_ns
+
+    @property
+    def sampled_one_in(self) -> tuple[int, ...]:
+        """Frames of all flows are taken, as long as the buffer has room."""
+        return ()
+
     def dropped(self) -> dict[str, int]:
         """Return how many frames found a buffer full, by buffer and interface, since the start."""
         found = {}
@@ -117,8 +129,10 @@ class ScapySource:
 
     def read(self) -> FrameBatch:
         """Return what has arrived, of all interfaces, by time; never waits."""
+        began_ns = time.time_ns()
         with self._guard:
             sights, self._buffer = self._buffer, []
+        self._complete_until_ns = 0 if sights else began_ns - LATE_NS
         return _batch(sorted(sights, key=lambda sight: sight.time_ns))
 
     def _move(self) -> None:

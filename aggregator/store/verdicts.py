@@ -30,6 +30,7 @@ class VerdictRow(msgspec.Struct, frozen=True):
     classes: list[str]
     packets: int
     wire_bytes: int
+    sampled_one_in: int
     model_id: str
 
 
@@ -46,6 +47,8 @@ def fault_of(batch: VerdictBatch) -> str | None:
         batch.wire_bytes,
     )
     if any(len(column) != rows for column in others):
+        return "verdict columns differ in length"
+    if len(batch.sampled_one_in) not in {0, rows}:
         return "verdict columns differ in length"
     if batch.window_ns > MAX_WINDOW_NS:
         return "verdict windows are longer than an hour"
@@ -83,6 +86,7 @@ def save_verdicts(reported: Reported[VerdictBatch]) -> Statement:
             "scores": scores,
             "packets": batch.packets,
             "wire_bytes": batch.wire_bytes,
+            "sampled_one_in": batch.sampled_one_in or [1] * len(batch.host),
         },
     )
 

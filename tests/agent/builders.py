@@ -123,12 +123,12 @@ def raw_batch(
     """Return bytes as a capture gives them, without any room behind the last frame."""
     cut = [frame[:snap] for frame in frames]
     captured = np.array([len(frame) for frame in cut], np.int32)
-    count = len(frames)
+    count, tag = len(frames), 0 if vlan_tci == NO_VLAN else 4
     return FrameBatch(
         data=np.frombuffer(b"".join(cut), np.uint8),
         offset=np.cumsum(captured, dtype=np.int64) - captured,
         captured_bytes=captured,
-        wire_bytes=np.array([len(frame) for frame in frames], np.int32),
+        wire_bytes=np.array([len(frame) + tag for frame in frames], np.int32),
         time_ns=np.array(time_ns or [START_S * SECOND] * count, np.int64),
         bridge_port=np.zeros(count, np.int16),
         vlan_tci=np.full(count, vlan_tci, np.int32),

@@ -30,6 +30,7 @@ class SlowDecoder:
         self.frame = frame[:SNAP_BYTES]
         self.fields = dict.fromkeys(COLUMNS, 0)
         self.fields["wire_bytes"] = self.wire
+        self.room = self.wire - (0 if tci == NO_VLAN else 4)  # the tag is not in the frame
         self.fields["vlan_id"] = tci & 0xFFF if tci != NO_VLAN else NO_VLAN
         self.payload: bytes | None = None  # its captured head, where that was captured whole
         try:
@@ -88,7 +89,7 @@ class SlowDecoder:
             "dst_ip_low": MAPPED | dst,
             "fragment": 2 if offset else more,
         }
-        room = self.wire - at
+        room = self.room - at
         total = min(total, room) if total else room
         self._transport(at + header, max(total - header, 0), protocol)
 
@@ -101,7 +102,7 @@ class SlowDecoder:
             high, low = struct.unpack_from(">QQ", self.frame, where)
             self.fields |= {f"{name}_high": high, f"{name}_low": low}
         self.fields |= {"ip_version": 6, "hop_limit": hops, "protocol": protocol}
-        room = self.wire - at - 40
+        room = self.room - at - 40
         total = min(total, room) if total else room
         skipped = self._extensions(at + 40)
         protocol = self.fields["protocol"]

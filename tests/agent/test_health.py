@@ -21,7 +21,7 @@ def test_a_report_travels_as_it_is():
         time.time_ns(),
         "observe",
         Seen(1, 2, 3, 4),
-        {"ring_full": 7, "unreadable": 0},
+        {"ring_full": 7},
         {"spool": 0},
     )
     envelope = Envelope(boot="0" * 16, seq=1, floor=1, message=report)

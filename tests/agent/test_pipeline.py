@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from agent.config import AgentConfig, PolicyConfig, WindowConfig
 from agent.effects import Effect, Isolate, Publish
 from agent.model_bundle import Bundle
-from agent.pipeline import REPORT_ROWS, Outcome, Pipeline
+from agent.pipeline import REPORT_ROWS, TOLD_A_WINDOW, Outcome, Pipeline
 from agent.records import FrameBatch
 from agent.replay import build_pipeline
+from agent.scoring import CHUNK_ROWS
 from contract.attacks import CLASSES
 from contract.codec import decode_envelope, encode
 from contract.messages import Alert, Envelope, Isolation, VerdictBatch
@@ -217,6 +218,54 @@ def test_the_columns_of_a_report_agree() -> None:
         assert scores.sum(axis=1) == pytest.approx(1.0, abs=1e-4)
 
 
+def test_hosts_are_judged_a_few_at_a_time_with_the_same_effects() -> None:
+    pipeline, outcomes = detector(), []
+    for piece in in_pieces(ATTACK, 700):
+        pipeline.take(piece)
+        waiting = pipeline.waiting
+        outcomes.append(pipeline.judge_some())
+        assert pipeline.waiting >= waiting - CHUNK_ROWS
+    outcomes.append(pipeline.flush())
+    assert effects(outcomes) == effects(run([ATTACK]))
+
+
+def test_a_crowd_is_judged_in_pieces_of_bounded_size() -> None:
+    count = 1300
+    frames = flood(ping(EVE, BOB), count, {(6, 6): np.arange(count) + 0x0200_0000_1000})
+    pipeline = detector()
+    pipeline.take(frames)
+    pipeline.close_until((START_S + 9) * SECOND)
+    sizes = []
+    while pipeline.waiting:
+        (judged,) = pipeline.judge_some().judged
+        sizes.append(len(judged))
+    assert (sum(sizes), max(sizes)) == (count, CHUNK_ROWS)
+    assert pipeline.judge_some().judged == []
+
+
+def test_verdicts_carry_how_their_bridge_port_was_sampled() -> None:
+    pipeline = detector()
+    pipeline.take(ATTACK, sampled_one_in=(8,))
+    reports = [e.message for e in pipeline.flush().effects if isinstance(e, Publish)]
+    found = [r.sampled_one_in for r in reports if isinstance(r, VerdictBatch)]
+    assert {value for column in found for value in column} == {8}
+    assert not any(report.sampled_one_in for report in reported(run([ATTACK])))
+
+
+def test_a_sample_ends_with_the_window_in_which_it_ended() -> None:
+    pipeline = detector()
+    halves = [household(2), household(2)]
+    halves[1] = msgspec.structs.replace(halves[1], time_ns=halves[1].time_ns + 5 * SECOND)
+    pipeline.take(halves[0], sampled_one_in=(4,))
+    pipeline.take(halves[1], sampled_one_in=(1,))
+    rates: dict[int, set[int]] = {}
+    for judged in pipeline.flush().judged:
+        seen = judged.observations
+        second = int(seen.window_start_ns[0]) // SECOND - START_S
+        rates.setdefault(second, set()).update(seen.sampled_one_in.tolist())
+    assert rates == {0: {4}, 1: {4}, 5: {1}, 6: {1}}
+
+
 def test_more_attackers_than_a_report_takes_are_counted() -> None:
     count = 650 * 900
     macs = np.arange(count) % 650 + 0x0200_0000_1000
@@ -224,7 +273,7 @@ def test_more_attackers_than_a_report_takes_are_counted() -> None:
     pipeline = detector()
     outcomes = run(in_pieces(frames, 16_384), pipeline)
     rows = [len(report.label) for report in reported(outcomes)]
-    assert max(rows) <= REPORT_ROWS
+    assert max(rows) <= TOLD_A_WINDOW < REPORT_ROWS
     assert sum(rows) + pipeline.dropped()["verdicts.untold"] >= 650
 
 

@@ -46,6 +46,38 @@ def test_a_window_closes_only_when_a_later_one_begins() -> None:
     assert [b.window_start_ns for b in windows.cut(packets([2 * SECOND]))] == [SECOND]
 
 
+def test_a_window_closes_without_a_later_one_when_nothing_of_it_can_come_any_more() -> None:
+    windows = Windows(100)
+    assert list(windows.cut(packets([SECOND, SECOND + 1]))) == []
+    assert list(windows.close_until(2 * SECOND - 1)) == []
+    (closed,) = windows.close_until(2 * SECOND)
+    assert (closed.window_start_ns, closed.closes) == (SECOND, True)
+    assert closed.packets is not None
+    assert len(closed.packets) == 2
+    assert list(windows.close_until(2 * SECOND)) == []
+
+
+def test_a_packet_that_comes_after_its_window_was_closed_is_late() -> None:
+    windows = Windows(100)
+    list(windows.cut(packets([SECOND])))
+    list(windows.close_until(9 * SECOND))
+    found = [*windows.cut(packets([SECOND + 1, 9 * SECOND])), *windows.flush()]
+    assert [(b.window_start_ns, b.packets is None) for b in found] == [
+        (2 * SECOND, False),
+        (9 * SECOND, False),
+    ]
+    assert windows.late == 1
+
+
+def test_closing_by_the_clock_changes_no_window() -> None:
+    times = [SECOND, SECOND + 5, 4 * SECOND, 9 * SECOND]
+    windows, found = Windows(100), []
+    for time_ns in times:
+        found += [*windows.close_until(time_ns - 1), *windows.cut(packets([time_ns]))]
+    found += windows.flush()
+    assert [b for b in summary(found) if b[1]] == summary(blocks(times))
+
+
 def test_a_late_packet_counts_in_the_open_window() -> None:
     windows = Windows(100)
     found = [*windows.cut(packets([9 * SECOND, 7 * SECOND, 9 * SECOND + 1])), *windows.flush()]

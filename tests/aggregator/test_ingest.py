@@ -172,6 +172,7 @@ async def test_verdict_columns_that_do_not_fit_together_are_rejected(database: D
     good = verdicts()
     broken = [
         msgspec.structs.replace(good, host=[MAC]),
+        msgspec.structs.replace(good, sampled_one_in=[2]),
         msgspec.structs.replace(good, scores=good.scores[:-4]),
         msgspec.structs.replace(good, scores=struct.pack("<4f", math.nan, 1.0, 0.5, 0.5)),
         msgspec.structs.replace(good, scores=struct.pack("<4f", 7.0, 1.0, 0.5, 0.5)),
@@ -180,6 +181,18 @@ async def test_verdict_columns_that_do_not_fit_together_are_rejected(database: D
     await ingest(database).take(batch)
     assert count(database, "store.rejects") == len(broken)
     assert count(database, "store.verdicts") == 0
+
+
+async def test_verdicts_keep_how_their_flows_were_sampled(database: Database):
+    sampled = msgspec.structs.replace(verdicts(number=2), sampled_one_in=[1, 16])
+    await ingest(database).take([arrival(verdicts(number=1), 1), arrival(sampled, 2)])
+    rows = await find_verdicts(database, EDGE_1.organization, VerdictFilter())
+    assert sorted((row.window_start_ns // 1_000_000_000, row.sampled_one_in) for row in rows) == [
+        (1, 1),
+        (1, 1),
+        (2, 1),
+        (2, 16),
+    ]
 
 
 async def test_verdicts_keep_their_scores_by_class(database: Database):

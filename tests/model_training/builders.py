@@ -76,6 +76,7 @@ def observations(hosts: list[tuple[int, int | str]]) -> Observations:
         bridge_port=np.zeros(count, np.int16),
         packets=np.ones(count, np.int64),
         wire_bytes=np.ones(count, np.int64),
+        sampled_one_in=np.ones(count, np.int32),
         features=np.zeros((count, FEATURE_COUNT), np.float32),
     )
 

@@ -1,6 +1,7 @@
 INSERT INTO store.verdicts (
   organization, device_id, received_ns, window_ns, classes, model_id, feature_schema_id,
-  window_start_ns, host, src_mac, src_ip, dst_ip, label, confidence, scores, packets, wire_bytes
+  window_start_ns, host, src_mac, src_ip, dst_ip, label, confidence, scores, packets, wire_bytes,
+  sampled_one_in
 )
 SELECT
   $organization::VARCHAR, $device_id::VARCHAR, $received_ns::BIGINT, $window_ns::BIGINT,
@@ -14,4 +15,5 @@ SELECT
   unnest($confidence::JSON::FLOAT[]),
   unnest($scores::JSON::FLOAT[][]),
   unnest($packets::JSON::BIGINT[]),
-  unnest($wire_bytes::JSON::BIGINT[]);
+  unnest($wire_bytes::JSON::BIGINT[]),
+  unnest($sampled_one_in::JSON::INTEGER[]);

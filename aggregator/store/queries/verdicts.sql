@@ -1,6 +1,6 @@
 SELECT
   device_id, window_start_ns, window_ns, host, src_mac, src_ip, dst_ip, label, confidence, scores,
-  classes, packets, wire_bytes, model_id
+  classes, packets, wire_bytes, sampled_one_in, model_id
 FROM store.verdicts
 WHERE organization = $organization
   AND ($device_id::VARCHAR IS NULL OR device_id = $device_id::VARCHAR)

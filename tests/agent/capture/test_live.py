@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.capture import LATE_NS
 from agent.capture.bpf import compile_filter
 from agent.capture.pcap import PcapReader, write_frames
 from agent.capture.ring import MAX_FRAMES, RingSource
@@ -157,6 +158,34 @@ def test_nothing_is_lost_or_swapped_when_the_ring_goes_round(wires: Wires) -> No
         assert set(source.dropped().values()) == {0}
     assert [number_of(each) for each in found] == list(range(6000))
     assert [each.port for each in found] == [0, 1] * 3000
+
+
+def test_a_flooded_port_is_sampled_and_the_others_are_not(wires: Wires) -> None:
+    with ring([wire.port for wire in wires], "", 4000) as source:
+        wires[0].send(*(frame(number) for number in range(3500)))
+        wires[1].send(*(frame(number) for number in range(50)))
+        found = seen(source.read())
+        assert source.sampled_one_in == (2, 1)
+        dropped = source.dropped()
+    ports = [each.port for each in found]
+    assert ports.count(1) == 50
+    # of one flow, as all these frames are, the first of them
+    assert 0 < ports.count(0) < 3500 / 2
+    assert dropped["sampled_out_lan0"] == 3500 - ports.count(0)
+    assert sum(dropped.values()) == dropped["sampled_out_lan0"]
+    kept = [number_of(each) for each in found if each.port == 0]
+    assert kept == list(range(len(kept)))
+
+
+def test_a_source_says_until_when_it_is_complete(wires: Wires) -> None:
+    wire, _ = wires
+    with ring([wire.port]) as source:
+        began_ns = time.time_ns()
+        source.read()
+        assert began_ns - LATE_NS <= source.complete_until_ns <= time.time_ns() - LATE_NS
+        wire.send(frame(1))
+        read_frames(source, 1)
+        assert source.complete_until_ns == 0
 
 
 def test_younger_frames_of_a_quiet_port_wait_for_the_older_of_a_flooded_one(wires: Wires) -> None:

@@ -414,7 +414,7 @@ def test_what_was_written_is_read_again(
         data=np.frombuffer(b"".join(frame for _, frame, _ in frames), np.uint8),
         offset=np.cumsum(lengths, dtype=np.int64) - lengths,
         captured_bytes=lengths,
-        wire_bytes=lengths + np.int32(9),
+        wire_bytes=lengths + np.int32(9),  # whatever was taken off is counted already
         time_ns=np.array([time_ns for time_ns, _, _ in frames], np.int64),
         bridge_port=np.zeros(len(frames), np.int16),
         vlan_tci=np.array([tci for _, _, tci in frames], np.int32),
@@ -425,5 +425,5 @@ def test_what_was_written_is_read_again(
     for time_ns, frame, tci in frames:
         tag = b"" if tci == NO_VLAN or len(frame) < 12 else b"\x81\x00" + tci.to_bytes(2)
         whole = frame[:12] + tag + frame[12:]
-        wanted.append(Sight(time_ns, whole, len(whole) + 9))
+        wanted.append(Sight(time_ns, whole, len(frame) + 9))
     assert read(path).sights == wanted * 2

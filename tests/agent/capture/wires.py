@@ -89,9 +89,8 @@ def seen(batch: FrameBatch) -> list[Seen]:
         whole = batch.data[offset : offset + batch.captured_bytes[row]].tobytes()
         tci = int(batch.vlan_tci[row])
         whole = whole if tci == NO_VLAN else tagged(whole, tci)
-        wire_bytes = int(batch.wire_bytes[row]) + (0 if tci == NO_VLAN else 4)
         port, time_ns = int(batch.bridge_port[row]), int(batch.time_ns[row])
-        found.append(Seen(port, whole, wire_bytes, time_ns, tci))
+        found.append(Seen(port, whole, int(batch.wire_bytes[row]), time_ns, tci))
     return found
 
 
