@@ -16,8 +16,8 @@ from benchmarks import suricata
 from benchmarks.captures import CACHE, Capture
 
 OURS: Final = "edgewarden"
-_PEERS_PYTHON: Final = CACHE / "peers" / "bin" / "python"
-_WORKERS: Final = Path(__file__).parent / "workers"
+PEERS_PYTHON: Final = CACHE / "peers" / "bin" / "python"
+WORKERS: Final = Path(__file__).parent / "workers"
 _INSTALL: Final = "benchmarks/install-peers.sh"
 _OUTPUT: Final = CACHE / "output"  # what peers write
 _SYSTEM_FOLDERS: Final = "/usr/local/sbin:/usr/sbin:/sbin"
@@ -98,14 +98,14 @@ def _debian(
 
 def _python(name: str, does: str, worker: list[str], most_packets: int | None = None) -> Peer:
     library = name.split(maxsplit=1)[0]
-    script = str(_WORKERS / worker[0])
+    script = str(WORKERS / worker[0])
     told = f"from importlib.metadata import version; print(version({library!r}))"
     return Peer(
         name,
         does,
-        lambda capture: [str(_PEERS_PYTHON), script, *worker[1:], str(capture.path)],
-        _says([str(_PEERS_PYTHON), "-c", told], r"(\S+)"),
-        lambda: None if _PEERS_PYTHON.exists() else f"no Python peers: run {_INSTALL}",
+        lambda capture: [str(PEERS_PYTHON), script, *worker[1:], str(capture.path)],
+        _says([str(PEERS_PYTHON), "-c", told], r"(\S+)"),
+        lambda: None if PEERS_PYTHON.exists() else f"no Python peers: run {_INSTALL}",
         most_packets,
     )
 
@@ -123,15 +123,15 @@ def _suricata(name: str, does: str, *, writes_flows: bool) -> Peer:
 
 def _kitsune(checkout: str | None) -> Peer:
     """Describe Kitsune's feature extraction; its code is the reader's own checkout."""
-    worker = str(_WORKERS / "kitsune_features.py")
+    worker = str(WORKERS / "kitsune_features.py")
     there = checkout is not None and (Path(checkout) / "FeatureExtractor.py").exists()
     fix = "kitsune is not there: KITSUNE=/path/to/checkout of Kitsune-py"
     return Peer(
         "kitsune features",
         "115 damped statistics a packet; no KitNET",
-        lambda capture: [str(_PEERS_PYTHON), worker, checkout or "", str(capture.path)],
+        lambda capture: [str(PEERS_PYTHON), worker, checkout or "", str(capture.path)],
         lambda: "checkout",
-        lambda: None if there and _PEERS_PYTHON.exists() else fix,
+        lambda: None if there and PEERS_PYTHON.exists() else fix,
         5_000,
     )
 
