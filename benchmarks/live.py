@@ -72,6 +72,11 @@ def missing() -> str | None:
     )
 
 
+def has_scapy() -> bool:
+    """Return whether the peers' Python is there."""
+    return PEERS_PYTHON.exists()
+
+
 def live(watchers: Sequence[str]) -> list[Step]:
     """Search each watcher's highest rate without loss; return every step.
 

@@ -132,7 +132,7 @@ def _kitsune(checkout: str | None) -> Peer:
         lambda capture: [str(PEERS_PYTHON), worker, checkout or "", str(capture.path)],
         lambda: "checkout",
         lambda: None if there and PEERS_PYTHON.exists() else fix,
-        5_000,
+        20_000,
     )
 
 
