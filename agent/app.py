@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -115,6 +116,8 @@ class _Agent:
         self._spool = spool
         self._stop = asyncio.Event()
         self._sampling = False
+        # One thread, always the same: the memory that one gives back, another would not use again.
+        self._engine = ThreadPoolExecutor(1, "engine")
         self._kept: dict[str, str | None] = {}  # open alerts -> digest of their evidence
         self._evidence = Evidence(config.spool.path.parent / "evidence")
         self._isolations = DesiredIsolations(_isolator(config.isolation))
@@ -159,12 +162,13 @@ class _Agent:
 
     async def _detect(self) -> None:
         """Move frames through the pipeline; the watchdog is fed here, by work that is done."""
+        loop = asyncio.get_running_loop()
         while not self._stop.is_set() and not self._source.finished:
-            outcome = await asyncio.to_thread(self._step)
+            outcome = await loop.run_in_executor(self._engine, self._step)
             self._tell_sampling()
             await self._perform(outcome.effects)
             notify("WATCHDOG=1")
-        outcome = await asyncio.to_thread(self._pipeline.flush)
+        outcome = await loop.run_in_executor(self._engine, self._pipeline.flush)
         await self._perform(outcome.effects)
         seen, dropped = self._pipeline.observer.frames, self._dropped()
         log.info("stopped", extra={"frames": seen, "dropped": dropped})

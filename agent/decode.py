@@ -48,6 +48,9 @@ _IS_TCP, _IS_UDP, _IS_ICMP = members(TCP), members(UDP), members(ICMP, ICMPV6)
 _FRAGMENT: Final = 44
 _AUTHENTICATION: Final = 51
 _DIGEST_BYTES: Final = 64
+# Commands and readings are small. Video and downloads are not, never the same twice, and in seconds
+# would push everything else out of the table of payloads.
+MOST_DIGESTED_BYTES: Final = 512
 _HEADS: Final = np.tri(_DIGEST_BYTES + 1, _DIGEST_BYTES, -1, np.uint8) * np.uint8(255)  # masks
 
 
@@ -328,7 +331,7 @@ class _Decoder:
         self.columns["payload_bytes"][rows] = length
         head = np.minimum(length, _DIGEST_BYTES)
         # A head that was not captured whole would make unequal payloads look equal.
-        seen = (length > 0) & (self._length[rows] >= at + head)
+        seen = (length > 0) & (length <= MOST_DIGESTED_BYTES) & (self._length[rows] >= at + head)
         if not seen.any():
             return
         rows, at, length, head = _only(seen, rows, at, length, head)

@@ -13,7 +13,7 @@ from agent.records import I64, U8, FrameBatch
 
 log = logging.getLogger(__name__)
 
-MAX_RING_BYTES: Final = 16 * 1024 * 1024
+MAX_RING_BYTES: Final = 12 * 1024 * 1024
 MAX_SNIPPET_FRAMES: Final = 2000
 MAX_FILES: Final = 200
 _ETHERNET_BYTES: Final = 14
@@ -68,11 +68,13 @@ class Evidence:
 
 
 def _compact(frames: FrameBatch) -> FrameBatch:
-    """Return the frames with a buffer of their own: the source's is reused, or far larger."""
+    """Return the frames in no more memory than they need: a file's buffer holds far more."""
     if not len(frames):
         return frames
     begin = int(frames.offset.min())
     end = int((frames.offset + frames.captured_bytes).max())
+    if end - begin > len(frames.data) // 2:
+        return frames
     return _rows(frames, np.arange(len(frames)), frames.data[begin:end].copy(), begin)
 
 

@@ -32,7 +32,7 @@ FLAGS: Final = (
 )
 SUMS: Final = AMOUNTS + FLAGS
 
-MAX_FLOWS: Final = 65_536  # rows kept of one window; more are folded
+MAX_FLOWS: Final = 32_768  # rows kept of one window; more are folded
 BLOCK_PACKETS: Final = 16_384  # below 2**16, so that counts of a block fit a 16-bit lane
 _LANES: Final = 4  # of a 64-bit integer; BLOCK_PACKETS leaves the topmost its sign
 _LANE_BITS: Final = 16
@@ -196,38 +196,55 @@ def merged(parts: list[Flows]) -> Flows:
     """Return the flows of all parts, oldest part first, each flow once."""
     if len(parts) == 1:
         return parts[0]
-    return _once_each(_concatenated(parts), folding=False)
+    together = _concatenated(parts)
+    return _once_each(together, Groups.of(together.key), folding=False)
 
 
 def folded(flows: Flows, most: int, seed: int) -> Flows:
     """Return at most `most` rows, by folding the smallest flows into rows that stand for many.
 
-    First flows that differ only in source address and source port become one; what is still too
-    much becomes one row per sender and protocol. No packet goes uncounted.
+    Flows that differ only in source address and source port become one; where that is not enough,
+    all of one sender and protocol; where senders are invented, all of one bridge port and protocol.
+    No packet goes uncounted.
     """
     if len(flows) <= most:
         return flows
-    flows = _fold(flows, most // 2, ("src_ip_high", "src_ip_low", "src_port"), seed)
-    if len(flows) <= most:
-        return flows
-    gone = ("src_ip_high", "src_ip_low", "src_port", "dst_ip_high", "dst_ip_low", "dst_port")
-    flows = _fold(flows, most // 2, (*gone, "dst_mac", "claim_ip_low", "asked_ip_low"), seed)
-    if len(flows) <= most:
-        return flows
-    return _fold(flows, most // 2, (*gone, "dst_mac", "src_mac", "claim_ip_low"), seed)
-
-
-def _fold(flows: Flows, keep: int, forget: tuple[str, ...], seed: int) -> Flows:
-    large = _largest(flows.total("packets"), keep)
+    # A quarter is kept as it is, so that blocks fit beside it before it is all folded again.
+    large = _largest(flows.total("packets"), most // 4)
     small = flows.take(~large)
-    for name in forget:
-        getattr(small, name)[:] = 0
-    named = ("src_mac", "dst_mac", "src_ip_low", "dst_ip_low", "src_port", "dst_port", "protocol")
-    small.key[:] = hashed(
-        seed + len(forget), *(getattr(small, name).astype(np.uint64) for name in named)
+    groups = _coarsened(small, _FORGOTTEN, most // 2, seed)
+    both = _concatenated([flows.take(large), _once_each(small, groups, folding=True)])
+    return _once_each(both, Groups.of(both.key), folding=True)
+
+
+def _coarsened(flows: Flows, steps: tuple[tuple[str, ...], ...], most: int, seed: int) -> Groups:
+    """Forget in place what tells flows apart, step by step until few enough are left to tell."""
+    for name in steps[0]:
+        getattr(flows, name)[:] = 0
+    flows.key[:] = hashed(
+        seed + len(steps), *(getattr(flows, name).astype(np.uint64) for name in _FOLDED_BY)
     )
-    few = _once_each(small, folding=True)
-    return _once_each(_concatenated([flows.take(large), few]), folding=True)
+    groups = Groups.of(flows.key)
+    if len(groups) <= most or len(steps) == 1:
+        return groups
+    return _coarsened(flows, steps[1:], most, seed)
+
+
+_FOLDED_BY: Final = (
+    "bridge_port",
+    "src_mac",
+    "dst_mac",
+    "src_ip_low",
+    "dst_ip_low",
+    "src_port",
+    "dst_port",
+    "protocol",
+)
+_FORGOTTEN: Final = (
+    ("src_ip_high", "src_ip_low", "src_port"),
+    ("dst_ip_high", "dst_ip_low", "dst_port", "dst_mac", "claim_ip_low", "asked_ip_low"),
+    ("src_mac",),
+)
 
 
 def _largest(packets: I64, count: int) -> Bool:
@@ -246,14 +263,14 @@ def _concatenated(parts: list[Flows]) -> Flows:
     return Flows(**columns, sums=sums)
 
 
-def _once_each(flows: Flows, *, folding: bool) -> Flows:
+def _once_each(flows: Flows, groups: Groups, *, folding: bool) -> Flows:
     """Return each flow once.
 
     Args:
         flows: In any order.
+        groups: By their key.
         folding: Rows of one key are different flows, and are counted as such.
     """
-    groups = Groups.of(flows.key)
     once = flows.take(groups.first)
     several = np.flatnonzero(groups.sizes > 1)
     if not len(several):

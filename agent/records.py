@@ -67,7 +67,7 @@ class PacketBatch(msgspec.Struct, frozen=True, eq=False):
     tcp_flags: U8
     tcp_sequence: U32
     payload_bytes: I32  # of TCP, UDP or ICMP, by the header's lengths
-    payload_digest: U64  # of the payload's captured head and length; 0 without payload
+    payload_digest: U64  # of the payload's captured head and length; 0 without, or when long
     icmp_type: U8
     icmp_code: U8
     arp_operation: U16  # 1 request, 2 reply

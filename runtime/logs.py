@@ -3,9 +3,11 @@
 import json
 import logging
 import sys
+from itertools import islice
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 MAX_VALUE_CHARACTERS = 500
+MAX_COUNTERS = 64
 
 
 class JsonFormatter(logging.Formatter):
@@ -20,13 +22,20 @@ class JsonFormatter(logging.Formatter):
         }
         for name, value in record.__dict__.items():
             if name not in _STANDARD:
-                line[name] = value if isinstance(value, int | float) else _bounded(value)
+                line[name] = _plain(value)
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)
 
 
-def _bounded(value: object) -> str:
+def _plain(value: object) -> object:
+    """Return numbers and counters as they are, everything else as text of bounded length."""
+    if isinstance(value, dict):
+        return {_text(key): _plain(one) for key, one in islice(value.items(), MAX_COUNTERS)}
+    return value if isinstance(value, int | float) else _text(value)
+
+
+def _text(value: object) -> str:
     return str(value)[:MAX_VALUE_CHARACTERS]
 
 

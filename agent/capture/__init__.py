@@ -23,7 +23,10 @@ class FrameSource(Protocol):
         """Sleep until there are frames to read, at most `timeout_s`."""
 
     def read(self) -> FrameBatch:
-        """Return what is there, possibly nothing; never waits."""
+        """Return what is there, possibly nothing; never waits.
+
+        The batch is the reader's: the source never writes to its buffer again.
+        """
 
     @property
     def complete_until_ns(self) -> int:

@@ -6,43 +6,47 @@ import numpy as np
 
 from agent.hosts import Hosts
 from agent.records import F32, F64
-from contract.features import COUNTER_COUNT, COUNTER_NAMES, DERIVED, HORIZONS_S
+from contract.features import COUNTER_COUNT, COUNTER_NAMES, DERIVED, FEATURE_COUNT, HORIZONS_S
 
 _COLUMN: Final = {name: index for index, name in enumerate(COUNTER_NAMES)}
 _DAMPED_S: Final = HORIZONS_S[1:]
 # What is left of one packet after 4.6 horizons. Without an end a sum would remember for as long as
 # floats reach, and models do ask for such traces: a 10 s count would know of a quarter of an hour.
 _RESIDUE: Final = 1e-2
+_MOST: Final = 1e30  # so that neither a sum of a history nor a ratio leaves what float32 can hold
 
 
 class Histories:
     """Keeps damped sums of every counter per host slot: a count fades by 1/e in each horizon."""
 
     def __init__(self, slots: int) -> None:
-        self._sums = np.zeros((len(_DAMPED_S), slots, COUNTER_COUNT))
-        self._last_ns = np.zeros(slots, np.int64)
+        # One more than there are slots: -1, of hosts that got none, is a place nobody reads.
+        self._sums = np.zeros((len(_DAMPED_S), slots + 1, COUNTER_COUNT))
+        self._last_ns = np.zeros(slots + 1, np.int64)
 
     def vectors(self, counts: dict[str, F64], hosts: Hosts, now_ns: int) -> F32:
         """Return the feature vectors of the hosts that sent, shape (hosts.senders, FEATURE_COUNT)."""
-        now = np.stack([counts[name] for name in COUNTER_NAMES], axis=1)
-        known = hosts.slot >= 0
-        slots = hosts.slot[known]
-        age_s = np.maximum(now_ns - self._last_ns[slots], 0) / 1e9
-        fresh = hosts.fresh[known]
+        now = np.empty((len(hosts), COUNTER_COUNT))
+        for column, name in enumerate(COUNTER_NAMES):
+            now[:, column] = counts[name]
+        np.minimum(now, _MOST, out=now)
+        slot = hosts.slot
+        age_s = np.maximum(now_ns - self._last_ns[slot], 0) / 1e9
+        nothing = hosts.fresh | (slot < 0)
+        vectors = np.empty((hosts.senders, FEATURE_COUNT), np.float32)
+        vectors[:, :COUNTER_COUNT] = now[: hosts.senders]
         damped = []
-        for horizon_s, sums in zip(_DAMPED_S, self._sums, strict=True):
-            total = now.copy()
-            fade = np.where(fresh, 0.0, np.exp(-age_s / horizon_s))
-            faded = sums[slots] * fade[:, None]
-            total[known] += np.where(faded < _RESIDUE, 0.0, faded)
-            sums[slots] = total[known]
+        for number, (horizon_s, sums) in enumerate(zip(_DAMPED_S, self._sums, strict=True), 1):
+            total = sums.take(slot, axis=0)
+            total *= np.where(nothing, 0.0, np.exp(-age_s / horizon_s))[:, None]
+            total *= total >= _RESIDUE
+            total += now
+            sums[slot] = total
             damped.append(total[: hosts.senders])
-        self._last_ns[slots] = now_ns
-        blocks = [now[: hosts.senders], *damped]
-        vectors = np.concatenate([*blocks, _derived(*damped)], axis=1)
-        limit = np.finfo(np.float32).max
-        bounded: F32 = np.clip(vectors, -limit, limit).astype(np.float32)
-        return bounded
+            vectors[:, number * COUNTER_COUNT : (number + 1) * COUNTER_COUNT] = damped[-1]
+        self._last_ns[slot] = now_ns
+        vectors[:, (len(_DAMPED_S) + 1) * COUNTER_COUNT :] = _derived(*damped)
+        return vectors
 
 
 def _derived(over_10s: F64, over_60s: F64) -> F64:

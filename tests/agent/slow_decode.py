@@ -32,7 +32,9 @@ class SlowDecoder:
         self.fields["wire_bytes"] = self.wire
         self.room = self.wire - (0 if tci == NO_VLAN else 4)  # the tag is not in the frame
         self.fields["vlan_id"] = tci & 0xFFF if tci != NO_VLAN else NO_VLAN
-        self.payload: bytes | None = None  # its captured head, where that was captured whole
+        self.payload: bytes | None = (
+            None  # its captured head, where that was captured whole and no long one's
+        )
         try:
             self._ethernet()
         except _BadError as bad:
@@ -144,7 +146,8 @@ class SlowDecoder:
             raise _BadError(Status.BAD_TRANSPORT)
         size = self.fields["payload_bytes"] = length - header
         head = self.frame[at + header : at + header + min(size, 64)]
-        self.payload = head if size and len(head) == min(size, 64) else None
+        seen = 0 < size <= 512 and len(head) == min(size, 64)
+        self.payload = head if seen else None
 
     def _tcp(self, at: int) -> int:
         sport, dport, sequence, _, offset, flags = struct.unpack_from(">HHIIBB", self.frame, at)

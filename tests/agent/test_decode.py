@@ -24,7 +24,7 @@ from scapy.layers.ipsec import AH
 from scapy.layers.l2 import ARP, Dot1AD, Dot1Q, Ether
 from scapy.packet import Packet, Raw
 
-from agent.decode import Status, decode
+from agent.decode import MOST_DIGESTED_BYTES, Status, decode
 from agent.records import NO_VLAN, SNAP_BYTES, FrameBatch, PacketBatch
 from tests.agent.builders import chosen, raw_batch
 from tests.agent.scapy_decode import Fields, by_scapy
@@ -230,6 +230,12 @@ def test_other_payloads_have_other_digests() -> None:
     bodies += [bytes(n) + b"\1" + bytes(60) for n in range(64)]
     digests = decode(raw_batch([bytes(HEAD / IP4 / DATAGRAM / Raw(b)) for b in bodies]))
     assert len(set(digests.payload_digest.tolist())) == len(set(bodies))
+
+
+def test_long_payloads_have_no_digest() -> None:
+    sizes = (MOST_DIGESTED_BYTES, MOST_DIGESTED_BYTES + 1)
+    digests = decode(raw_batch([bytes(HEAD / IP4 / DATAGRAM / Raw(bytes(s))) for s in sizes]))
+    assert (digests.payload_digest > 0).tolist() == [True, False]
 
 
 def test_what_lies_behind_a_frame_in_the_buffer_does_not_matter() -> None:

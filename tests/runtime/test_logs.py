@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from runtime.logs import MAX_VALUE_CHARACTERS, JsonFormatter
+from runtime.logs import MAX_COUNTERS, MAX_VALUE_CHARACTERS, JsonFormatter
 
 
 def line(record: logging.LogRecord) -> dict[str, object]:
@@ -41,6 +41,12 @@ def test_nobody_can_forge_a_line_with_what_is_logged(hostile):
 
 def test_a_value_is_bounded():
     assert len(str(line(record("x", why="w" * 10_000))["why"])) == MAX_VALUE_CHARACTERS
+
+
+def test_counters_stay_counters_and_are_bounded():
+    assert line(record("stopped", dropped={"ring_full": 3}))["dropped"] == {"ring_full": 3}
+    many = line(record("x", many={f"{'k' * 1000}{number}": "v" * 1000 for number in range(1000)}))
+    assert len(str(many)) < 1000 * MAX_COUNTERS * 2
 
 
 def test_an_error_s_traceback_stays_on_the_line():
