@@ -35,6 +35,7 @@ _NEAR: Final = 1.08  # as a ratio: no need to look closer
 _CONFIRMATIONS: Final = 3
 _LOWER: Final = 0.85
 _SENDERS_CORE, _WATCHERS_CORE = "0", "1"
+_PRIORITY: Final = "-15"
 _LEAST, _MOST = 1_000.0, 1_000_000.0  # frames/s
 
 
@@ -66,7 +67,7 @@ def missing() -> str | None:
     """Return why this cannot run, and what to do; None where it can."""
     if os.geteuid() != 0:
         return "live: run the benchmark as root, for a network namespace"
-    absent = [name for name in ("unshare", "ip", "taskset") if not shutil.which(name)]
+    absent = [name for name in ("unshare", "ip", "taskset", "nice") if not shutil.which(name)]
     return (
         f"live: {', '.join(absent)} missing: apt install util-linux iproute2" if absent else None
     )
@@ -129,7 +130,7 @@ def _step(watcher: str, frames_per_s: float) -> Step:
         }
         with log.open("wb") as file:
             process = subprocess.Popen(
-                ["taskset", "-c", _WATCHERS_CORE, *_command(watcher)],
+                [*_on_core(_WATCHERS_CORE), *_command(watcher)],
                 stdout=file,
                 stderr=file,
                 env={**os.environ, **settings},
@@ -159,9 +160,14 @@ def _step(watcher: str, frames_per_s: float) -> Step:
     return step
 
 
+def _on_core(core: str) -> list[str]:
+    """Return how to run a program on one core, before whatever else the machine does."""
+    return ["nice", "-n", _PRIORITY, "taskset", "-c", core]
+
+
 def _send(frames_per_s: float) -> dict[str, float]:
     path = str(capture("mixed").path)
-    order = ["taskset", "-c", _SENDERS_CORE, sys.executable, "-m", "benchmarks.workers.sender"]
+    order = [*_on_core(_SENDERS_CORE), sys.executable, "-m", "benchmarks.workers.sender"]
     order += [SENDING, path, str(frames_per_s), str(STEP_S)]
     done = subprocess.run(order, cwd=ROOT, stdout=subprocess.PIPE, check=True)
     return msgspec.json.decode(done.stdout, type=dict[str, float])

@@ -33,6 +33,7 @@ _ATTACKER: Final = {
     "syn_flood_macs": {REMAINDER},
     "port_scan": {mac_text(int(ATTACKER_MAC))},
 }
+_WARM_UP: Final = f"growth_{BY_PACKETS[0]}_packets"
 FLOODS: Final = ("syn_flood", "syn_flood_macs", "port_scan", "hosts_10000")
 
 
@@ -109,9 +110,9 @@ def growth(rounds: int) -> tuple[list[Growth], list[Growth]]:
 
 
 def judged(given: Capture) -> tuple[Usage, Told]:
-    """Judge a capture in a process of its own that has warmed up on a few packets."""
+    """Judge a capture in a process of its own that has warmed up on another one."""
     warm(given.path)
-    usage = run([*_WORKER, str(given.path), str(capture("tiny").path)], keeps_output=True)
+    usage = run([*_WORKER, str(given.path), str(capture(_WARM_UP).path)], keeps_output=True)
     return usage, msgspec.json.decode(usage.output, type=Told)
 
 
