@@ -35,7 +35,7 @@ def _is_chosen(peer: Peer, capture: str, wanted: list[str] | None) -> bool:
 
 
 def _stages(options: argparse.Namespace, found: Results) -> None:
-    found.stages = ourselves.stages("mixed", options.rounds)
+    found.stages = ourselves.stages(options.captures[0], options.rounds)
 
 
 def _growth(options: argparse.Namespace, found: Results) -> None:

@@ -1,7 +1,7 @@
 """How many frames a second can be watched live: a veth pair in a network namespace, and no loss.
 
 The namespace belongs to a process of its own, so that it vanishes with it, whatever happens.
-Usage: python -m benchmarks.live WATCHER... (inside the namespace; prints the steps as JSON)
+Usage, inside it: python -m benchmarks.live search CAPTURE WATCHER... | steps CAPTURE WATCHER RATE...
 """
 
 import os
@@ -25,6 +25,7 @@ from benchmarks.ourselves import AGENT
 from benchmarks.peers import PEERS_PYTHON, WORKERS
 
 SENDING, WATCHING = "bench0", "bench1"
+_FRAMES_OF: Final = "mixed"
 STEP_S: Final = 4.0
 _SETTLE_S: Final = 1.5  # for what is in the ring, and the last window
 _PATIENCE_S, _LOOK_S = 30.0, 0.05
@@ -35,6 +36,7 @@ _NEAR: Final = 1.08  # as a ratio: no need to look closer
 _CONFIRMATIONS: Final = 3
 _LOWER: Final = 0.85
 _SENDERS_CORE, _WATCHERS_CORE = "0", "1"
+_CORES: Final = 2
 _PRIORITY: Final = "-15"
 _LEAST, _MOST = 1_000.0, 1_000_000.0  # frames/s
 
@@ -67,6 +69,8 @@ def missing() -> str | None:
     """Return why this cannot run, and what to do; None where it can."""
     if os.geteuid() != 0:
         return "live: run the benchmark as root, for a network namespace"
+    if (os.cpu_count() or 1) < _CORES:
+        return "live: two cores are needed, one to send and one to watch"
     absent = [name for name in ("unshare", "ip", "taskset", "nice") if not shutil.which(name)]
     return (
         f"live: {', '.join(absent)} missing: apt install util-linux iproute2" if absent else None
@@ -84,9 +88,22 @@ def live(watchers: Sequence[str]) -> list[Step]:
     Raises:
         CommandError: The kernel has no namespaces or veth, or a watcher does not start.
     """
-    capture("mixed")
-    inside = ["unshare", "--net", sys.executable, "-m", "benchmarks.live", *watchers]
-    done = subprocess.run(inside, cwd=ROOT, stdout=subprocess.PIPE, check=False)
+    return _inside("search", _FRAMES_OF, *watchers)
+
+
+def steps(watcher: str, rates: Sequence[float], name: str) -> list[Step]:
+    """Try some rates of a capture's frames.
+
+    Raises:
+        CommandError: As by `live`.
+    """
+    return _inside("steps", name, watcher, *map(str, rates))
+
+
+def _inside(order: str, name: str, *arguments: str) -> list[Step]:
+    capture(name)
+    inside = ["unshare", "--net", sys.executable, "-m", "benchmarks.live", order, name]
+    done = subprocess.run([*inside, *arguments], cwd=ROOT, stdout=subprocess.PIPE, check=False)
     if done.returncode:
         message = f"live: ended with {done.returncode}"
         raise CommandError(message)
@@ -120,7 +137,7 @@ def _command(watcher: str) -> list[str]:
     return [str(PEERS_PYTHON), str(WORKERS / "scapy_live.py"), WATCHING]
 
 
-def _step(watcher: str, frames_per_s: float) -> Step:
+def _step(watcher: str, frames_per_s: float, name: str) -> Step:
     """Start a watcher, send for some seconds, end it, and compare the counts."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
@@ -137,7 +154,7 @@ def _step(watcher: str, frames_per_s: float) -> Step:
             )
         try:
             _await_line(log, "watching", process)
-            sent = _send(frames_per_s)
+            sent = _send(frames_per_s, name)
             time.sleep(_SETTLE_S)
             process.send_signal(signal.SIGTERM)
             stopped = _await_line(log, "stopped", process)
@@ -165,8 +182,8 @@ def _on_core(core: str) -> list[str]:
     return ["nice", "-n", _PRIORITY, "taskset", "-c", core]
 
 
-def _send(frames_per_s: float) -> dict[str, float]:
-    path = str(capture("mixed").path)
+def _send(frames_per_s: float, name: str) -> dict[str, float]:
+    path = str(capture(name).path)
     order = [*_on_core(_SENDERS_CORE), sys.executable, "-m", "benchmarks.workers.sender"]
     order += [SENDING, path, str(frames_per_s), str(STEP_S)]
     done = subprocess.run(order, cwd=ROOT, stdout=subprocess.PIPE, check=True)
@@ -189,32 +206,36 @@ def _await_line(log: Path, event: str, process: "subprocess.Popen[bytes]") -> st
     raise CommandError(message)
 
 
-def _search(watcher: str) -> list[Step]:
+def _search(watcher: str, name: str) -> list[Step]:
     """Halve the distance, as ratios go, between what was whole and what was not; then confirm."""
-    steps = [_step(watcher, _MOST)]
-    low, high = _LEAST, min(_MOST, steps[0].sent_per_s)
-    while not steps[0].is_whole and len(steps) < _STEPS and high / low > _NEAR:
-        steps.append(_step(watcher, (low * high) ** 0.5))
-        reached = steps[-1].sent_per_s
-        low, high = (reached, high) if steps[-1].is_whole else (low, reached)
-    return steps + _confirmed(watcher, steps)
+    tried = [_step(watcher, _MOST, name)]
+    low, high = _LEAST, min(_MOST, tried[0].sent_per_s)
+    while not tried[0].is_whole and len(tried) < _STEPS and high / low > _NEAR:
+        tried.append(_step(watcher, (low * high) ** 0.5, name))
+        reached = tried[-1].sent_per_s
+        low, high = (reached, high) if tried[-1].is_whole else (low, reached)
+    return tried + _confirmed(watcher, name, tried)
 
 
-def _confirmed(watcher: str, steps: Sequence[Step]) -> list[Step]:
+def _confirmed(watcher: str, name: str, tried: Sequence[Step]) -> list[Step]:
     """Repeat the best rate; where it does not hold, go lower until one does, twice at most."""
-    held = best(steps, watcher)
+    held = best(tried, watcher)
     wanted = held.wanted_per_s if held else _LEAST
     again: list[Step] = []
     while len(again) < _CONFIRMATIONS and not (again and again[-1].is_whole):
-        again.append(_step(watcher, wanted * _LOWER ** len(again)))
+        again.append(_step(watcher, wanted * _LOWER ** len(again), name))
     return again
 
 
 def main() -> int:
-    """Run the searches in this namespace."""
+    """Try rates, or search for them, in this namespace."""
+    order, name, *rest = sys.argv[1:]
     _link()
-    steps = [step for watcher in sys.argv[1:] for step in _search(watcher)]
-    sys.stdout.buffer.write(msgspec.json.encode(steps))
+    if order == "steps":
+        found = [_step(rest[0], float(rate), name) for rate in rest[1:]]
+    else:
+        found = [step for watcher in rest for step in _search(watcher, name)]
+    sys.stdout.buffer.write(msgspec.json.encode(found))
     return 0
 
 

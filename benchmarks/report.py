@@ -78,7 +78,7 @@ def _stages(results: Results) -> str:
     rows = [[part, f"{ns:.0f}", f"{ns / whole:.0%}"] for part, ns in results.stages.items()]
     heads = ["part", "ns/packet", "share"]
     shown = table(heads, [*rows, ["together", f"{whole:.0f}", "100%"]])
-    return _section("Where our time goes: mixed", shown)
+    return _section("Where our time goes", shown)
 
 
 def _growth(results: Results) -> str:

@@ -58,10 +58,11 @@ class _Sent(msgspec.Struct, frozen=True):
 
 def computed() -> list[Uplink]:
     """Return what each capture makes the agent say."""
-    return [_computed(capture(name)) for name in CAPTURES]
+    return [of(capture(name)) for name in CAPTURES]
 
 
-def _computed(given: Capture) -> Uplink:
+def of(given: Capture) -> Uplink:
+    """Return what one capture makes the agent say."""
     usage = run([*_WORKER, str(given.path)], keeps_output=True)
     sent = msgspec.json.decode(usage.output, type=_Sent)
     return Uplink(given, sent.messages, sent.sent_bytes)
