@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from agent.baselines import Baselines
 from agent.effects import Effect, Publish
 from agent.explain import Explainer
 from agent.observe import Observer
@@ -28,6 +29,9 @@ BENIGN_EVERY: Final = (
 )
 
 
+_CALM: Final = 0.5  # probability of benign
+
+
 class Outcome(msgspec.Struct, frozen=True, eq=False):
     """What came of some frames."""
 
@@ -44,12 +48,13 @@ class Pipeline:
         scorer: OnnxScorer,
         explainer: Explainer,
         policy: Policy,
-        ports: Sequence[str] = (),
+        baselines: Baselines,
     ) -> None:
         self.observer = observer
         self.policy = policy
+        self.baselines = baselines
         self.model = scorer.metadata
-        self.ports = ports
+        self.ports: Sequence[str] = ()  # names of the source's bridge ports
         self._scorer = scorer
         self._explainer = explainer
         self._benign = self.model.classes.index(BENIGN)
@@ -105,8 +110,13 @@ class Pipeline:
 
     def dropped(self) -> dict[str, int]:
         """Return everything that was not seen, judged or told as it came, by reason."""
-        untold = {"verdicts.untold": self._untold}
-        return {**self.observer.counters(), **self.policy.dropped, **untold}
+        table = self.baselines.table
+        own = {
+            "verdicts.untold": self._untold,
+            "evicted.baselines": table.evicted,
+            "refused.baselines": table.refused,
+        }
+        return {**self.observer.counters(), **self.policy.dropped, **own}
 
     def verdict(self, judged: Judged, row: int) -> Verdict:
         """Return one row as a message."""
@@ -131,6 +141,8 @@ class Pipeline:
             self._window_ns, self._told = start_ns, 0
         # The closing of alerts and verdicts in the order of time.
         effects = [*self.policy.advance(start_ns), *self._act(judged), *self._keep(judged)]
+        # What looks like an attack, even a little, must not become usual.
+        self.baselines.learn(observations, judged.scores[:, self._benign] >= _CALM)
         return Outcome(effects, [judged])
 
     def _act(self, judged: Judged) -> list[Effect]:
@@ -145,7 +157,10 @@ class Pipeline:
     def _reasons(
         self, judged: Judged, row: int, attack: AttackType
     ) -> Callable[[], list[TopFeature]]:
-        return lambda: self._explainer.explain(judged.observations.features[row], attack)
+        seen = judged.observations
+        return lambda: self._explainer.explain(
+            seen.features[row], attack, self.baselines.usual(seen, row)
+        )
 
     def _keep(self, judged: Judged) -> list[Effect]:
         """Put aside what the centre should see; return a report when one is due."""

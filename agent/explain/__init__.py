@@ -43,12 +43,13 @@ class Explainer:
         """
         return contributions(self._paths[self._classes.index(label)], features)
 
-    def explain(self, features: F32, label: Label) -> list[TopFeature]:
+    def explain(self, features: F32, label: Label, usual: F32 | None = None) -> list[TopFeature]:
         """Return the features that spoke most for a class and against benign, strongest first.
 
         Args:
             features: One vector of shape (FEATURE_COUNT,).
             label: The class of the alert.
+            usual: What this host's features usually stay below, where that is known.
 
         Returns:
             At most TOP_FEATURES, each with a positive contribution.
@@ -56,18 +57,24 @@ class Explainer:
         spoke = self.contributions(features, label) - self.contributions(features, BENIGN)
         order = np.argsort(-spoke, kind="stable")[:TOP_FEATURES]
         return [
-            _top_feature(int(i), float(features[i]), float(spoke[i]))
+            _top_feature(
+                int(i),
+                float(features[i]),
+                float(spoke[i]),
+                None if usual is None else float(usual[i]),
+            )
             for i in order
             if spoke[i] > 0
         ]
 
 
-def _top_feature(index: int, value: float, contribution: float) -> TopFeature:
+def _top_feature(index: int, value: float, contribution: float, usual: float | None) -> TopFeature:
     feature = FEATURES[index]
     return TopFeature(
         feature=feature.name,
         value=value,
         unit=feature.unit,
         contribution=contribution,
-        words=describe(feature, value),
+        usual=usual,
+        words=describe(feature, value, usual),
     )

@@ -1,6 +1,7 @@
 """A feature's value in words for people: "contacted 214 hosts in 10 s"."""
 
 import math
+import re
 from typing import Final
 
 from contract.features import HORIZONS_S, Feature
@@ -85,14 +86,31 @@ _HORIZONS: Final = {f"_{horizon}s": f" in {horizon} s" for horizon in HORIZONS_S
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
 
 
-def describe(feature: Feature, value: float) -> str:
-    """Return what a value of a feature says about a host, as the end of a sentence about it."""
+def describe(feature: Feature, value: float, usual: float | None = None) -> str:
+    """Return what a value of a feature says about a host, as the end of a sentence about it.
+
+    Args:
+        feature: Which.
+        value: Its value.
+        usual: What this host's values usually stay below; told where the value does not.
+    """
+    words, horizon = _words(feature)
+    told = _fill(words, value) + horizon
+    if usual is None or value <= usual:
+        return told
+    # The number alone, in the same unit.
+    number = re.search(r"\{(n|bytes|percent|seconds|amount)\}", words)
+    most = _fill(number[0], usual) if number else _amount(usual)
+    return f"{told}, usually {'none' if round(usual, 2) == 0 else f'at most {most}'}"
+
+
+def _words(feature: Feature) -> tuple[str, str]:
     if feature.name in _DERIVED:
-        return _fill(_DERIVED[feature.name], value)
+        return _DERIVED[feature.name], ""
     name, _, horizon = feature.name.rpartition("_")
     if name in _COUNTED:
-        return _fill(_COUNTED[name], value) + _HORIZONS[f"_{horizon}"]
-    return f"{feature.meaning}: {_amount(value)} {feature.unit}"
+        return _COUNTED[name], _HORIZONS[f"_{horizon}"]
+    return f"{feature.meaning}: {{amount}} {feature.unit}", ""
 
 
 def _fill(words: str, value: float) -> str:

@@ -73,6 +73,40 @@ def test_the_strongest_reason_is_what_the_class_does(label):
     assert reasons[0].usual is None
 
 
+def test_reasons_say_what_is_usual_for_the_host_where_it_is_more_than_that():
+    features, _ = vectors(600, seed=8)
+    scores = booster().predict(xgboost.DMatrix(features))
+    row = features[scores[:, CLASSES.index("Scan")].argmax()]
+    known = np.full(FEATURE_COUNT, 3.0, np.float32)
+    first = Explainer(bundle()).explain(row, "Scan", known)[0]
+    assert first.usual == 3.0
+    assert first.words.endswith(" in 10 s, usually at most 3")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "usual", "words"),
+    [
+        (
+            "ports_of_one_host_10s",
+            214,
+            3,
+            "tried 214 ports of one host in 10 s, usually at most 3",
+        ),
+        ("sent_bytes_1s", 5e6, 1200, "sent 5 MB in 1 s, usually at most 1.2 kB"),
+        ("sent_syn_60s", 9, 0.001, "tried to open 9 TCP connections in 60 s, usually none"),
+        ("sent_syn_60s", 9, 12, "tried to open 9 TCP connections in 60 s"),
+        (
+            "unanswered_ratio_10s",
+            0.9,
+            0.25,
+            "90 % of its connection attempts failed, over 10 s, usually at most 25 %",
+        ),
+    ],
+)
+def test_usual_values_are_told_in_the_unit_of_the_value(name, value, usual, words):
+    assert describe(feature(name), value, usual) == words
+
+
 def test_reasons_are_few_speak_for_the_alert_and_come_strongest_first():
     features, labels = vectors(50, seed=9)
     explainer = Explainer(bundle())
