@@ -1,7 +1,8 @@
 """Frames in, effects out: the whole detector without socket, clock or thread."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -11,14 +12,14 @@ from agent.baselines import Baselines
 from agent.effects import Effect, Publish
 from agent.explain import Explainer
 from agent.observe import Observer
-from agent.policy import Policy
+from agent.policy import Explanation, Policy
 from agent.records import FrameBatch, Observations
 from agent.scoring import CHUNK_ROWS, OnnxScorer
 from agent.tables import mixed
 from agent.verdicts import Judged, judge, verdict
 from contract.attacks import ATTACKS, BENIGN, AttackType
 from contract.features import WINDOW_S
-from contract.messages import TopFeature, Verdict, VerdictBatch
+from contract.messages import Verdict, VerdictBatch
 
 SECOND_NS: Final = 1_000_000_000
 REPORT_NS: Final = 10 * SECOND_NS  # how often verdicts leave
@@ -151,15 +152,17 @@ class Pipeline:
             found = self.verdict(judged, row)
             attack = found.label
             if attack in ATTACKS:
-                effects += self.policy.strike(found, attack, self._reasons(judged, row, attack))
+                effects += self.policy.strike(
+                    found, attack, partial(self._explained, judged, row, attack)
+                )
         return effects
 
-    def _reasons(
-        self, judged: Judged, row: int, attack: AttackType
-    ) -> Callable[[], list[TopFeature]]:
+    def _explained(self, judged: Judged, row: int, attack: AttackType) -> Explanation:
         seen = judged.observations
-        return lambda: self._explainer.explain(
-            seen.features[row], attack, self.baselines.usual(seen, row)
+        features = seen.features[row]
+        return Explanation(
+            self._explainer.explain(features, attack, self.baselines.usual(seen, row)),
+            self._explainer.counterfactual(features, attack, self._scorer.score),
         )
 
     def _keep(self, judged: Judged) -> list[Effect]:

@@ -83,6 +83,7 @@ _DERIVED: Final[dict[str, str]] = {
     "open_gap_variation_60s": "time between its connections varied by {percent}, over 60 s",
 }
 _HORIZONS: Final = {f"_{horizon}s": f" in {horizon} s" for horizon in HORIZONS_S}
+_NUMBER: Final = re.compile(r"\{(n|bytes|percent|seconds|amount)\}")
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
 
 
@@ -99,9 +100,20 @@ def describe(feature: Feature, value: float, usual: float | None = None) -> str:
     if usual is None or value <= usual:
         return told
     # The number alone, in the same unit.
-    number = re.search(r"\{(n|bytes|percent|seconds|amount)\}", words)
+    number = _NUMBER.search(words)
     most = _fill(number[0], usual) if number else _amount(usual)
     return f"{told}, usually {'none' if round(usual, 2) == 0 else f'at most {most}'}"
+
+
+def describe_bound(feature: Feature, value: float, *, upper: bool) -> str:
+    """Return a bound of a feature as the end of a sentence: "tried at most 12 ports in 10 s"."""
+    words, horizon = _words(feature)
+    if "{n}" in words:
+        value = math.floor(value) if upper else math.ceil(value)
+        if upper and value <= 0:
+            return _fill(words, 0.0) + horizon
+    bound = "at most" if upper else "at least"
+    return _fill(_NUMBER.sub(rf"{bound} {{\1}}", words), value) + horizon
 
 
 def _words(feature: Feature) -> tuple[str, str]:

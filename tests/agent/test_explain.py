@@ -1,6 +1,7 @@
 """Explanations are exact, and people can read them."""
 
 import io
+import re
 
 import msgspec
 import numpy as np
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 
 from agent.errors import ModelError
 from agent.explain import TOP_FEATURES, Explainer
+from agent.explain.counterfactual import MOST_CHANGES
 from agent.explain.trees import read_trees
-from agent.explain.words import describe
+from agent.explain.words import describe, describe_bound
 from contract.attacks import CLASSES
 from contract.features import FEATURE_COUNT, FEATURE_NAMES, FEATURES, Feature
 from tests.tiny_models import SIGNS, booster, bundle, vectors
@@ -105,6 +107,45 @@ def test_reasons_say_what_is_usual_for_the_host_where_it_is_more_than_that():
 )
 def test_usual_values_are_told_in_the_unit_of_the_value(name, value, usual, words):
     assert describe(feature(name), value, usual) == words
+
+
+def score(rows):
+    return booster().predict(xgboost.DMatrix(rows)).astype(np.float32)
+
+
+@pytest.mark.parametrize("label", list(SIGNS))
+def test_few_small_changes_would_have_made_it_benign(label):
+    features, _ = vectors(600, seed=8)
+    row = features[score(features)[:, CLASSES.index(label)].argmax()]
+    changes = Explainer(bundle()).counterfactual(row, label, score)
+    changed = row.copy()
+    for change in changes:
+        changed[FEATURE_NAMES.index(change.feature)] = change.value
+    assert 1 <= len(changes) <= MOST_CHANGES
+    assert (score(changed[None])[0, 1:] < 0.5).all()
+    assert SIGNS[label][0] in {change.feature for change in changes}
+
+
+def test_a_change_is_told_as_a_bound():
+    features, _ = vectors(600, seed=8)
+    row = features[score(features)[:, CLASSES.index("Scan")].argmax()]
+    (change, *_) = Explainer(bundle()).counterfactual(row, "Scan", score)
+    assert re.fullmatch(r"tried at most [\d,]+ ports? of one host in 10 s", change.words)
+    up = feature("received_ratio_10s")
+    told = describe_bound(up, 0.5, upper=False)
+    assert told == "received at least 0.5 packets for each one sent, over 10 s"
+    assert describe_bound(feature("sent_syn_10s"), 0.4, upper=True).startswith("tried to open no ")
+    assert "at most 1 TCP" in describe_bound(feature("sent_syn_10s"), 1.9, upper=True)
+    assert "at least 2 TCP" in describe_bound(feature("sent_syn_10s"), 1.1, upper=False)
+
+
+def test_where_nothing_helps_no_change_is_told():
+    features, _ = vectors(2, seed=8)
+    accused = np.tile(np.array([0, 1, 0, 0, 0, 0, 0], np.float32), (2000, 1))
+    found = Explainer(bundle()).counterfactual(
+        features[0], "DOS", lambda rows: accused[: len(rows)]
+    )
+    assert found == []
 
 
 def test_reasons_are_few_speak_for_the_alert_and_come_strongest_first():
