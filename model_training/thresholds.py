@@ -9,7 +9,7 @@ from contract.attacks import CLASSES, Label
 from model_training.dataset import Dataset
 from model_training.labels import BENIGN_INDEX
 from model_training.params import ThresholdParams
-from model_training.strikes import WINDOW_NS, Alerts, alerts, host_keys, verdicts
+from model_training.strikes import WINDOW_NS, Alerts, alerts, host_keys, packets_sent, verdicts
 
 HOUR_NS: Final = 3600 * 1_000_000_000
 HOURS_A_WEEK: Final = 168
@@ -62,6 +62,7 @@ def false_alerts(
         host_keys(dataset, benign),
         dataset.window_start_ns[benign],
         verdicts(scores[benign], thresholds),
+        packets_sent(dataset, benign),
     )
 
 
