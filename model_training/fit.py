@@ -17,7 +17,7 @@ from model_training.dataset import Dataset
 from model_training.errors import ManifestError, ParamsError
 from model_training.labels import UNKNOWN
 from model_training.params import Params
-from model_training.split import folds, thinned, weights
+from model_training.split import folds, telling, thinned, weights
 
 _MIN_ORIGINS: Final = 2
 
@@ -39,7 +39,8 @@ def fit(dataset: Dataset, rows: I64, rounds: int, params: Params) -> xgboost.Boo
         rounds: Trees per class.
         params: The rest.
     """
-    kept = thinned(dataset, rows, params.data, params.seed)
+    begun = telling(dataset, rows, params.evidence)
+    kept = thinned(dataset, begun, params.data, params.seed)
     matrix = xgboost.DMatrix(
         _without(dataset.features[kept], params.data.ignored_features),
         label=dataset.label[kept],
@@ -122,7 +123,7 @@ def _losses(dataset: Dataset, scores: NDArray[np.float16], params: Params) -> F6
 
     Bounded for each row, unlike log loss, which a few rows of a strange origin would decide.
     """
-    rows = np.flatnonzero(_could_be_known(dataset))
+    rows = telling(dataset, np.flatnonzero(_could_be_known(dataset)), params.evidence)
     weight = weights(dataset, rows, params.weights)
     wrong = 1 - scores[:, rows, dataset.label[rows]].astype(np.float64)
     loss: F64 = (wrong * weight).mean(axis=1)

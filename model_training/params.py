@@ -28,6 +28,13 @@ class DataParams(Section, frozen=True):
     origins: dict[str, str] = {}
 
 
+class EvidenceParams(Section, frozen=True):
+    """From when on an attack of a class can be told at all."""
+
+    least: Positive
+    features: Annotated[list[str], Meta(min_length=1)]  # one of them must be as large
+
+
 class WeightParams(Section, frozen=True):
     """How much the rows count."""
 
@@ -66,6 +73,7 @@ class Params(Section, frozen=True):
     weights: WeightParams
     booster: BoosterParams
     thresholds: ThresholdParams
+    evidence: dict[str, EvidenceParams] = {}  # by class
 
 
 def read_params(path: Path) -> Params:
