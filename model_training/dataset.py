@@ -53,6 +53,21 @@ class Dataset(msgspec.Struct, frozen=True, eq=False):
         return len(self.label)
 
 
+def part(dataset: Dataset, rows: I64) -> Dataset:
+    """Return some observations as a dataset of their own, with the origins that are left."""
+    origins, origin = np.unique(dataset.origin[rows], return_inverse=True)
+    return Dataset(
+        features=dataset.features[rows],
+        label=dataset.label[rows],
+        host=dataset.host[rows],
+        window_start_ns=dataset.window_start_ns[rows],
+        scene=dataset.scene[rows],
+        origin=origin,
+        scenes=dataset.scenes,
+        origins=[dataset.origins[number] for number in origins.tolist()],
+    )
+
+
 def load_dataset(captures: Iterable[Capture], cache: Path, origins: dict[str, str]) -> Dataset:
     """Load captures, each observed once and then kept in the cache.
 

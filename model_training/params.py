@@ -26,6 +26,7 @@ class DataParams(Section, frozen=True):
     max_rows_per_origin_and_class: Count
     ignored_features: list[str] = []  # counters (all horizons) or single features
     origins: dict[str, str] = {}
+    helpers: list[str] = []  # origins that are learned from by every model and judged by none
 
 
 class EvidenceParams(Section, frozen=True):

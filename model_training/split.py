@@ -1,6 +1,6 @@
 """Parts of a dataset: split by origin, never by row, so that nothing is judged by its neighbours."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import cast
 
 import msgspec
@@ -23,12 +23,20 @@ class Fold(msgspec.Struct, frozen=True, eq=False):
     held_out: I64
 
 
-def folds(dataset: Dataset) -> Iterator[Fold]:
-    """Yield one fold per origin."""
+def folds(dataset: Dataset, helpers: Collection[str] = ()) -> Iterator[Fold]:
+    """Yield one fold per origin; helpers are in the training part of all, and held out by none."""
     labelled = dataset.label != UNKNOWN
     for index, origin in enumerate(dataset.origins):
+        if origin in helpers:
+            continue
         mine = dataset.origin == index
         yield Fold(origin, np.flatnonzero(labelled & ~mine), np.flatnonzero(mine))
+
+
+def judged(dataset: Dataset, helpers: Collection[str]) -> I64:
+    """Return the rows of all origins but helpers."""
+    mine = [number for number, origin in enumerate(dataset.origins) if origin in helpers]
+    return np.flatnonzero(~np.isin(dataset.origin, mine))
 
 
 def telling(dataset: Dataset, rows: I64, params: dict[str, EvidenceParams]) -> I64:

@@ -5,10 +5,11 @@ import pytest
 
 from contract.attacks import CLASSES
 from contract.features import FEATURE_NAMES
+from model_training.dataset import part
 from model_training.errors import ParamsError
 from model_training.labels import UNKNOWN
 from model_training.params import DataParams, EvidenceParams, WeightParams
-from model_training.split import folds, telling, thinned, weights
+from model_training.split import folds, judged, telling, thinned, weights
 from tests.model_training.datasets import dataset
 
 SCAN = CLASSES.index("Scan")
@@ -21,6 +22,17 @@ def test_every_origin_is_held_out_once_and_never_trained_on_meanwhile():
         assert not set(data.origin[fold.train]) & set(data.origin[fold.held_out])
         held += fold.held_out.tolist()
     assert sorted(held) == list(range(len(data)))
+
+
+def test_a_helper_is_learned_from_in_every_fold_and_never_held_out():
+    data = dataset([(origin, 0, 0, 1) for origin in range(3)])
+    parts = list(folds(data, ["origin1"]))
+    assert [fold.origin for fold in parts] == ["origin0", "origin2"]
+    assert all(1 in fold.train for fold in parts)
+    rows = judged(data, ["origin1"])
+    assert rows.tolist() == [0, 2]
+    left = part(data, rows)
+    assert (left.origins, left.origin.tolist()) == (["origin0", "origin2"], [0, 1])
 
 
 def test_windows_without_a_sure_label_are_judged_but_not_learned():
