@@ -295,6 +295,16 @@ CASES: dict[str, list[Case]] = {
         Case(
             lambda: [(0, udp(ANN, BOB, data=HELLO)), (500, udp(EVE, BOB, data=HELLO))], EVE, 1, 500
         ),
+        # what its owner says again after another has said it is everybody's
+        Case(
+            lambda: now(*(udp(who, BOB, data=HELLO) for who in (ANN, EVE, EVE, ANN, EVE))), EVE, 2
+        ),
+        Case(
+            lambda: every(1, [udp(who, BOB, data=HELLO) for who in (ANN, EVE, ANN, EVE)]),
+            EVE,
+            0,
+            3,
+        ),
     ],
     "own_repeats": [
         Case(lambda: now(*(udp(ANN, BOB, port, data=HELLO) for port in (1, 2, 3))), ANN, 2),
