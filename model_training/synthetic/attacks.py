@@ -17,7 +17,14 @@ from model_training.synthetic.floods import (
     tcp_flood,
     udp_flood,
 )
-from model_training.synthetic.forgeries import interception, replay
+from model_training.synthetic.forgeries import (
+    interception,
+    name_forging,
+    redirecting,
+    replay,
+    rogue_leases,
+    rogue_router,
+)
 from model_training.synthetic.guesses import guessing, slow_guessing
 from model_training.synthetic.plot import Plot
 from model_training.synthetic.scans import port_scan, slow_scan, slow_sweep, sweep, version_scan
@@ -32,7 +39,8 @@ LOUD: Final[dict[str, tuple[Attack, ...]]] = {
     "Scan": (port_scan, port_scan, port_scan, port_scan, sweep, sweep, sweep, version_scan),
     "BruteForce": (guessing,),
     "Botnet": (worm,),
-    "MITM": (interception,),
+    "MITM": (interception, interception, interception, interception, interception, name_forging,
+             rogue_leases, rogue_router, redirecting),
     "Replay": (replay,),
 }  # fmt: skip
 

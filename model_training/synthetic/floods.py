@@ -35,6 +35,14 @@ def _source(plot: Plot, *, spoofed: bool) -> bytes:
     return bytes((rng.choice((1, 5, 23, 77, 99, 133, 180, 201)), *rng.randbytes(3)))
 
 
+def _flooding(plot: Plot, low: float, high: float) -> list[float]:
+    """Return the moments of a flood; a few are as loud as a cable allows."""
+    rng = plot.home.rng
+    if rng.random() < 0.12:
+        return plot.moments(between(rng, high, 10 * high), 4 * MOST_FRAMES)
+    return plot.moments(between(rng, low, high))
+
+
 def tcp_flood(plot: Plot) -> None:
     """Flood with bare TCP segments: SYN, ACK, RST, FIN, all flags, with or without data."""
     rng, spoofed = plot.home.rng, plot.home.rng.random() < 0.4
@@ -46,7 +54,7 @@ def tcp_flood(plot: Plot) -> None:
     port, fixed = rng.choice((80, 80, 443, 23, 22, 1883, 8080, 554, 53, 0)), rng.random() < 0.25
     options, source = rng.random() < 0.4, rng.randint(1024, 65000)
     mark = Mark("DOS", "tcp_flood")
-    for number, at in enumerate(plot.moments(between(rng, 30, 4000))):
+    for number, at in enumerate(_flooding(plot, 30, 4000)):
         source = source if fixed else (source + 1) % 65536 if number else rng.randint(1024, 60000)
         ports, seq = (source, port or rng.randint(1, 65535)), rng.getrandbits(32)
         body = (
@@ -78,7 +86,7 @@ def udp_flood(plot: Plot) -> None:
         size if port else max(size, 64),
     )
     payload = rng.randbytes(size)
-    for number, at in enumerate(plot.moments(between(rng, 60, 4000))):
+    for number, at in enumerate(_flooding(plot, 60, 4000)):
         ports = (source if fixed else rng.randint(1024, 65000), port or rng.randint(1, 65535))
         as_ip = _source(plot, spoofed=spoofed)
         raw = plot.frame(at, UDP, datagram(ports, payload), Mark("DOS", "udp_flood"), as_ip)
@@ -93,7 +101,7 @@ def icmp_flood(plot: Plot) -> None:
     answering, kind = rng.random() < 0.6, rng.choice((8, 8, 8, 8, 3, 13))
     payload = rng.randbytes(size)
     mark = Mark("DOS", "icmp_flood")
-    for number, at in enumerate(plot.moments(between(rng, 60, 3000))):
+    for number, at in enumerate(_flooding(plot, 60, 3000)):
         as_ip = _source(plot, spoofed=spoofed)
         if broken:
             for piece in range(3):

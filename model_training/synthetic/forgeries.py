@@ -5,7 +5,23 @@ import msgspec
 from model_training.synthetic.home import between
 from model_training.synthetic.plot import MOST_FRAMES, Plot
 from model_training.synthetic.talk import Connection, ask, converse, down, up
-from model_training.synthetic.wire import ACK, ICMP, PSH, TCP, Host, Mark, arp, echo, ipv4, segment
+from model_training.synthetic.wire import (
+    ACK,
+    BROADCAST,
+    ICMP,
+    PSH,
+    TCP,
+    UDP,
+    Host,
+    Mark,
+    arp,
+    datagram,
+    echo,
+    ipv4,
+    link_local,
+    neighbour6,
+    segment,
+)
 
 
 def interception(plot: Plot) -> None:
@@ -69,6 +85,70 @@ def _relay(plot: Plot, one: Host, other: Host, *, two_way: bool) -> None:
                     ipv4(me, src, ICMP, echo(5, 1, 0, raw[14:42])),
                     Mark("MITM", "icmp_redirect"),
                 )
+
+
+def name_forging(plot: Plot) -> None:
+    """Answer the victim's questions for names before the resolver does."""
+    rng, home, mark = plot.home.rng, plot.home, Mark("MITM", "forged_dns_answer")
+    first = rng.random() < 0.7
+    for at in plot.moments(between(rng, 0.15, 4), 200):
+        ports, number = (rng.randint(32768, 60999), 53), rng.randbytes(2)
+        question = number + b"\1\0\0\1\0\0\0\0\0\0" + b"\3api\6vendor\7example\0\0\1\0\1"
+        answer = number + b"\x81\x80\0\1\0\1\0\0\0\0" + question[12:] + rng.randbytes(16)
+        home.tape.put(at, ipv4(plot.victim, home.router, UDP, datagram(ports, question)))
+        forged = ipv4(
+            plot.attacker, plot.victim, UDP, datagram(ports[::-1], answer), as_ip=home.router.ip
+        )
+        home.tape.put(at + (0.001 if first else 0.02), forged, mark)
+        true = answer[:-16] + rng.randbytes(16)
+        home.tape.put(at + 0.01, ipv4(home.router, plot.victim, UDP, datagram(ports[::-1], true)))
+
+
+def rogue_leases(plot: Plot) -> None:
+    """Give out addresses beside the honest server, in a race with it."""
+    rng, home, mark = plot.home.rng, plot.home, Mark("MITM", "rogue_dhcp_server")
+    everyone = Host("all", BROADCAST, b"\xff" * 4)
+    for honest, at in [
+        (True, 0.2),
+        *((False, at) for at in plot.moments(between(rng, 0.1, 2), 60)),
+    ]:
+        client = home.stranger("client")
+        head = (
+            b"\1\6\0" + rng.randbytes(4) + bytes(20) + client.mac + bytes(202) + rng.randbytes(60)
+        )
+        for step in range(2):
+            asking = datagram((68, 67), b"\1" + head)
+            home.tape.put(at + step * 0.2, ipv4(client, everyone, UDP, asking, as_ip=bytes(4)))
+            offer = datagram((67, 68), b"\2" + head)
+            home.tape.put(at + step * 0.2 + 0.03, ipv4(home.router, client, UDP, offer))
+            if not honest:
+                raw = ipv4(plot.attacker, client, UDP, offer)
+                home.tape.put(at + step * 0.2 + 0.01, raw, mark)
+
+
+def rogue_router(plot: Plot) -> None:
+    """Claim to be the router of IPv6, or a neighbour's address, over and over."""
+    rng, home, me = plot.home.rng, plot.home, plot.attacker
+    mark, claiming = Mark("MITM", "rogue_neighbour_discovery"), rng.random() < 0.5
+    victim = link_local(home.router)
+    home.tape.put(0.1, neighbour6(home.router, 136, bytes(4) + victim))
+    if rng.random() < 0.5:
+        for at in home.times(between(rng, 8, 60)):
+            home.tape.put(at, neighbour6(home.router, 134, rng.randbytes(36)))
+    for at in plot.moments(between(rng, 0.2, 20), 600):
+        body = b"\x20\0\0\0" + victim + b"\2\1" + me.mac if claiming else rng.randbytes(36)
+        home.tape.put(at, neighbour6(me, 136 if claiming else 134, body), mark)
+
+
+def redirecting(plot: Plot) -> None:
+    """Tell the victim by ICMP that the way leads through the attacker."""
+    rng, home, mark = plot.home.rng, plot.home, Mark("MITM", "icmp_redirect")
+    for at in plot.moments(between(rng, 0.2, 20), 600):
+        peer = rng.choice(home.world)
+        seen = ipv4(plot.victim, peer, UDP, datagram((rng.randint(1024, 60000), 443), bytes(8)))
+        body = echo(5, 1, 0, seen[14:42])
+        spoofed = home.router.ip if rng.random() < 0.5 else None
+        home.tape.put(at, ipv4(plot.attacker, plot.victim, ICMP, body, as_ip=spoofed), mark)
 
 
 def replay(plot: Plot) -> None:

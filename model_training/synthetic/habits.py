@@ -10,6 +10,7 @@ from model_training.synthetic.habits_inside import (
     inventory,
     knocking_in_vain,
     poll,
+    polling_many,
     reconnecting,
     report,
     shell,
@@ -55,6 +56,7 @@ COMMON: Final[tuple[Habit, ...]] = (
 FREQUENT: Final[tuple[Habit, ...]] = (
     first_contact,
     poll,
+    polling_many,
     discovery,
     browsing,
     stream,

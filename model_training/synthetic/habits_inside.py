@@ -106,6 +106,30 @@ def poll(home: Home, who: Host) -> None:
             converse(line, script, close=rng.choice(("client", "server")))
 
 
+def polling_many(home: Home, who: Host) -> None:
+    """Look after many devices, as the centre of a home does: each asked the same, again and again."""
+    rng = home.rng
+    peers = rng.sample(home.devices, min(len(home.devices), rng.randint(2, 12)))
+    port, request, size = rng.choice(POLLED), _request(home), int(between(rng, 60, 4000))
+    lasting = {peer.ip: rng.random() < 0.3 for peer in peers}
+    lines: dict[bytes, Connection] = {}
+    for at in home.times(between(rng, 0.05, 2), rng.choice((0.05, 0.8))):
+        peer = rng.choice(peers)
+        if peer.ip == who.ip:
+            continue
+        line = lines.get(peer.ip)
+        if line is None or not lasting[peer.ip]:
+            line = Connection(home.tape, at, who, peer, port, rtt_s=home.rtt_s(who, peer))
+            if not line.open():
+                continue
+            lines[peer.ip] = line
+        line.now_s = max(at, line.now_s)
+        line.say(up(request()), acknowledged=False)
+        line.say(down(size))
+        if not lasting[peer.ip]:
+            line.close("client")
+
+
 def _request(home: Home) -> Callable[[], bytes | int]:
     """Return what makes requests: what everybody here says, a few of one's own, or always another."""
     rng = home.rng

@@ -126,6 +126,22 @@ def echo(kind: int, code: int, rest: int, payload: bytes = b"") -> bytes:
     return struct.pack(">BBHI", kind, code, 0, rest) + payload
 
 
+def link_local(host: Host) -> bytes:
+    """Return the IPv6 address that a machine gives itself."""
+    return b"\xfe\x80" + bytes(6) + host.mac[:3] + b"\xff\xfe" + host.mac[3:]
+
+
+def neighbour6(
+    src: Host, kind: int, body: bytes, *, to_mac: bytes = b"", to_ip: bytes = b""
+) -> bytes:
+    """Return an ICMPv6 message of neighbour discovery, to everybody unless told otherwise."""
+    message = struct.pack(">BBH", kind, 0, 0) + body
+    head = struct.pack(">IHBB", 0x60000000, len(message), 58, 255) + link_local(src)
+    everybody = b"\xff\x02" + bytes(13) + b"\1"
+    mac = to_mac or b"\x33\x33\0\0\0\1"
+    return mac + src.mac + b"\x86\xdd" + head + (to_ip or everybody) + message
+
+
 def unreachable(frame: bytes) -> bytes:
     """Return the ICMP body `port unreachable` about a frame."""
     return echo(3, 3, 0, frame[14:42])
