@@ -6,6 +6,7 @@ from typing import Any, Final, get_args, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.logins import logins, may_tell
 from agent.records import (
     I64,
     NO_VLAN,
@@ -330,6 +331,9 @@ class _Decoder:
     def _payload(self, rows: I64, at: I64, length: I64) -> None:
         self.columns["payload_bytes"][rows] = length
         head = np.minimum(length, _DIGEST_BYTES)
+        long = (length > MOST_DIGESTED_BYTES) & (self._length[rows] >= at + head)
+        if long.any():
+            self._long_logins(rows[long], at[long])
         # A head that was not captured whole would make unequal payloads look equal.
         seen = (length > 0) & (length <= MOST_DIGESTED_BYTES) & (self._length[rows] >= at + head)
         if not seen.any():
@@ -337,7 +341,15 @@ class _Decoder:
         rows, at, length, head = _only(seen, rows, at, length, head)
         block = self._blocks(rows, at, _DIGEST_BYTES)
         block &= _HEADS.take(head, axis=0)
+        self.columns["login"][rows] = logins(block)
         self.columns["payload_digest"][rows] = digest_blocks(block, length)
+
+    def _long_logins(self, rows: I64, at: I64) -> None:
+        """Look at the heads of payloads that are too long to be compared: pages may refuse a login."""
+        telling = may_tell(self._data[self._start[rows] + at])
+        if telling.any():
+            rows, at = rows[telling], at[telling]
+            self.columns["login"][rows] = logins(self._blocks(rows, at, _DIGEST_BYTES))
 
 
 def _only(good: Bool, *columns: _Column) -> tuple[Any, ...]:

@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 
 from agent.grouping import Groups
+from agent.logins import ATTEMPT, REFUSAL
 from agent.records import I16, I64, U8, U16, U64, Bool, PacketBatch
 from agent.tables import hashed, members
 
@@ -20,6 +21,8 @@ FLAGS: Final = (
     "fin",
     "odd_flags",
     "data",
+    "login_attempts",
+    "login_refusals",
     "dns_queries",
     "dns_responses",
     "dns_failures",
@@ -169,6 +172,8 @@ def _own_marks(packets: PacketBatch) -> dict[str, Bool]:
         "odd_flags": is_tcp
         & ((flags & (_SYN | _ACK | _RST) == 0) | (connect & (_SYN | _FIN) == _SYN | _FIN)),
         "data": is_tcp & ~no_payload,
+        "login_attempts": is_tcp & (packets.login == ATTEMPT),
+        "login_refusals": is_tcp & (packets.login == REFUSAL),
     }
 
 

@@ -18,6 +18,7 @@ from runtime.errors import ConfigError
 SECOND_NS: Final = 1_000_000_000
 HOUR_NS: Final = 3600 * SECOND_NS
 STRIKE_MEMORY_NS: Final = 10 * SECOND_NS
+OVERWHELMING_PACKETS: Final = 200  # a window that saw so many proves as much as two that saw few
 LAST_NS: Final = 2**63 - 1
 UPDATE_NS: Final = 10 * SECOND_NS  # an open alert is told again at most this often
 MAX_SUSPECTS: Final = 4096
@@ -79,7 +80,7 @@ class Policy:
             return self._grow(key, verdict)
         strikes = self._recent(key, verdict.window_start_ns)
         strikes.append(verdict)
-        if len(strikes) < self._config.strikes:
+        if sum(map(_weight, strikes)) < self._config.strikes:
             return []
         if len(self._open) >= MAX_OPEN_ALERTS:
             self.dropped["policy.alerts"] += 1
@@ -199,6 +200,10 @@ class Policy:
             rule == alert.src_mac if isinstance(rule, str) else any(a in rule for a in addresses)
             for rule in self._exempt
         )
+
+
+def _weight(verdict: Verdict) -> int:
+    return 2 if verdict.packets >= OVERWHELMING_PACKETS else 1
 
 
 def _exemption(text: str) -> "str | ipaddress.IPv4Network | ipaddress.IPv6Network":

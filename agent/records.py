@@ -68,6 +68,7 @@ class PacketBatch(msgspec.Struct, frozen=True, eq=False):
     tcp_sequence: U32
     payload_bytes: I32  # of TCP, UDP or ICMP, by the header's lengths
     payload_digest: U64  # of the payload's captured head and length; 0 without, or when long
+    login: U8  # of a payload: 0, or what agent.logins says of it
     icmp_type: U8
     icmp_code: U8
     arp_operation: U16  # 1 request, 2 reply

@@ -37,6 +37,9 @@ COUNTERS: Final[dict[str, tuple[Counter, ...]]] = {
         Counter("sent_group", "packets", "broadcast and multicast packets sent"),
         Counter("sent_empty", "packets", "IP packets sent without payload"),
         Counter("sent_fragments", "packets", "IP fragments sent"),
+        Counter(
+            "sent_unreachable", "packets", "ICMP messages sent that something was not reached"
+        ),
     ),
     "fan_out": (
         Counter("contacted_hosts", "hosts", "hosts that this host turned to"),
@@ -46,6 +49,7 @@ COUNTERS: Final[dict[str, tuple[Counter, ...]]] = {
         Counter("ports_of_one_host", "ports", "ports tried on the host it tried most"),
         Counter("hosts_of_one_port", "hosts", "hosts tried on the port it tried most"),
         Counter("flows_to_one_service", "flows", "flows opened to the service it opened most"),
+        Counter("live_flows", "flows", "TCP flows it was active in, of the service it used most"),
         Counter("source_addresses", "addresses", "source addresses it used"),
     ),
     "tcp": (
@@ -63,12 +67,16 @@ COUNTERS: Final[dict[str, tuple[Counter, ...]]] = {
         Counter("received_data_bytes", "bytes", "TCP payload received"),
         Counter("login_syn", "packets", "connections tried to login services"),
         Counter("telnet_syn", "packets", "connections tried to ports that IoT worms use"),
+        Counter("odd_port_syn", "packets", "connections tried to ports of no common service"),
+        Counter("login_attempts", "packets", "messages sent that carry a password in the clear"),
+        Counter("login_refusals", "packets", "answers received that refuse a login"),
     ),
     "arp": (
         Counter("arp_requests", "packets", "ARP requests sent"),
         Counter("arp_replies", "packets", "ARP replies sent"),
         Counter("arp_targets", "addresses", "addresses it asked for"),
         Counter("unasked_claims", "packets", "address claims that nobody asked for"),
+        Counter("pushed_replies", "packets", "ARP replies sent to one host that did not ask"),
         Counter("claimed_addresses", "addresses", "addresses it claimed"),
         Counter("conflicting_claims", "packets", "claims of an address that another MAC holds"),
         Counter("foreign_source", "packets", "packets sent from an address another MAC holds"),
@@ -110,6 +118,7 @@ DERIVED: Final[dict[str, tuple[Counter, ...]]] = {
     "fan_out": (
         Counter("services_per_host_10s", "ratio", "services for each host contacted, over 10 s"),
         Counter("novelty_ratio_60s", "ratio", "share of contacted services that were new"),
+        Counter("one_service_share_60s", "ratio", "share of opened flows to one service"),
     ),
     "tcp": (
         Counter(
@@ -118,6 +127,8 @@ DERIVED: Final[dict[str, tuple[Counter, ...]]] = {
         Counter(
             "unanswered_ratio_60s", "ratio", "share of SYNs that were not accepted, over 60 s"
         ),
+        Counter("worm_share_10s", "ratio", "share of SYNs to ports that IoT worms use, over 10 s"),
+        Counter("data_per_live_flow_10s", "bytes", "TCP payload sent for each active flow"),
         Counter("refused_ratio_10s", "ratio", "resets received for each SYN sent, over 10 s"),
         Counter(
             "data_per_connection_60s", "bytes", "TCP payload sent for each accepted connection"
@@ -164,7 +175,7 @@ FEATURE_NAMES: Final = tuple(feature.name for feature in FEATURES)
 FEATURE_COUNT: Final = len(FEATURES)
 
 # Raised by hand when the same name begins to be computed in another way.
-FEATURE_REVISION: Final = 2
+FEATURE_REVISION: Final = 3
 
 
 def feature_schema_id() -> str:

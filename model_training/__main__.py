@@ -93,7 +93,7 @@ def _evaluate(place: steps.Place, run: Run, console: Console) -> None:
     console.print("Validation captures, by the model itself:")
     console.print(tables.of_attacks(evaluation.validation))
     console.print(tables.of_benign(evaluation.validation))
-    print(f"{run.evaluation}: thresholds {evaluation.thresholds}")
+    print(f"{run.evaluation}, {run.report}: thresholds {evaluation.thresholds}")
 
 
 def _verify(place: steps.Place, run: Run) -> None:

@@ -22,8 +22,8 @@ from model_training.window_labels import FrameSenders, host_codes, label_windows
 DEFAULT_CACHE: Final = Path(".cache/dataset")
 # The agent's modules on which an observation depends.
 _SEEING: Final = (
-    "bindings", "capture/*", "decode", "features/*", "flows", "hosts", "observe",
-    "tables", "windows",
+    "bindings", "capture/*", "decode", "features/*", "flows", "grouping", "hosts", "logins",
+    "observe", "tables", "windows",
 )  # fmt: skip
 
 
@@ -51,6 +51,21 @@ class Dataset(msgspec.Struct, frozen=True, eq=False):
     def __len__(self) -> int:
         """Return the number of observations."""
         return len(self.label)
+
+
+def part(dataset: Dataset, rows: I64) -> Dataset:
+    """Return some observations as a dataset of their own, with the origins that are left."""
+    origins, origin = np.unique(dataset.origin[rows], return_inverse=True)
+    return Dataset(
+        features=dataset.features[rows],
+        label=dataset.label[rows],
+        host=dataset.host[rows],
+        window_start_ns=dataset.window_start_ns[rows],
+        scene=dataset.scene[rows],
+        origin=origin,
+        scenes=dataset.scenes,
+        origins=[dataset.origins[number] for number in origins.tolist()],
+    )
 
 
 def load_dataset(captures: Iterable[Capture], cache: Path, origins: dict[str, str]) -> Dataset:

@@ -17,7 +17,7 @@ from model_training.dataset import Dataset
 from model_training.errors import ManifestError, ParamsError
 from model_training.labels import UNKNOWN
 from model_training.params import Params
-from model_training.split import folds, thinned, weights
+from model_training.split import folds, judged, telling, thinned, weights
 
 _MIN_ORIGINS: Final = 2
 
@@ -27,7 +27,7 @@ class CrossFit(msgspec.Struct, frozen=True, eq=False):
 
     rounds: int  # with which they say it best
     loss: F64  # of each round, shape (rounds,)
-    scores: F32  # each row by the booster that did not see its origin, shape (n, classes)
+    scores: F32  # each row by the booster that did not see its origin, (n, classes); helpers: 0
 
 
 def fit(dataset: Dataset, rows: I64, rounds: int, params: Params) -> xgboost.Booster:
@@ -39,7 +39,8 @@ def fit(dataset: Dataset, rows: I64, rounds: int, params: Params) -> xgboost.Boo
         rounds: Trees per class.
         params: The rest.
     """
-    kept = thinned(dataset, rows, params.data, params.seed)
+    begun = telling(dataset, rows, params.evidence)
+    kept = thinned(dataset, begun, params.data, params.seed)
     matrix = xgboost.DMatrix(
         _without(dataset.features[kept], params.data.ignored_features),
         label=dataset.label[kept],
@@ -60,12 +61,12 @@ def cross_fit(dataset: Dataset, params: Params) -> CrossFit:
         message = "labelled captures of two origins or more are needed: one is held out at a time"
         raise ManifestError(message)
     limit = params.booster.rounds
-    scores = np.empty((limit, len(dataset), len(CLASSES)), np.float16)
-    for fold in folds(dataset):
+    scores = np.zeros((limit, len(dataset), len(CLASSES)), np.float16)
+    for fold in folds(dataset, params.data.helpers):
         booster = fit(dataset, fold.train, limit, params)
         held_out = dataset.features[fold.held_out]
-        for number, judged in enumerate(_by_round(booster, held_out, limit)):
-            scores[number, fold.held_out] = judged
+        for number, chances in enumerate(_by_round(booster, held_out, limit)):
+            scores[number, fold.held_out] = chances
     loss = _losses(dataset, scores, params)
     rounds = _stop(loss, params.booster.patience)
     return CrossFit(rounds, loss, scores[rounds - 1].astype(np.float32))
@@ -122,7 +123,9 @@ def _losses(dataset: Dataset, scores: NDArray[np.float16], params: Params) -> F6
 
     Bounded for each row, unlike log loss, which a few rows of a strange origin would decide.
     """
-    rows = np.flatnonzero(_could_be_known(dataset))
+    known = judged(dataset, params.data.helpers)
+    known = known[_could_be_known(dataset)[known]]
+    rows = telling(dataset, known, params.evidence)
     weight = weights(dataset, rows, params.weights)
     wrong = 1 - scores[:, rows, dataset.label[rows]].astype(np.float64)
     loss: F64 = (wrong * weight).mean(axis=1)

@@ -21,6 +21,7 @@ I8 = NDArray[np.int8]
 UNKNOWN: Final = -1  # neither surely benign nor surely one class
 BENIGN_INDEX: Final = 0
 BOTNET_INDEX: Final = CLASSES.index("Botnet")
+SCAN_INDEX: Final = CLASSES.index("Scan")
 
 _CLASSES: Final[dict[str, Label]] = {"DoS": "DOS", **{name: name for name in CLASSES}}
 _UNLABELLED: Final = "unlabelled"

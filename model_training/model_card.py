@@ -14,8 +14,12 @@ _LIMITS: Final = """\
 - Everything was judged in captures, nothing in a home that was lived in while the model ran.
 - Laboratory households share their tools and most of their devices' programs, so a household that
   was held out says less about strangers than a foreign origin does.
-- MITM and Replay come almost only from laboratories; Replay of a single command, sent once, is
-  not found.
+- Most attacks that it learned from were made up or recorded in laboratories; see the detection
+  report for what foreign laboratories say. Replay of a single command, sent once, is not found.
+- A bot that keeps one lasting line, or calls home on a usual port, looks like any vendor's device;
+  it is found when it searches for others, or calls again and again where nobody else listens.
+- A flood, a password guess or a beacon of less than about one connection in a second, to one
+  service, cannot be told from polling unless the service refuses the login in the clear.
 - Attacks inside encrypted sessions are seen by their sizes and rhythm only.
 - Sniffing without a forged packet, a bot that waits, and slow scans below one port in ten seconds
   leave no mark that this model was taught.

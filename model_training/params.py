@@ -26,6 +26,14 @@ class DataParams(Section, frozen=True):
     max_rows_per_origin_and_class: Count
     ignored_features: list[str] = []  # counters (all horizons) or single features
     origins: dict[str, str] = {}
+    helpers: list[str] = []  # origins that are learned from by every model and judged by none
+
+
+class EvidenceParams(Section, frozen=True):
+    """From when on an attack of a class can be told at all."""
+
+    least: Positive
+    features: Annotated[list[str], Meta(min_length=1)]  # one of them must be as large
 
 
 class WeightParams(Section, frozen=True):
@@ -66,6 +74,7 @@ class Params(Section, frozen=True):
     weights: WeightParams
     booster: BoosterParams
     thresholds: ThresholdParams
+    evidence: dict[str, EvidenceParams] = {}  # by class
 
 
 def read_params(path: Path) -> Params:

@@ -20,6 +20,7 @@ from model_training.errors import StepError
 from model_training.runs import Run
 from model_training.verify import Verification
 
+DOCS: Final = Path(__file__).parent.parent / "docs"
 PUBLIC_KEY: Final = "signer.pem"
 
 
@@ -41,8 +42,10 @@ def digests(run: Run) -> tuple[str, str]:
     return sha256_of(run.bundle / MODEL), sha256_of(run.bundle / TREES)
 
 
-def promote(run: Run, bundle: Path = DEFAULT_BUNDLE, keys: Path = SHIPPED_KEYS) -> ModelId:
-    """Copy a run's bundle and its signer's public key to where agents find them.
+def promote(
+    run: Run, bundle: Path = DEFAULT_BUNDLE, keys: Path = SHIPPED_KEYS, docs: Path = DOCS
+) -> ModelId:
+    """Copy a run's bundle and its signer's public key to where agents find them, its report to the docs.
 
     Returns:
         The model that agents will judge with from now on.
@@ -59,4 +62,6 @@ def promote(run: Run, bundle: Path = DEFAULT_BUNDLE, keys: Path = SHIPPED_KEYS) 
         shutil.copyfile(run.bundle / name, bundle / name)
     keys.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(signer / PUBLIC_KEY, keys / "default.pem")
+    if run.report.is_dir():
+        shutil.copytree(run.report, docs, dirs_exist_ok=True)
     return model_id

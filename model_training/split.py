@@ -1,15 +1,18 @@
 """Parts of a dataset: split by origin, never by row, so that nothing is judged by its neighbours."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from typing import cast
 
 import msgspec
 import numpy as np
 
 from agent.records import F32, I64
-from contract.attacks import CLASSES
+from contract.attacks import CLASSES, Label
+from contract.features import FEATURE_NAMES
 from model_training.dataset import Dataset
+from model_training.errors import ParamsError
 from model_training.labels import BENIGN_INDEX, UNKNOWN
-from model_training.params import DataParams, WeightParams
+from model_training.params import DataParams, EvidenceParams, WeightParams
 
 
 class Fold(msgspec.Struct, frozen=True, eq=False):
@@ -20,12 +23,43 @@ class Fold(msgspec.Struct, frozen=True, eq=False):
     held_out: I64
 
 
-def folds(dataset: Dataset) -> Iterator[Fold]:
-    """Yield one fold per origin."""
+def folds(dataset: Dataset, helpers: Collection[str] = ()) -> Iterator[Fold]:
+    """Yield one fold per origin; helpers are in the training part of all, and held out by none."""
     labelled = dataset.label != UNKNOWN
     for index, origin in enumerate(dataset.origins):
+        if origin in helpers:
+            continue
         mine = dataset.origin == index
         yield Fold(origin, np.flatnonzero(labelled & ~mine), np.flatnonzero(mine))
+
+
+def judged(dataset: Dataset, helpers: Collection[str]) -> I64:
+    """Return the rows of all origins but helpers."""
+    mine = [number for number, origin in enumerate(dataset.origins) if origin in helpers]
+    return np.flatnonzero(~np.isin(dataset.origin, mine))
+
+
+def telling(dataset: Dataset, rows: I64, params: dict[str, EvidenceParams]) -> I64:
+    """Leave out rows of attacks that have hardly begun.
+
+    The first probe of a scan looks like any connection; to learn that it is a scan is to learn to
+    accuse everybody. Judging always uses all rows.
+
+    Raises:
+        ParamsError: There is no such class or feature.
+    """
+    kept = np.ones(len(rows), np.bool_)
+    for name, evidence in params.items():
+        unknown = sorted({name} - set(CLASSES)) + sorted(
+            set(evidence.features) - set(FEATURE_NAMES)
+        )
+        if unknown:
+            message = f"evidence: there is no {', '.join(unknown)}"
+            raise ParamsError(message)
+        columns = [FEATURE_NAMES.index(feature) for feature in evidence.features]
+        mine = dataset.label[rows] == CLASSES.index(cast("Label", name))
+        kept[mine] = dataset.features[rows[mine]][:, columns].max(axis=1) >= evidence.least
+    return rows[kept]
 
 
 def thinned(dataset: Dataset, rows: I64, params: DataParams, seed: int) -> I64:

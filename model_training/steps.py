@@ -15,9 +15,10 @@ from contract.attacks import CLASSES, Label
 from contract.features import FEATURE_COUNT, WINDOW_S, feature_schema_id
 from contract.identifiers import ModelId
 from contract.model_metadata import ModelMetadata
+from model_training.baseline import limit_scores
 from model_training.bundle import public_pem, read_or_create_key, sign_bundle
 from model_training.captures import Capture, Split, read_captures
-from model_training.dataset import Dataset, load_dataset
+from model_training.dataset import Dataset, load_dataset, part
 from model_training.errors import ManifestError
 from model_training.evaluate import Evaluation, judge
 from model_training.export import to_onnx, to_trees
@@ -26,11 +27,14 @@ from model_training.labels import UNKNOWN
 from model_training.model_card import write_card
 from model_training.params import read_params
 from model_training.promote import PUBLIC_KEY, digests, require_verified
+from model_training.report import write_report
 from model_training.runs import Record, Run, describe_run, write_json
+from model_training.split import judged
 from model_training.thresholds import choose
 from model_training.verify import Verification, verify
 
 LEARNED: tuple[Split, ...] = ("train",)
+_CERTAIN: dict[Label, float] = dict.fromkeys(CLASSES[1:], 0.5)
 KEPT_BACK: tuple[Split, ...] = ("validation",)
 
 
@@ -86,6 +90,8 @@ def take_evaluate(place: Place, run: Run) -> Evaluation:
     dataset = place.dataset(LEARNED, params.data.origins)
     with np.load(run.held_out, allow_pickle=False) as arrays:
         rounds, scores = int(arrays["rounds"]), arrays["scores"]
+    rows = judged(dataset, params.data.helpers)
+    dataset, scores = part(dataset, rows), scores[rows]
     thresholds = choose(dataset, scores, params.thresholds)
     kept_back = place.dataset(KEPT_BACK, params.data.origins)
     by_model = predict(load_booster(run.booster), kept_back.features)
@@ -93,9 +99,11 @@ def take_evaluate(place: Place, run: Run) -> Evaluation:
         rounds=rounds,
         thresholds=thresholds,
         held_out=judge(dataset, scores, thresholds),
+        baseline=judge(dataset, limit_scores(dataset.features), _CERTAIN),
         validation=judge(kept_back, by_model, thresholds),
     )
     write_json(run.evaluation, evaluation)
+    write_report(evaluation, run.report)
     return evaluation
 
 

@@ -5,8 +5,9 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from agent.records import F32, I64
+from agent.records import F32, I64, Bool
 from contract.attacks import CLASSES, Label
+from contract.features import FEATURE_NAMES
 from model_training.dataset import Dataset
 from model_training.labels import BENIGN_INDEX
 
@@ -16,6 +17,8 @@ QUIET_NS: Final = (
     60_000_000_000  # an alert that is quiet for so long is closed; the next is another
 )
 WINDOW_NS: Final = 1_000_000_000
+OVERWHELMING_PACKETS: Final = 200  # a window that saw so many counts as two strikes
+_SENT: Final = FEATURE_NAMES.index("sent_packets_1s")
 
 
 class Alerts(msgspec.Struct, frozen=True, eq=False):
@@ -42,31 +45,47 @@ def host_keys(dataset: Dataset, rows: I64) -> I64:
     return keys
 
 
-def alerts(host: I64, window_start_ns: I64, verdict: I64) -> Alerts:
-    """Open alerts on the verdicts of many hosts, in any order."""
+def alerts(host: I64, window_start_ns: I64, verdict: I64, packets: F32 | None = None) -> Alerts:
+    """Open alerts on the verdicts of many hosts, in any order.
+
+    Args:
+        host: A code for the host of each verdict.
+        window_start_ns: When its window began.
+        verdict: Index into CLASSES.
+        packets: How many the host sent in the window; without them, every verdict is one strike.
+    """
+    heavy = np.zeros(len(host), np.bool_) if packets is None else packets >= OVERWHELMING_PACKETS
     malicious = np.flatnonzero(verdict != BENIGN_INDEX)
     keys = (window_start_ns[malicious], verdict[malicious], host[malicious])
     order = malicious[np.lexsort(keys)]
     opened = []
     key = host[order] * len(CLASSES) + verdict[order]
     for run in np.split(order, np.flatnonzero(np.diff(key)) + 1):
-        opened += [
-            (int(host[run[0]]), int(verdict[run[0]]), at) for at in _opened(window_start_ns[run])
-        ]
+        moments = _opened(window_start_ns[run], heavy[run])
+        opened += [(int(host[run[0]]), int(verdict[run[0]]), at) for at in moments]
     columns = np.array(opened, np.int64).reshape(-1, 3)
     return Alerts(columns[:, 0], columns[:, 1], columns[:, 2])
 
 
-def _opened(starts: I64) -> list[int]:
+def _opened(starts: I64, heavy: Bool) -> list[int]:
     """Return when alerts open on the sorted verdicts of one class against one host."""
     opened: list[int] = []
     last_seen = -QUIET_NS * 2
-    for earlier, start in zip(
-        starts[: 1 - STRIKES].tolist(), starts[STRIKES - 1 :].tolist(), strict=True
-    ):
+    held: list[tuple[int, int]] = []  # strikes: when, and how much they count
+    for start, is_heavy in zip(starts.tolist(), heavy.tolist(), strict=True):
         if start - last_seen <= QUIET_NS:
             last_seen = start + WINDOW_NS
-        elif start - earlier <= MEMORY_NS:
+            continue
+        held = [strike for strike in held if start - strike[0] <= MEMORY_NS]
+        held.append((start, 2 if is_heavy else 1))
+        if sum(weight for _, weight in held) >= STRIKES:
             opened.append(start + WINDOW_NS)
             last_seen = start + WINDOW_NS
+            held = []
     return opened
+
+
+def packets_sent(dataset: Dataset, rows: I64) -> F32:
+    """Return how many packets the host of each row sent in its window."""
+    sent: F32 = dataset.features[rows, _SENT]
+    return sent

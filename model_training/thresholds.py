@@ -9,7 +9,7 @@ from contract.attacks import CLASSES, Label
 from model_training.dataset import Dataset
 from model_training.labels import BENIGN_INDEX
 from model_training.params import ThresholdParams
-from model_training.strikes import WINDOW_NS, Alerts, alerts, host_keys, verdicts
+from model_training.strikes import WINDOW_NS, Alerts, alerts, host_keys, packets_sent, verdicts
 
 HOUR_NS: Final = 3600 * 1_000_000_000
 HOURS_A_WEEK: Final = 168
@@ -29,21 +29,19 @@ def choose(dataset: Dataset, scores: F32, params: ThresholdParams) -> dict[Label
     """
     weeks = benign_hours(dataset, np.arange(len(dataset))) / HOURS_A_WEEK
     allowed = params.false_alerts_per_host_week * weeks
-    return {
-        CLASSES[label]: _lowest(dataset, scores, label, allowed, params)
-        for label in range(len(CLASSES))
-        if label != BENIGN_INDEX
-    }
-
-
-def _lowest(
-    dataset: Dataset, scores: F32, label: int, allowed: float, params: ThresholdParams
-) -> float:
-    for threshold in np.arange(params.lowest, params.highest, _STEP):
-        only = {CLASSES[label]: float(threshold)}
-        if len(false_alerts(dataset, np.arange(len(dataset)), scores, only).label) <= allowed:
-            return round(float(threshold), 4)
-    return params.highest
+    benign = innocent(dataset, np.arange(len(dataset)))
+    chosen: dict[Label, float] = {}
+    for label, name in enumerate(CLASSES):
+        if label != BENIGN_INDEX:
+            near = benign[scores[benign, label] >= params.lowest]  # nothing else can count
+            steps = np.arange(params.lowest, params.highest, _STEP).tolist()
+            kept = (
+                step
+                for step in steps
+                if len(_opened(dataset, near, scores[near], {name: step}).label) <= allowed
+            )
+            chosen[name] = round(next(kept, params.highest), 4)
+    return chosen
 
 
 def false_alerts(
@@ -58,10 +56,15 @@ def false_alerts(
         thresholds: Of the classes that may be named.
     """
     benign = innocent(dataset, rows)
+    return _opened(dataset, benign, scores[benign], thresholds)
+
+
+def _opened(dataset: Dataset, rows: I64, scores: F32, thresholds: dict[Label, float]) -> Alerts:
     return alerts(
-        host_keys(dataset, benign),
-        dataset.window_start_ns[benign],
-        verdicts(scores[benign], thresholds),
+        host_keys(dataset, rows),
+        dataset.window_start_ns[rows],
+        verdicts(scores, thresholds),
+        packets_sent(dataset, rows),
     )
 
 

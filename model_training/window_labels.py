@@ -11,6 +11,7 @@ from model_training.labels import (
     BENIGN_INDEX,
     BOTNET_INDEX,
     I8,
+    SCAN_INDEX,
     UNKNOWN,
     FrameLabels,
     Parties,
@@ -26,7 +27,12 @@ MIN_FORGED_FRAMES: Final = 10
 # is over lets alerts end soon after the attack does.
 PAUSE_NS: Final = 15_000_000_000
 SECOND_NS: Final = 1_000_000_000
+MIN_ASKED: Final = 0.5  # what is left of one in a minute
 _RIVALRY: Final = FEATURE_NAMES.index("dhcp_rivalry_60s")
+_SENT: Final = FEATURE_NAMES.index("sent_packets_60s")
+_ASKING: Final = [
+    FEATURE_NAMES.index(name) for name in ("opens_60s", "arp_requests_60s", "sent_icmp_60s")
+]
 
 
 class FrameSenders(msgspec.Struct, frozen=True, eq=False):
@@ -75,6 +81,7 @@ def label_windows(
         result[(total > 0) & (total < MIN_FORGED_FRAMES)] = UNKNOWN
     else:
         result[(total > 0) & _is_forged_host(observations, parties)] = UNKNOWN
+    result[(result == SCAN_INDEX) & _only_answers(observations)] = UNKNOWN
     alone = observations.features[:, _RIVALRY] == 0
     result[(total > 0) & (total == rival) & alone] = UNKNOWN
     result[(total == 0) & _pauses(observations, total > 0)] = UNKNOWN
@@ -152,6 +159,13 @@ def _is_forged_host(observations: Observations, parties: Parties) -> Bool:
     """Tell which observations are of an address that the attacker may only have borrowed."""
     named = is_one_of(observations.src_ip_high, observations.src_ip_low, parties.attacker_ips)
     return observations.is_ip_host & ~named
+
+
+def _only_answers(observations: Observations) -> Bool:
+    """Tell which hosts turned to nobody lately: they do not scan, even where a manifest says so."""
+    sent = observations.features[:, _SENT] > 0
+    quiet: Bool = np.all(observations.features[:, _ASKING] < MIN_ASKED, axis=1)
+    return quiet & sent
 
 
 def _most_attacked(frames: FrameSenders, attack: Bool) -> np.uint64:

@@ -31,11 +31,14 @@ class AddressClaims:
         redirect = (flows.protocol == ICMP) & (flows.dst_port == _REDIRECT)
         redirect |= (flows.protocol == ICMPV6) & (flows.dst_port == _REDIRECT6)
         advertisement = (flows.protocol == ICMPV6) & (flows.dst_port == _ROUTER_ADVERTISEMENT)
+        unasked = self._unasked(view, request, reply)
+        own = flows.claim_ip_low == flows.asked_ip_low
         return {
             "arp_requests": view.sent(packets, request),
             "arp_replies": view.sent(packets, reply),
             "arp_targets": view.distinct(asked, request & (asked != claimed)),
-            "unasked_claims": view.sent(packets, self._unasked(view, request, reply)),
+            "unasked_claims": view.sent(packets, unasked),
+            "pushed_replies": view.sent(packets, unasked & reply & ~view.to_group & ~own),
             "claimed_addresses": view.distinct(claimed, claims),
             "conflicting_claims": view.sent(packets, claims & holders.foreign),
             "foreign_source": view.sent(packets, view.is_ip & ~claims & holders.foreign),

@@ -37,6 +37,7 @@ class FanOut:
         owner = _owner(view)
         sender, row, _ = view.groups(view.dst_ip, started)
         service_sender, service_row, service_flows = view.groups(view.service, started)
+        live_sender, _, live_flows = view.groups(view.service, _alive(view))
         host_of_service = view.of_host(service_sender, view.dst_ip[service_row])
         kind_of_service = view.of_host(service_sender, view.kind[service_row])
         new_host = self._new(paired(view.dst_ip[row], owner[sender]), view)
@@ -53,6 +54,7 @@ class FanOut:
             "ports_of_one_host": view.largest(service_sender, _group_sizes(host_of_service)),
             "hosts_of_one_port": view.largest(service_sender, _group_sizes(kind_of_service)),
             "flows_to_one_service": view.largest(service_sender, service_flows),
+            "live_flows": view.largest(live_sender, live_flows),
             "source_addresses": view.distinct(view.src_ip, view.is_ip) + many,
         }
         return counts, opened
@@ -88,6 +90,11 @@ class FanOut:
         """Return which of some distinct contacts are new, and remember them."""
         _, fresh = self.contact_table.claim(keys, view.now_ns)
         return fresh
+
+
+def _alive(view: View) -> Bool:
+    """Return which rows are TCP flows with payload to one host."""
+    return view.is_ip & ~view.to_group & (view.flows.total("data") > 0)
 
 
 def _owner(view: View) -> U64:

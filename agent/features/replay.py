@@ -19,7 +19,11 @@ MARKS: Final = ("payloads", "borrowed_payloads", "own_repeats", "flow_repeats", 
 
 
 class Payloads:
-    """Remembers who first sent a payload to a service, and in which flow it came last."""
+    """Remembers who first sent a payload to a service, and in which flow it came last.
+
+    A payload that another host has sent and its owner sends again is common property, such as the
+    request for a page that several hosts ask for: from then on nobody borrows it.
+    """
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -28,6 +32,8 @@ class Payloads:
         self._flow = np.zeros(self.table.capacity, np.uint64)
         self._sequence = np.zeros(self.table.capacity, np.uint32)
         self._last_ns = np.zeros(self.table.capacity, np.int64)
+        self._lent = np.zeros(self.table.capacity, np.bool_)  # another host has sent it
+        self._common = np.zeros(self.table.capacity, np.bool_)  # and then its owner again
 
     def marks(self, packets: PacketBatch, now_ns: int) -> dict[str, Bool]:
         """Compare the payloads of a block with what was sent before.
@@ -70,8 +76,11 @@ class Payloads:
         again &= packets.protocol[rows][order] == TCP
         again &= time_ns[order] - previous_ns < RETRANSMISSION_NS
         target = rows[order]
+        taken = seen & ~again & ~same_owner
+        lent = _so_far(self._lent, taken, groups, slots, fresh)
+        common = _so_far(self._common, same_owner & ~again & lent, groups, slots, fresh)
         marks["retransmissions"][target] = seen & again
-        marks["borrowed_payloads"][target] = seen & ~again & ~same_owner
+        marks["borrowed_payloads"][target] = taken & ~common
         marks["own_repeats"][target] = seen & ~again & same_owner & ~same_flow
         marks["flow_repeats"][target] = seen & ~again & same_owner & same_flow
         last = groups.last
@@ -91,6 +100,25 @@ class Payloads:
         owner = hashed(self._seed, packets.src_ip_high[rows], packets.src_ip_low[rows])
         flow = hashed(self._seed, owner, packets.src_port[rows].astype(np.uint64), service, low)
         return key, owner, flow
+
+
+def _so_far(state: Bool, events: Bool, groups: Groups, slots: I64, fresh: Bool) -> Bool:
+    """Tell whether an event came before each row, and note it for later ones.
+
+    Args:
+        state: Whether there was one, by slot; brought up to date.
+        events: Of each row, in the groups' order.
+        groups: Of the rows.
+        slots: Of the groups; -1 for none.
+        fresh: Of the groups; a fresh slot holds the state of another key.
+    """
+    known = ~fresh & state[slots]
+    count: I64 = np.cumsum(events) - events
+    earlier: Bool = np.repeat(known, groups.sizes)
+    earlier |= count > np.repeat(count[groups.starts], groups.sizes)
+    kept = slots >= 0
+    state[slots[kept]] = (known | np.logical_or.reduceat(events, groups.starts))[kept]
+    return earlier
 
 
 def count(view: View) -> dict[str, F64]:

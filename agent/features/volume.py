@@ -1,12 +1,19 @@
 """How much a host sends and receives."""
 
-from agent.features.view import IS_ICMP, UDP, View
+from typing import Final
+
+from agent.features.view import ICMP, ICMPV6, IS_ICMP, UDP, View
 from agent.records import F64
+
+UNREACHABLE: Final = 3
+UNREACHABLE6: Final = 1
 
 
 def count(view: View) -> dict[str, F64]:
     """Count packets and bytes of a window, by the names of the feature schema."""
     flows = view.flows
+    unreachable = (flows.protocol == ICMP) & (flows.dst_port == UNREACHABLE)
+    unreachable |= (flows.protocol == ICMPV6) & (flows.dst_port == UNREACHABLE6)
     packets, wire_bytes = flows.total("packets"), flows.total("wire_bytes")
     return {
         "sent_packets": view.sent(packets),
@@ -17,5 +24,6 @@ def count(view: View) -> dict[str, F64]:
         "sent_icmp": view.sent(packets, view.is_ip & IS_ICMP[flows.protocol]),
         "sent_group": view.sent(packets, view.to_group),
         "sent_empty": view.sent(flows.total("empty")),
+        "sent_unreachable": view.sent(packets, unreachable),
         "sent_fragments": view.sent(flows.total("fragments")),
     }

@@ -10,7 +10,9 @@ MAPPED: Final = 0xFFFF_0000_0000
 TAGS: Final = (0x8100, 0x88A8, 0x9100)
 EXTENSIONS: Final = (0, 43, 44, 51, 60, 135, 139, 140)
 COLUMNS: Final = tuple(
-    name for name in PacketBatch.__struct_fields__ if name not in {"time_ns", "payload_digest"}
+    name
+    for name in PacketBatch.__struct_fields__
+    if name not in {"time_ns", "payload_digest", "login"}
 )
 
 

@@ -74,6 +74,10 @@ def icmp_redirect(sender: Box, victim: Box) -> Packet:
     return ip(sender, victim) / ICMP(type=5, code=1) / Raw(bytes(IP(src=victim.ip)))
 
 
+def unreachable(sender: Box, receiver: Box) -> Packet:
+    return ip(sender, receiver) / ICMP(type=3, code=3) / Raw(bytes(IP(src=receiver.ip)))
+
+
 def neighbour(sender: Box, message: Packet, receiver: Box = ALL_NODES) -> Packet:
     return ether(sender, receiver) / IPv6(src=LINK_LOCAL, dst="ff02::1", hlim=255) / message
 
@@ -82,6 +86,7 @@ SCAN = [tcp(EVE, BOB, 50_000 + port, port, "S") for port in range(20, 30)]
 SWEEP = [tcp(EVE, Box(100 + n), 50_000, 23, "S") for n in range(12)]
 CROWD = [ping(Box(n), BOB) for n in range(200, 230)]
 HELLO = b"hello, broker"
+REFUSED = b"530 Login incorrect.\r\n"
 
 SERVED = (0, dhcp_offer(GATEWAY, ANN))
 INVENTED = every(0.001, [dhcp_offer(Box(0x200 + n), ANN) for n in range(100)], 5)
@@ -120,6 +125,9 @@ CASES: dict[str, list[Case]] = {
         ),
         Case(lambda: now(udp(ANN, BOB, flags="DF")), ANN, 0),
     ],
+    "sent_unreachable": [
+        Case(lambda: now(unreachable(BOB, EVE), unreachable(BOB, EVE), ping(BOB, EVE)), BOB, 2),
+    ],
     "contacted_hosts": [
         Case(lambda: now(*SWEEP), EVE, 12),
         Case(lambda: now(*handshake(ANN, BOB, 40_000)), BOB, 0),
@@ -146,6 +154,12 @@ CASES: dict[str, list[Case]] = {
     "hosts_of_one_port": [Case(lambda: now(*SCAN, *SWEEP), EVE, 13)],
     "flows_to_one_service": [
         Case(lambda: now(*(tcp(EVE, BOB, port, 22, "S") for port in range(500, 507))), EVE, 7),
+    ],
+    "live_flows": [
+        Case(
+            lambda: now(*(tcp(EVE, BOB, port, 80, data=b"x") for port in range(500, 540))), EVE, 40
+        ),
+        Case(lambda: now(*(tcp(EVE, BOB, port, 80, "S") for port in range(500, 540))), EVE, 0),
     ],
     "source_addresses": [
         Case(
@@ -192,6 +206,28 @@ CASES: dict[str, list[Case]] = {
     "telnet_syn": [
         Case(lambda: now(*(tcp(EVE, BOB, 9, port, "S") for port in (23, 2323, 7547, 22))), EVE, 3),
     ],
+    "odd_port_syn": [
+        Case(
+            lambda: now(*(tcp(EVE, BOB, 9, port, "S") for port in (443, 1883, 6667, 48_101))),
+            EVE,
+            2,
+        ),
+    ],
+    "login_attempts": [
+        Case(
+            lambda: now(tcp(EVE, BOB, 9, 21, data=b"PASS 1234\r\n"), tcp(EVE, BOB, data=HELLO)),
+            EVE,
+            1,
+        ),
+    ],
+    "login_refusals": [
+        Case(
+            lambda: now(ping(EVE, BOB), *(tcp(BOB, EVE, 21, 9, data=REFUSED) for _ in range(3))),
+            EVE,
+            3,
+        ),
+        Case(lambda: now(ping(EVE, BOB), udp(BOB, EVE, 21, 9, data=REFUSED)), EVE, 0),
+    ],
     "arp_requests": [Case(lambda: now(who_has(ANN, BOB.ip), is_at(ANN, BOB)), ANN, 1)],
     "arp_replies": [Case(lambda: now(who_has(ANN, BOB.ip), is_at(ANN, BOB)), ANN, 1)],
     "arp_targets": [
@@ -205,6 +241,13 @@ CASES: dict[str, list[Case]] = {
         Case(lambda: now(who_has(ANN, BOB.ip), is_at(EVE, ANN, claim=GATEWAY.ip)), EVE, 1),
         Case(lambda: now(who_has(EVE, EVE.ip)), EVE, 1),  # gratuitous
         Case(lambda: now(neighbour(EVE, ICMPv6ND_NA(tgt=LINK_LOCAL))), EVE, 1),
+    ],
+    "pushed_replies": [
+        Case(
+            lambda: now(is_at(EVE, ANN, claim=GATEWAY.ip), is_at(EVE, ANN, claim=BOB.ip)), EVE, 2
+        ),
+        Case(lambda: now(who_has(ANN, BOB.ip), is_at(BOB, ANN)), BOB, 0),
+        Case(lambda: now(is_at(BOB, BROADCAST), who_has(BOB, BOB.ip)), BOB, 0),
     ],
     "claimed_addresses": [
         Case(lambda: now(*(is_at(EVE, ANN, claim=f"192.168.1.{n}") for n in range(1, 9))), EVE, 8),
@@ -251,6 +294,16 @@ CASES: dict[str, list[Case]] = {
         Case(lambda: now(udp(ANN, BOB, data=HELLO), udp(EVE, BOB, data=HELLO)), ANN, 0),
         Case(
             lambda: [(0, udp(ANN, BOB, data=HELLO)), (500, udp(EVE, BOB, data=HELLO))], EVE, 1, 500
+        ),
+        # what its owner says again after another has said it is everybody's
+        Case(
+            lambda: now(*(udp(who, BOB, data=HELLO) for who in (ANN, EVE, EVE, ANN, EVE))), EVE, 2
+        ),
+        Case(
+            lambda: every(1, [udp(who, BOB, data=HELLO) for who in (ANN, EVE, ANN, EVE)]),
+            EVE,
+            0,
+            3,
         ),
     ],
     "own_repeats": [

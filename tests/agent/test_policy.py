@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 
 from agent.config import PolicyConfig
 from agent.effects import Effect, Isolate, Publish
-from agent.policy import MAX_OPEN_ALERTS, MAX_SUSPECTS, Explanation, Policy
+from agent.policy import (
+    MAX_OPEN_ALERTS,
+    MAX_SUSPECTS,
+    OVERWHELMING_PACKETS,
+    Explanation,
+    Policy,
+)
 from contract.attacks import ATTACKS, AttackType
 from contract.codec import decode_envelope, encode
 from contract.messages import (
@@ -101,6 +107,15 @@ def test_an_alert_opens_at_the_end_of_the_window_that_proved_it() -> None:
     (alert,) = run.alerts()
     assert alert.first_seen_ns == START * SECOND
     assert alert.opened_ns == alert.last_seen_ns == (START + 4) * SECOND
+
+
+def test_a_window_with_very_many_packets_proves_as_much_as_two() -> None:
+    run = Run()
+    run.strike(verdict(0, packets=OVERWHELMING_PACKETS - 1))
+    assert run.alerts() == []
+    run = Run()
+    run.strike(verdict(0, packets=OVERWHELMING_PACKETS))
+    assert len(run.alerts()) == 1
 
 
 @pytest.mark.parametrize("strikes", [1, 3, 30])

@@ -70,8 +70,8 @@ def test_the_validation_captures_are_judged_as_well_as_the_card_says(captures, t
     judged = judge(dataset, scorer.score(dataset.features), scorer.metadata.thresholds)
     assert not any(one.false_alerts for one in judged.accused), msgspec.to_builtins(judged.accused)
     found = {one.label: one.attackers_found / one.attackers for one in judged.found}
-    assert min(found[label] for label in ("DOS", "Botnet", "Scan")) == 1.0, found
-    assert found["BruteForce"] > 0.5
+    assert min(found[label] for label in ("Botnet", "Scan", "BruteForce")) == 1.0, found
+    assert found["DOS"] > 0.5  # a flood of one request in two seconds is not learned from
 
 
 def first_frame_ns() -> int:

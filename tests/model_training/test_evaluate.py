@@ -7,7 +7,7 @@ from contract.attacks import CLASSES
 from model_training.evaluate import judge
 from model_training.labels import UNKNOWN
 from model_training.params import ThresholdParams
-from model_training.strikes import alerts, verdicts
+from model_training.strikes import OVERWHELMING_PACKETS, alerts, verdicts
 from model_training.thresholds import benign_hours, choose
 from tests.model_training.builders import SECOND_NS, START_NS
 from tests.model_training.datasets import certain, dataset
@@ -26,6 +26,13 @@ def opened(seconds, labels, hosts=None):
 def test_one_verdict_opens_nothing_and_the_second_opens_an_alert_at_its_windows_end():
     assert opened([3], [SCAN]) == []
     assert opened([3, 4], [SCAN, SCAN]) == [(5, SCAN)]
+
+
+def test_a_window_with_very_many_packets_is_two_strikes():
+    packets = np.array([OVERWHELMING_PACKETS], np.float32)
+    start, label = np.zeros(1, np.int64), np.array([SCAN])
+    assert alerts(start, start, label, packets).opened_ns.tolist() == [SECOND_NS]
+    assert alerts(start, start, label, packets - 1).opened_ns.tolist() == []
 
 
 def test_two_verdicts_far_apart_open_nothing():

@@ -116,7 +116,11 @@ def test_a_bundle_without_its_files_cannot_be_signed(tmp_path):
 
 
 def test_a_promoted_bundle_is_trusted_by_the_key_beside_it(signed, tmp_path):
-    assert promote(signed, tmp_path / "default", tmp_path / "keys") == "tiny"
+    signed.report.mkdir()
+    (signed.report / "detection.md").write_text("found")
+    docs = tmp_path / "docs"
+    assert promote(signed, tmp_path / "default", tmp_path / "keys", docs) == "tiny"
+    assert (docs / "detection.md").read_text() == "found"
     loaded = load_bundle(tmp_path / "default", tmp_path / "keys")
     assert OnnxScorer(loaded).score(
         np.zeros((1, FEATURE_COUNT), np.float32)

@@ -68,6 +68,16 @@ def test_an_attackers_pauses_are_left_out_and_long_after_its_attack_it_is_benign
     assert label(hosts, frames, labels) == [SCAN, UNKNOWN, UNKNOWN, 0]
 
 
+def test_who_only_answers_does_not_scan_even_where_the_manifest_lists_it():
+    seen = observations([(0, ATTACKER), (0, OTHER)])
+    seen.features[:, FEATURE_NAMES.index("sent_packets_60s")] = 9
+    seen.features[0, FEATURE_NAMES.index("opens_60s")] = 9
+    both = Parties(frozenset({ATTACKER, OTHER}), frozenset(), frozenset())
+    frames = senders([sent(0.1, ATTACKER, OTHER), sent(0.2, OTHER, ATTACKER)])
+    labels = frame_labels([("Scan", ""), ("Scan", "")])
+    assert label_windows(seen, frames, labels, both).tolist() == [SCAN, UNKNOWN]
+
+
 def test_before_its_attack_the_attacker_was_benign():
     hosts = [(0, ATTACKER), (1, ATTACKER)]
     frames = [sent(0.5, ATTACKER, VICTIM), sent(1.5, ATTACKER, VICTIM)]

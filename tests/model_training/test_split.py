@@ -3,10 +3,16 @@
 import numpy as np
 import pytest
 
+from contract.attacks import CLASSES
+from contract.features import FEATURE_NAMES
+from model_training.dataset import part
+from model_training.errors import ParamsError
 from model_training.labels import UNKNOWN
-from model_training.params import DataParams, WeightParams
-from model_training.split import folds, thinned, weights
+from model_training.params import DataParams, EvidenceParams, WeightParams
+from model_training.split import folds, judged, telling, thinned, weights
 from tests.model_training.datasets import dataset
+
+SCAN = CLASSES.index("Scan")
 
 
 def test_every_origin_is_held_out_once_and_never_trained_on_meanwhile():
@@ -16,6 +22,17 @@ def test_every_origin_is_held_out_once_and_never_trained_on_meanwhile():
         assert not set(data.origin[fold.train]) & set(data.origin[fold.held_out])
         held += fold.held_out.tolist()
     assert sorted(held) == list(range(len(data)))
+
+
+def test_a_helper_is_learned_from_in_every_fold_and_never_held_out():
+    data = dataset([(origin, 0, 0, 1) for origin in range(3)])
+    parts = list(folds(data, ["origin1"]))
+    assert [fold.origin for fold in parts] == ["origin0", "origin2"]
+    assert all(1 in fold.train for fold in parts)
+    rows = judged(data, ["origin1"])
+    assert rows.tolist() == [0, 2]
+    left = part(data, rows)
+    assert (left.origins, left.origin.tolist()) == (["origin0", "origin2"], [0, 1])
 
 
 def test_windows_without_a_sure_label_are_judged_but_not_learned():
@@ -54,3 +71,17 @@ def test_origins_share_a_class_by_their_rows_to_a_power(power, ratio):
     weight = weights(data, np.arange(len(data)), WeightParams(benign=1.0, origin_power=power))
     large, small = weight[data.origin == 0].sum(), weight[data.origin == 1].sum()
     assert large / small == pytest.approx(ratio, rel=1e-4)
+
+
+def test_an_attack_that_has_hardly_begun_is_not_learned_from():
+    data = dataset([(0, 0, 0, SCAN), (0, 0, 1, SCAN), (0, 0, 2, 0)])
+    data.features[1, FEATURE_NAMES.index("arp_targets_60s")] = 6
+    evidence = EvidenceParams(least=6.0, features=["new_services_60s", "arp_targets_60s"])
+    assert telling(data, np.arange(3), {"Scan": evidence}).tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(("name", "feature"), [("Scam", "opens_60s"), ("Scan", "openings_60s")])
+def test_evidence_of_what_does_not_exist_is_refused_by_name(name, feature):
+    evidence = {name: EvidenceParams(least=1.0, features=[feature])}
+    with pytest.raises(ParamsError, match=r"Scam|openings_60s"):
+        telling(dataset([(0, 0, 0, 0)]), np.arange(1), evidence)

@@ -1,0 +1,97 @@
+"""Passwords in the clear and their refusals, told by the first bytes of a payload."""
+
+from typing import Final
+
+import numpy as np
+
+from agent.records import U8, U32, Bool
+from agent.tables import members
+
+ATTEMPT: Final = np.uint8(1)
+REFUSAL: Final = np.uint8(2)
+
+_WIDTH: Final = 48  # bytes looked at
+_STATUS_AT: Final = 9  # of HTTP/1.1 and RTSP/1.0
+_TELNET_AT: Final = (0, 1, 2, 3, 4)  # the refusal follows line ends
+_PATH_AT: Final = range(5, 44)
+
+
+def _word(text: bytes) -> int:
+    return int.from_bytes(text, "big")
+
+
+_STATUS: Final = frozenset({_word(b"HTTP"), _word(b"RTSP")})
+_REPLIES: Final = frozenset({_word(b"530 "), _word(b"530-"), _word(b"535 "), _word(b"535-")})
+_POST, _PASS, _LOGIN = _word(b"POST"), _word(b"PASS"), _word(b"Logi")
+_SMB2, _LOGON_FAILURE = _word(b"\xfeSMB"), 0x6D0000C0
+_CONNECT, _CONNECT_TAIL = 0x10, _word(b"MQTT")
+# First bytes worth a closer look, so that other payloads cost one lookup.
+_TELLING: Final = members(0x10, 0x20, 0x35, *b"HRPL\r\n\0", 0x4A, *range(0x40, 0x50))
+
+
+def logins(blocks: U8) -> U8:
+    """Tell of each payload whether it carries a password in the clear, or refuses one.
+
+    Knows HTTP, RTSP, FTP, SMTP, MQTT, telnet, SMB and MySQL; of what is encrypted nothing can be told.
+
+    Args:
+        blocks: The first bytes of each payload, zeros behind its end; shape (n, at least 48).
+
+    Returns:
+        0, ATTEMPT or REFUSAL for each, shape (n,).
+    """
+    told = np.zeros(len(blocks), np.uint8)
+    rows = np.flatnonzero(_TELLING[blocks[:, 0]])
+    if len(rows):
+        head = blocks[rows, :_WIDTH]
+        told[rows] = np.where(_refuses(head), REFUSAL, np.where(_attempts(head), ATTEMPT, 0))
+    return told
+
+
+def may_tell(first: U8) -> Bool:
+    """Return which first bytes of a payload are worth a closer look."""
+    worth: Bool = _TELLING[first]
+    return worth
+
+
+def _refuses(head: U8) -> Bool:
+    first = _at(head, 0)
+    denied: Bool = np.isin(first, list(_REPLIES))
+    status = _at(head, _STATUS_AT - 1) & np.uint32(0xFFFFFF)
+    unauthorized = (status == _word(b"401")) | (status == _word(b"403"))
+    denied |= np.isin(first, list(_STATUS)) & unauthorized
+    denied |= _mqtt_refusal(head)
+    for at in _TELNET_AT:
+        denied |= (_at(head, at) == _LOGIN) & (_at(head, at + 6) == _word(b"inco"))
+    smb = (_at(head, 4) == _SMB2) & (_at(head, 12) == _LOGON_FAILURE)
+    mysql = (head[:, 4] == 0xFF) & (head[:, 5] == 0x15) & (head[:, 6] == 0x04)  # noqa: PLR2004
+    denied |= smb | mysql
+    return denied
+
+
+def _mqtt_refusal(head: U8) -> Bool:
+    old = (head[:, 1] == 2) & (head[:, 3] > 0) & (head[:, 3] <= 5)  # noqa: PLR2004  (MQTT 3)
+    new = (head[:, 1] > 2) & (head[:, 3] >= 0x80) & (head[:, 2] == 0)  # noqa: PLR2004  (MQTT 5)
+    refusal: Bool = (head[:, 0] == 0x20) & (old | new)  # noqa: PLR2004
+    return refusal
+
+
+def _attempts(head: U8) -> Bool:
+    first = _at(head, 0)
+    tried: Bool = (first == _PASS) & (head[:, 4] == ord(" "))
+    # Fixed header, length (one byte), name length, "MQTT", level, flags: user name and password.
+    connect = (head[:, 0] == _CONNECT) & (_at(head, 4) == _CONNECT_TAIL)
+    tried |= connect & (head[:, 9] & 0xC0 == 0xC0)  # noqa: PLR2004
+    post = np.flatnonzero(first == _POST)
+    if len(post):
+        lower = head[post] | np.uint8(0x20)
+        found = np.zeros(len(post), np.bool_)
+        for at in _PATH_AT:
+            found |= _at(lower, at) == _word(b"logi")
+        tried[post] |= found
+    return tried
+
+
+def _at(blocks: U8, at: int) -> U32:
+    """Return the four bytes at a place as one number, big-endian."""
+    return blocks[:, at : at + 4].view(">u4")[:, 0].astype(np.uint32)

@@ -1,0 +1,1 @@
+"""Scenes made of packets by the thousand: what the lab would record, with more variety and no waiting."""

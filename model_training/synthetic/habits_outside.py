@@ -1,0 +1,192 @@
+"""Honest traffic with the world: lookups, pages, video, calls, files."""
+
+import struct
+
+from model_training.synthetic.habits_inside import cloud_port
+from model_training.synthetic.habits_link import boot
+from model_training.synthetic.home import Home, between
+from model_training.synthetic.talk import Answer, Connection, Say, ask, converse, down, up
+from model_training.synthetic.wire import (
+    ACK,
+    MSS,
+    PSH,
+    TCP,
+    UDP,
+    Host,
+    datagram,
+    ipv4,
+    segment,
+)
+
+
+def lookups(home: Home, who: Host) -> None:
+    """Resolve names at the router; some do not exist, some get no answer."""
+    rng = home.rng
+    server = rng.choice((home.router, home.router, rng.choice(home.world)))
+    failing = rng.choice((0, 0, 0, 0.3, 1.0))
+    for at in home.times(between(rng, 1, 40), 0.8):
+        for kind in (1, 28) if rng.random() < 0.4 else (1,):
+            number, name = rng.getrandbits(16), b"\x03api\x06vendor\x07example\x00"
+            question = struct.pack(">HHHHHH", number, 0x0100, 1, 0, 0, 0) + name
+            bad = rng.random() < failing
+            head = struct.pack(">HHHHHH", number, 0x8183 if bad else 0x8180, 1, 1 - bad, 0, 0)
+            reply = head + name + rng.randbytes(20)
+            ports = (rng.randint(32768, 60999), 53)
+            ask(home.tape, at, who, server, ports, question + struct.pack(">HH", kind, 1), reply,
+                rtt_s=home.rtt_s(who, server))  # fmt: skip
+
+
+def clock(home: Home, who: Host) -> None:
+    """Ask for the time."""
+    rng = home.rng
+    server = rng.choice([home.router, rng.choice(home.world)])
+    for at in home.times(between(rng, 8, 64), 0.1):
+        source = rng.choice((123, rng.randint(32768, 60999)))
+        ask(home.tape, at, who, server, (source, 123), rng.randbytes(48), rng.randbytes(48))
+
+
+def browsing(home: Home, who: Host) -> None:
+    """Open pages: bursts of connections to several servers, with lookups before."""
+    rng = home.rng
+    for at in home.times(between(rng, 6, 60), 0.8):
+        for number in range(int(between(rng, 3, 40))):
+            server = rng.choice(home.world)
+            when = at + rng.expovariate(8 / (1 + number / 10))
+            if number % 3 == 0:
+                ask(home.tape, when - 0.02, who, home.router, (rng.randint(32768, 60999), 53),
+                    rng.randbytes(40), rng.randbytes(90))  # fmt: skip
+            if rng.random() < 0.3:
+                _quic(home, when, who, server)
+                continue
+            line = Connection(home.tape, when, who, server, rng.choice((443, 443, 80)),
+                              rtt_s=home.rtt_s(who, server))  # fmt: skip
+            script = [
+                up(517),
+                down(2800),
+                up(300),
+                down(int(between(rng, 300, 60000))),
+            ]
+            converse(line, script, close=rng.choice(("client", "open", "server")))
+
+
+def _quic(home: Home, at: float, who: Host, server: Host) -> None:
+    rng, ports = home.rng, (home.rng.randint(32768, 60999), 443)
+    for _ in range(rng.randint(4, 30)):
+        at += rng.expovariate(40)
+        mine = rng.random() < 0.4
+        body = datagram(ports if mine else ports[::-1], rng.randbytes(rng.randint(40, 1200)))
+        pair = (who, server) if mine else (server, who)
+        home.tape.put(at, ipv4(*pair, UDP, body))
+
+
+def stream(home: Home, who: Host) -> None:
+    """Send video for a while: over UDP, or over TCP with acknowledgements."""
+    rng = home.rng
+    peer = rng.choice([home.someone(who), rng.choice(home.world)])
+    rate = min(between(rng, 20, 900), 9000 / home.seconds)
+    at = rng.uniform(0, home.seconds / 2)
+    end = at + rng.uniform(5, home.seconds)
+    ports, size = (
+        (rng.choice((554, 5004, rng.randint(20000, 60000))), rng.randint(20000, 60000)),
+        rng.randint(700, 1400),
+    )
+    tcp, seq = rng.random() < 0.5, rng.getrandbits(31)
+    number = 0
+    while at < min(end, home.seconds):
+        number += 1
+        payload = rng.randbytes(size)
+        body = (
+            segment(ports, ACK | PSH, seq=seq, payload=payload)
+            if tcp
+            else datagram(ports, payload)
+        )
+        home.tape.put(at, ipv4(who, peer, TCP if tcp else UDP, body))
+        seq += size
+        if tcp and number % 2 == 0:
+            home.tape.put(at + 0.002, ipv4(peer, who, TCP, segment(ports[::-1], ACK, ack=seq)))
+        elif not tcp and number % 100 == 0:
+            home.tape.put(
+                at + 0.01, ipv4(peer, who, UDP, datagram(ports[::-1], rng.randbytes(60)))
+            )
+        at += rng.expovariate(rate)
+
+
+def call(home: Home, who: Host) -> None:
+    """Small datagrams both ways at an even pace: a call, a game, a tunnel."""
+    rng = home.rng
+    peer, rate = rng.choice([home.someone(who), rng.choice(home.world)]), between(rng, 10, 120)
+    ports, size = (
+        (rng.randint(20000, 60000), rng.choice((51820, 4500, 3478, 27015, 10000))),
+        rng.randint(30, 220),
+    )
+    begin, end = sorted((rng.uniform(0, home.seconds), rng.uniform(0, home.seconds)))
+    for at in home.times(1 / rate, 0.3, begin):
+        if at > end:
+            break
+        home.tape.put(at, ipv4(who, peer, UDP, datagram(ports, rng.randbytes(size))))
+        home.tape.put(at + 0.005, ipv4(peer, who, UDP, datagram(ports[::-1], rng.randbytes(size))))
+
+
+def transfer(home: Home, who: Host) -> None:
+    """Move a file: a download, an upload, a backup."""
+    rng = home.rng
+    peer = rng.choice([home.someone(who), rng.choice(home.world)])
+    outgoing = rng.random() < 0.5
+    line = Connection(home.tape, rng.uniform(0, home.seconds * 0.8), who, peer,
+                      rng.choice((80, 443, 445, 8080, 22, 21, 873)), rtt_s=home.rtt_s(who, peer))  # fmt: skip
+    if line.open():
+        line.say(up(300))
+        for _ in range(rng.randint(2, 30)):
+            size = MSS * rng.randint(4, 60)
+            line.say(Say(client=outgoing, what=size, pause_s=between(rng, 0.001, 0.3)))
+            if line.now_s > home.seconds:
+                return
+        line.close()
+
+
+def first_contact(home: Home, who: Host) -> None:
+    """Find the world after switching on: lookups, clocks, a burst of connections, some in vain."""
+    rng, at = home.rng, home.rng.uniform(0, home.seconds * 0.7)
+    boot(home, who)
+    ports = [
+        cloud_port(rng)
+        if rng.random() < 0.3
+        else rng.choice((443, 443, 80, 8443, 8883, 3478, 49153, 5222, 123, 9100))
+        for _ in range(rng.randint(1, 6))
+    ]
+    for number in range(int(between(rng, 3, 40))):
+        at += rng.expovariate(rng.choice((1, 4, 12)))
+        peer, port = rng.choice(home.world[: rng.randint(1, 16)]), rng.choice(ports)
+        if number % 4 == 0:
+            ask(home.tape, at - 0.05, who, home.router, (rng.randint(32768, 60999), 53), rng.randbytes(40),
+                rng.randbytes(80))  # fmt: skip
+        if port in {123, 3478}:
+            ask(
+                home.tape,
+                at,
+                who,
+                peer,
+                (rng.randint(32768, 60999), port),
+                rng.randbytes(48),
+                rng.randbytes(48),
+            )
+            continue
+        line = Connection(home.tape, at, who, peer, port, rtt_s=home.rtt_s(who, peer))
+        answer: Answer = rng.choice(("accept", "accept", "accept", "refuse", "silent"))
+        converse(
+            line,
+            [up(300), down(900)],
+            answer=answer,
+            close=rng.choice(("client", "open")),
+        )
+
+
+def scattered_peers(home: Home, who: Host) -> None:
+    """Speak UDP with many servers, as cameras that look for a way through routers do."""
+    rng = home.rng
+    peers = rng.sample(home.world, min(len(home.world), rng.randint(2, 10)))
+    source, port = rng.randint(10000, 60000), rng.choice((32100, 3478, 10240, 20000))
+    for at in home.times(between(rng, 1, 25), 0.2):
+        for peer in peers:
+            ask(home.tape, at + rng.random() * 0.2, who, peer, (source, port), rng.randbytes(28),
+                rng.randbytes(40) if rng.random() < 0.7 else b"")  # fmt: skip
