@@ -33,7 +33,7 @@ _ATTACKER: Final = {
     "syn_flood_macs": {REMAINDER},
     "port_scan": {mac_text(int(ATTACKER_MAC))},
 }
-_WARM_UP: Final = f"growth_{BY_PACKETS[0]}_packets"
+_WARM_UP: Final = f"growth_{BY_PACKETS[1]}_packets"
 FLOODS: Final = ("syn_flood", "syn_flood_macs", "port_scan", "hosts_10000")
 
 

@@ -66,7 +66,7 @@ def _compared(compared: Comparison) -> str:
     about = (
         f"{_WORDS.get(held.name, held.name)}: {held.packets:,} packets, "
         f"{held.wire_bytes / MEBIBYTE:,.0f} MB in {held.seconds:,.0f} s; "
-        f"medians of {compared.rounds} rounds."
+        f"{f'medians of {compared.rounds} rounds' if compared.rounds > 1 else 'one round'}."
     )
     return _section(title, about, comparison_table(compared), _listed(notes(compared)))
 
