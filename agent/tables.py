@@ -52,7 +52,7 @@ def hashed(seed: int, *columns: U64) -> U64:
 
 
 def paired(one: U64, other: U64) -> U64:
-    """Return a key for each pair of keys, never 0; at least one of each pair must be a hash."""
+    """Return a key for each pair of numbers, never 0; the second of each pair must be a hash."""
     keys = one * _STEP
     keys ^= other
     keys |= _ONE

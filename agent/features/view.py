@@ -42,7 +42,7 @@ class View:
 
     def of_host(self, host: I64, keys: U64) -> U64:
         """Return a key of each pair of a host of this window and a key."""
-        return paired(self._host_key[host], keys)
+        return paired(keys, self._host_key[host])
 
     def sent(self, amounts: I64 | F64 | Bool, rows: Bool | None = None) -> F64:
         """Sum amounts of flow rows per sender."""
