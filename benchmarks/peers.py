@@ -130,7 +130,9 @@ def _kitsune(checkout: str | None) -> Peer:
         "kitsune features",
         "115 damped statistics a packet; no KitNET",
         lambda capture: [str(PEERS_PYTHON), worker, checkout or "", str(capture.path)],
-        _says(["git", "-C", checkout or ".", "log", "-1", "--format=%h %cs"], r"^([0-9a-f]{7,} \S+)"),
+        _says(
+            ["git", "-C", checkout or ".", "log", "-1", "--format=%h %cs"], r"^([0-9a-f]{7,} \S+)"
+        ),
         lambda: None if there and PEERS_PYTHON.exists() else fix,
         20_000,
     )
