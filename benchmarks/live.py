@@ -141,17 +141,7 @@ def _step(watcher: str, frames_per_s: float, name: str) -> Step:
     """Start a watcher, send for some seconds, end it, and compare the counts."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
-        settings = {
-            "EDGEWARDEN_CAPTURE__INTERFACES": f'["{WATCHING}"]',
-            "EDGEWARDEN_SPOOL__PATH": f"{folder}/spool.sqlite",
-        }
-        with log.open("wb") as file:
-            process = subprocess.Popen(
-                [*_on_core(_WATCHERS_CORE), *_command(watcher)],
-                stdout=file,
-                stderr=file,
-                env={**os.environ, **settings},
-            )
+        process = _started(watcher, Path(folder), log)
         try:
             _await_line(log, "watching", process)
             sent = _send(frames_per_s, name)
@@ -171,10 +161,23 @@ def _step(watcher: str, frames_per_s: float, name: str) -> Step:
         {name: int(count) for name, count in _LOST.findall(stopped) if int(count)},
         used.ru_utime + used.ru_stime,
     )
-    sys.stderr.write(
-        f"live {watcher}: {step.sent_per_s:,.0f}/s, seen {step.seen:,} of {step.sent:,}\n"
-    )
+    told = f"{step.sent_per_s:,.0f}/s, seen {step.seen:,} of {step.sent:,}"
+    sys.stderr.write(f"live {watcher}: {told}\n")
     return step
+
+
+def _started(watcher: str, folder: Path, log: Path) -> "subprocess.Popen[bytes]":
+    settings = {
+        "EDGEWARDEN_CAPTURE__INTERFACES": f'["{WATCHING}"]',
+        "EDGEWARDEN_SPOOL__PATH": f"{folder}/spool.sqlite",
+    }
+    with log.open("wb") as file:
+        return subprocess.Popen(
+            [*_on_core(_WATCHERS_CORE), *_command(watcher)],
+            stdout=file,
+            stderr=file,
+            env={**os.environ, **settings},
+        )
 
 
 def _on_core(core: str) -> list[str]:
