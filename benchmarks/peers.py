@@ -169,6 +169,12 @@ PEERS: Final = (
         "-r FILE -w /dev/null",
         ("-h", r"Version (\S+)"),
     ),
+    _debian(
+        "ndpiReader",
+        "flows and applications; prints nothing",
+        "-i FILE -q",
+        ("-h", r"nDPI ([\d.]+)"),
+    ),
     _suricata(
         "suricata, no output",
         "decodes, follows streams and applications; no rules",

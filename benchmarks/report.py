@@ -4,7 +4,7 @@ from typing import Final
 
 from benchmarks.captures import ROOT
 from benchmarks.comparison import Comparison
-from benchmarks.goals import goals_table
+from benchmarks.goals import goals, goals_table
 from benchmarks.live import confirmed
 from benchmarks.ourselves import Flood, Growth
 from benchmarks.results import Results
@@ -72,13 +72,17 @@ def _compared(compared: Comparison) -> str:
 
 
 def _stages(results: Results) -> str:
+    """Show by part what a packet costs, and what a second does."""
     if not results.stages:
         return ""
-    whole = sum(results.stages.values())
-    rows = [[part, f"{ns:.0f}", f"{ns / whole:.0%}"] for part, ns in results.stages.items()]
-    heads = ["part", "ns/packet", "share"]
-    shown = table(heads, [*rows, ["together", f"{whole:.0f}", "100%"]])
-    return _section("Where our time goes", shown)
+    heads, rows = ["part"], {part: [part] for part in [*results.stages[0].spent_ns, "together"]}
+    for spent in results.stages:
+        heads += [f"{spent.name} ns/packet", "us/second of traffic"]
+        whole = {**spent.spent_ns, "together": sum(spent.spent_ns.values())}
+        for part, row in rows.items():
+            ns = whole.get(part, 0.0)
+            row += [figure(ns / spent.packets), figure(ns / spent.seconds / 1000)]
+    return _section("Where our time goes", table(heads, list(rows.values())))
 
 
 def _growth(results: Results) -> str:
@@ -186,4 +190,6 @@ def _uplink(results: Results) -> str:
 
 
 def _goals(results: Results) -> str:
+    if not goals(results):
+        return ""
     return _section("Asked and reached", goals_table(results))
