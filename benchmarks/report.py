@@ -12,8 +12,9 @@ from benchmarks.tables import MEBIBYTE, comparison_table, figure, notes, table
 
 PAGE: Final = ROOT / "docs" / "performance.md"
 _BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"
+_FIRST: Final = "mixed"  # where it is told what each program does
 _WORDS: Final = {
-    "mixed": "A home network with video, MQTT, HTTP, TLS, CoAP, DNS, IPv6, tags and fragments; "
+    _FIRST: "A home network with video, MQTT, HTTP, TLS, CoAP, DNS, IPv6, tags and fragments; "
     "4 s of SYN flood and 4 s of port scan",
     "bundled": "The demo's recording of a small network, thirty times",
     "syn_flood": "A million SYNs in 10 s, each from another source address",
@@ -68,7 +69,8 @@ def _compared(compared: Comparison) -> str:
         f"{held.wire_bytes / MEBIBYTE:,.0f} MB in {held.seconds:,.0f} s; "
         f"{f'medians of {compared.rounds} rounds' if compared.rounds > 1 else 'one round'}."
     )
-    return _section(title, about, comparison_table(compared), _listed(notes(compared)))
+    does = [f"{each.name}: {each.does}" for each in compared.measured if held.name == _FIRST]
+    return _section(title, about, comparison_table(compared), _listed([*notes(compared), *does]))
 
 
 def _stages(results: Results) -> str:
@@ -143,15 +145,17 @@ def _flooded(flood: Flood) -> list[str]:
 def _live(results: Results) -> str:
     if not results.live:
         return ""
-    heads = ["watcher", "sent/s", "sent", "seen", "lost or left out", "CPU s"]
+    heads = ["watcher", "frames of", "sent/s", "sent", "lost", "left out", "CPU s", "peak RSS MB"]
     rows = [
         [
             step.watcher,
+            step.capture,
             f"{step.sent_per_s:,.0f}",
             f"{step.sent:,}",
-            f"{step.seen:,}",
-            f"{step.sent - step.seen:,}",
+            f"{step.sent - step.seen - step.left_out:,}",
+            f"{step.left_out:,}",
             f"{step.cpu_s:.1f}",
+            f"{step.peak_rss_bytes / MEBIBYTE:.0f}",
         ]
         for step in results.live
     ]

@@ -17,7 +17,7 @@ import numpy as np
 from agent.capture.pcap import read_frames
 from agent.records import U8
 
-MOST_FRAMES: Final = 262_144  # distinct ones
+MOST_FRAMES: Final = 524_288  # distinct ones
 MOST_BYTES: Final = 200  # of a frame
 AT_ONCE: Final = 128  # frames in a system call
 _PAUSE_S: Final = 0.0002

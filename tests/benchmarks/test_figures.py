@@ -98,7 +98,7 @@ def test_goals_hold_what_was_measured_against_what_was_asked():
 
 
 def step(watcher: str, sent: int, seen: int, **dropped: int) -> Step:
-    return Step(watcher, sent, sent, sent, seen, dropped, 1.0)
+    return Step(watcher, "mixed", sent, sent, sent, seen, dropped, 1.0, 10**8)
 
 
 def test_a_live_rate_counts_only_if_a_last_step_confirms_it():
