@@ -160,12 +160,17 @@ def _live(results: Results) -> str:
         for step in results.live
     ]
     names = dict.fromkeys(step.watcher for step in results.live)
-    found = {name: confirmed(results.live, name) for name in names}
-    told = [
-        f"{name}: {step.sent_per_s:,.0f} frames/s without loss" if step else f"{name}: none held"
-        for name, step in found.items()
-    ]
+    told = [_held(results, name) for name in names]
     return _section("Live", table(heads, rows), _listed(told))
+
+
+def _held(results: Results, watcher: str) -> str:
+    held = confirmed(results.live, watcher)
+    if held is None:
+        return f"{watcher}: no rate held twice"
+    first = next(step for step in results.live if step.watcher == watcher)
+    limit = "; the sender went no faster" if first.is_whole else ""
+    return f"{watcher}: {held.sent_per_s:,.0f} frames/s without loss{limit}"
 
 
 def _uplink(results: Results) -> str:

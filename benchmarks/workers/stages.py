@@ -39,7 +39,8 @@ PARTS: Final[dict[str, tuple[str, ...]]] = {
     "features, services": ("agent.features.services:Services.count",),
     "histories": ("agent.features.vector:Histories.vectors",),
     "scoring": ("agent.scoring:OnnxScorer.score",),
-    "explaining": ("agent.explain:Explainer.explain",),
+    "baselines": ("agent.baselines:Baselines.learn",),
+    "explaining": ("agent.explain:Explainer.explain", "agent.explain:Explainer.counterfactual"),
     "verdicts and policy": ("agent.pipeline:Pipeline._conclude",),
 }
 FILE_WALK: Final = "file walk"
