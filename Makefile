@@ -27,8 +27,9 @@ test: develop ## check, then every test (installs tests/apt-packages.txt where i
 	@$(MAKE) check
 	.venv/bin/pytest
 
-bench: develop ## what is fast, measured against peers in one run
-	.venv/bin/python -m benchmarks
+bench: develop ## what is fast, measured against peers in one run (BENCH="--quick --rounds 1")
+	@benchmarks/install-peers.sh
+	.venv/bin/python -m benchmarks $(BENCH)
 
 lock: develop ## resolve requirements/*.txt again (LOCK="--upgrade" takes newer versions)
 	scripts/lock.sh $(LOCK)

@@ -15,11 +15,12 @@ from typing import Final
 
 import msgspec
 
+from agent.baselines import read_baselines, write_baselines
 from agent.capture import FrameSource
 from agent.capture.player import Player
 from agent.config import AgentConfig, IsolationConfig
 from agent.effects import Effect, Isolate, Publish
-from agent.errors import CaptureError
+from agent.errors import BaselineError, CaptureError
 from agent.evidence import Evidence
 from agent.health import HealthReporter, Seen
 from agent.isolation import Isolator
@@ -45,6 +46,7 @@ SECOND_NS: Final = 1_000_000_000
 WAIT_S: Final = 0.1  # how long frames gather before they are looked at
 MOST_WAITING: Final = 8192  # hosts; with more, judging comes before reading
 HEALTH_S: Final = 10.0
+SAVE_S: Final = 3600.0
 EVIDENCE_BEFORE_NS: Final = 5_000_000_000
 DRAIN_S: Final = 5.0  # at the end, for the centre to take what waits
 
@@ -120,6 +122,7 @@ class _Agent:
         self._engine = ThreadPoolExecutor(1, "engine")
         self._kept: dict[str, str | None] = {}  # open alerts -> digest of their evidence
         self._evidence = Evidence(config.spool.path.parent / "evidence")
+        self._baselines_path = config.spool.path.parent / "baselines.npz"
         self._isolations = DesiredIsolations(_isolator(config.isolation))
         self._health = HealthReporter(pipeline.model.model_id)
         key = config.commands.public_key_file
@@ -141,10 +144,14 @@ class _Agent:
     async def run(self, *, plays: bool) -> None:
         """Run all parts; the first that fails ends them all."""
         loop = asyncio.get_running_loop()
+        self._restore_baselines()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         async with asyncio.TaskGroup() as tasks:
-            helpers = [tasks.create_task(self._report(), name="health")]
+            helpers = [
+                tasks.create_task(self._report(), name="health"),
+                tasks.create_task(self._keep_baselines(), name="baselines"),
+            ]
             if self._config.broker.host:
                 uplink = self._publisher.run(self._config.broker)
                 helpers.append(tasks.create_task(uplink, name="uplink"))
@@ -170,6 +177,7 @@ class _Agent:
             notify("WATCHDOG=1")
         outcome = await loop.run_in_executor(self._engine, self._pipeline.flush)
         await self._perform(outcome.effects)
+        await self._save_baselines()
         seen, dropped = self._pipeline.observer.frames, self._dropped()
         log.info("stopped", extra={"frames": seen, "dropped": dropped})
 
@@ -235,6 +243,27 @@ class _Agent:
             if expired:
                 await self._publisher.put(expired)
             await asyncio.sleep(HEALTH_S)
+
+    async def _keep_baselines(self) -> None:
+        """Save what is usual for each host, seldom: cards wear out."""
+        while True:
+            await asyncio.sleep(SAVE_S)
+            await self._save_baselines()
+
+    async def _save_baselines(self) -> None:
+        loop = asyncio.get_running_loop()
+        # On the engine's thread, between two windows.
+        data = await loop.run_in_executor(self._engine, self._pipeline.baselines.to_bytes)
+        try:
+            await asyncio.to_thread(write_baselines, self._baselines_path, data)
+        except BaselineError as error:
+            log.warning("baselines_not_saved", extra={"why": str(error)})
+
+    def _restore_baselines(self) -> None:
+        try:
+            read_baselines(self._baselines_path, self._pipeline.baselines)
+        except BaselineError as error:
+            log.warning("baselines_begin_anew", extra={"why": str(error)})
 
     def _state(self) -> AnyMessage:
         observer, policy = self._pipeline.observer, self._pipeline.policy

@@ -354,7 +354,10 @@ class _Decoder:
 
 def _only(good: Bool, *columns: _Column) -> tuple[Any, ...]:
     """Return the good rows of some columns; nothing is copied where all are."""
-    return columns if good.all() else tuple(column[good] for column in columns)
+    if good.all():
+        return columns
+    rows = np.flatnonzero(good)  # several columns by numbers take less than each by a mask
+    return tuple(column.take(rows, axis=0) for column in columns)
 
 
 def _padded(frames: FrameBatch) -> U8:

@@ -3,6 +3,7 @@
 AgentError
 ├── CaptureError     a file is no capture, or an interface cannot be opened
 ├── ModelError       the model cannot be used: the agent does not start
+├── BaselineError    a file of baselines cannot be used: the agent starts without it
 ├── SpoolError       the outbox cannot be written: the agent does not start
 └── IsolationError   the kernel refused: reported as an isolation in state `failed`
 """
@@ -18,6 +19,10 @@ class CaptureError(AgentError):
 
 class ModelError(AgentError):
     """A model bundle cannot be used."""
+
+
+class BaselineError(AgentError):
+    """A file of baselines is damaged, of another feature schema, or cannot be written."""
 
 
 class SpoolError(AgentError):

@@ -20,9 +20,10 @@ class Groups(msgspec.Struct, frozen=True, eq=False):
         """Group equal keys, shape (rows,)."""
         order = sorted_rows(keys)
         ordered = keys[order]
-        fresh = np.ones(len(keys) + 1, np.bool_)
+        fresh = np.empty(len(keys) + 1, np.bool_)
+        fresh[0] = fresh[-1] = True
         np.not_equal(ordered[1:], ordered[:-1], out=fresh[1:-1])
-        bounds = np.flatnonzero(fresh)
+        bounds = fresh.nonzero()[0]
         return cls(order, bounds[:-1], bounds[1:] - bounds[:-1])
 
     def __len__(self) -> int:

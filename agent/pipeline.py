@@ -1,23 +1,25 @@
 """Frames in, effects out: the whole detector without socket, clock or thread."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
 import numpy as np
 
+from agent.baselines import Baselines
 from agent.effects import Effect, Publish
 from agent.explain import Explainer
 from agent.observe import Observer
-from agent.policy import Policy
+from agent.policy import Explanation, Policy
 from agent.records import FrameBatch, Observations
 from agent.scoring import CHUNK_ROWS, OnnxScorer
 from agent.tables import mixed
 from agent.verdicts import Judged, judge, verdict
 from contract.attacks import ATTACKS, BENIGN, AttackType
 from contract.features import WINDOW_S
-from contract.messages import TopFeature, Verdict, VerdictBatch
+from contract.messages import Verdict, VerdictBatch
 
 SECOND_NS: Final = 1_000_000_000
 REPORT_NS: Final = 10 * SECOND_NS  # how often verdicts leave
@@ -26,6 +28,9 @@ TOLD_A_WINDOW: Final = 64  # verdicts: a flood must not become one on the uplink
 BENIGN_EVERY: Final = (
     60  # one benign verdict of this many is told, so that a quiet network is quiet
 )
+
+
+_CALM: Final = 0.5  # probability of benign
 
 
 class Outcome(msgspec.Struct, frozen=True, eq=False):
@@ -44,12 +49,13 @@ class Pipeline:
         scorer: OnnxScorer,
         explainer: Explainer,
         policy: Policy,
-        ports: Sequence[str] = (),
+        baselines: Baselines,
     ) -> None:
         self.observer = observer
         self.policy = policy
+        self.baselines = baselines
         self.model = scorer.metadata
-        self.ports = ports
+        self.ports: Sequence[str] = ()  # names of the source's bridge ports
         self._scorer = scorer
         self._explainer = explainer
         self._benign = self.model.classes.index(BENIGN)
@@ -105,8 +111,13 @@ class Pipeline:
 
     def dropped(self) -> dict[str, int]:
         """Return everything that was not seen, judged or told as it came, by reason."""
-        untold = {"verdicts.untold": self._untold}
-        return {**self.observer.counters(), **self.policy.dropped, **untold}
+        table = self.baselines.table
+        own = {
+            "verdicts.untold": self._untold,
+            "evicted.baselines": table.evicted,
+            "refused.baselines": table.refused,
+        }
+        return {**self.observer.counters(), **self.policy.dropped, **own}
 
     def verdict(self, judged: Judged, row: int) -> Verdict:
         """Return one row as a message."""
@@ -131,6 +142,8 @@ class Pipeline:
             self._window_ns, self._told = start_ns, 0
         # The closing of alerts and verdicts in the order of time.
         effects = [*self.policy.advance(start_ns), *self._act(judged), *self._keep(judged)]
+        # What looks like an attack, even a little, must not become usual.
+        self.baselines.learn(observations, judged.scores[:, self._benign] >= _CALM)
         return Outcome(effects, [judged])
 
     def _act(self, judged: Judged) -> list[Effect]:
@@ -139,13 +152,18 @@ class Pipeline:
             found = self.verdict(judged, row)
             attack = found.label
             if attack in ATTACKS:
-                effects += self.policy.strike(found, attack, self._reasons(judged, row, attack))
+                effects += self.policy.strike(
+                    found, attack, partial(self._explained, judged, row, attack)
+                )
         return effects
 
-    def _reasons(
-        self, judged: Judged, row: int, attack: AttackType
-    ) -> Callable[[], list[TopFeature]]:
-        return lambda: self._explainer.explain(judged.observations.features[row], attack)
+    def _explained(self, judged: Judged, row: int, attack: AttackType) -> Explanation:
+        seen = judged.observations
+        features = seen.features[row]
+        return Explanation(
+            self._explainer.explain(features, attack, self.baselines.usual(seen, row)),
+            self._explainer.counterfactual(features, attack, self._scorer.score),
+        )
 
     def _keep(self, judged: Judged) -> list[Effect]:
         """Put aside what the centre should see; return a report when one is due."""

@@ -12,7 +12,7 @@ import msgspec
 from agent.config import PolicyConfig
 from agent.effects import Effect, Isolate, Publish
 from contract.attacks import ATTACKS, AttackType
-from contract.messages import Alert, Isolation, IsolationState, TopFeature, Verdict
+from contract.messages import Alert, Change, Isolation, IsolationState, TopFeature, Verdict
 from runtime.errors import ConfigError
 
 SECOND_NS: Final = 1_000_000_000
@@ -26,7 +26,15 @@ MAX_OPEN_ALERTS: Final = 256
 REMAINDER: Final = "00:00:00:00:00:00"  # many hosts judged together
 _MAC: Final = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
-Reasons = Callable[[], list[TopFeature]]
+
+class Explanation(msgspec.Struct, frozen=True):
+    """Why a verdict is what it is."""
+
+    top_features: list[TopFeature]
+    counterfactual: list[Change]
+
+
+Reasons = Callable[[], Explanation]
 
 
 class _OpenAlert:
@@ -125,7 +133,7 @@ class Policy:
         return [Publish(held.alert)]
 
     def _alert(
-        self, attack: AttackType, strikes: list[Verdict], reasons: list[TopFeature]
+        self, attack: AttackType, strikes: list[Verdict], reasons: Explanation
     ) -> list[Effect]:
         last = strikes[-1]
         alert = Alert(
@@ -144,7 +152,8 @@ class Policy:
             confidence=max(v.scores[attack] for v in strikes),
             windows=len(strikes),
             packets=sum(v.packets for v in strikes),
-            top_features=reasons,
+            top_features=reasons.top_features,
+            counterfactual=reasons.counterfactual,
             model_id=self._model_id,
         )
         self._open[last.host, attack] = _OpenAlert(alert)

@@ -13,6 +13,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from agent.baselines import Baselines
 from agent.capture.player import Player
 from agent.config import AgentConfig
 from agent.effects import Effect, Publish
@@ -56,7 +57,9 @@ def build_pipeline(
     scorer = OnnxScorer(bundle)
     policy = Policy(config.policy, config.device_id, scorer.metadata.model_id)
     observer = Observer(config.window.max_hosts, seed)
-    return Pipeline(observer, scorer, Explainer(bundle), policy, ports)
+    pipeline = Pipeline(observer, scorer, Explainer(bundle), policy, Baselines(seed))
+    pipeline.ports = ports
+    return pipeline
 
 
 def replay(

@@ -51,6 +51,14 @@ def hashed(seed: int, *columns: U64) -> U64:
     return state
 
 
+def paired(one: U64, other: U64) -> U64:
+    """Return a key for each pair of numbers, never 0; the second of each pair must be a hash."""
+    keys = one * _STEP
+    keys ^= other
+    keys |= _ONE
+    return keys
+
+
 def members(*values: int) -> Bool:
     """Return a table that says of each number below 65536 whether it is one of the values."""
     table = np.zeros(1 << 16, np.bool_)
@@ -105,6 +113,8 @@ class KeyTable:
 
     def find(self, keys: U64, now_ns: int) -> I64:
         """Return the slot of each key, -1 where it is unknown or forgotten; shape (n,)."""
+        if not len(keys):
+            return np.zeros(0, np.int64)
         slots = self._matching(keys, self._sets(keys))
         slots[self._used_ns.take(slots) < now_ns - self.keep_ns] = -1
         return slots
@@ -129,6 +139,8 @@ class KeyTable:
             Slots, -1 where all slots of the set were used at this moment; and whether the key is new
             (its slot holds the state of another key, or an old one), both of shape (n,).
         """
+        if not len(keys):
+            return np.zeros(0, np.int64), np.zeros(0, np.bool_)
         sets = self._sets(keys)
         slots = self._matching(keys, sets)
         fresh = self._used_ns.take(slots) < now_ns - self.keep_ns

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from aggregator.store.alerts import AlertRow, top_features
+from aggregator.store.alerts import AlertRow, counterfactual, top_features
 from aggregator.store.devices import DeviceRow, DeviceType
 from aggregator.store.isolations import IsolationRow
 from aggregator.store.verdicts import VerdictRow
@@ -172,7 +172,7 @@ def alert_detail(row: AlertRow, isolations: list[IsolationRow]) -> AlertDetail:
         meaning=attack.meaning,
         model_id=row.model_id,
         evidence_sha256=row.evidence_sha256,
-        counterfactual=None,
+        counterfactual=[change.words for change in counterfactual(row)] or None,
         community_id=None,
         mitigation_details=[_mitigation(isolation) for isolation in isolations],
     )

@@ -1,89 +1,124 @@
-"""What is fast: our path from a file to feature vectors and scapy's readers, in one run.
+"""Measures ours and every peer that is there, in one run; `make bench`."""
 
-Both read the bundled capture, unpacked, from the page cache, in one process and one thread.
-Read the ratios: the absolute numbers belong to the machine.
+import argparse
+import datetime
+import sys
+from collections.abc import Callable
+from typing import Final
+
+from benchmarks import live, machine, ourselves, plot, results, uplink
+from benchmarks.comparison import compare
+from benchmarks.measure import CommandError
+from benchmarks.peers import PEERS, Peer
+from benchmarks.report import text, write_page
+from benchmarks.results import Results
+
+CAPTURES: Final = ("mixed", "bundled", "syn_flood", "port_scan", "hosts_10000")
+_QUICK_PACKETS: Final = 300_000
+_EPILOG: Final = """\
+A whole run takes half an hour and writes docs/performance.md; every other run prints what it measured,
+and adds it to what is kept in .cache/bench/results.json. KITSUNE=/path/to/checkout adds Kitsune.
 """
 
-import gzip
-import shutil
-import sys
-import tempfile
-import time
-from collections.abc import Callable
-from pathlib import Path
 
-import scapy.layers.all  # noqa: F401  (a reader dissects only what was imported)
-from scapy.utils import PcapReader as DissectingReader
-from scapy.utils import RawPcapReader
-
-from agent.capture.pcap import PcapReader
-from agent.observe import Observer
-
-CAPTURE = Path(__file__).parent.parent / "agent" / "demo" / "home-lan.pcap.gz"
-LEAST_S = 2.0  # how long each reader is measured, in whole passes over the file
-REFERENCE = "scapy RawPcapReader, frames only"
+def _comparisons(options: argparse.Namespace, found: Results) -> None:
+    for name in options.captures:
+        chosen = [peer for peer in PEERS if _is_chosen(peer, name, options.peers)]
+        most_packets = _QUICK_PACKETS if options.quick else None
+        found.comparisons[name] = compare(name, chosen, options.rounds, most_packets)
 
 
-def features(path: Path) -> int:
-    """Frames to feature vectors, as replay, live operation and training do.
-
-    The bundled capture is a quiet network: most of this is the cost of closing a window for
-    every second of it, not of its packets.
-    """
-    observer = Observer()
-    with PcapReader(path) as reader:
-        for frames in reader:
-            observer.feed(frames)
-    observer.flush()
-    return observer.frames
+def _is_chosen(peer: Peer, capture: str, wanted: list[str] | None) -> bool:
+    # Those that get but a part of a capture would see the peace before an attack.
+    fits = capture == "mixed" or peer.most_packets is None
+    return fits and (not wanted or any(peer.name.startswith(each) for each in wanted))
 
 
-def frames_only(path: Path) -> int:
-    """Our reader alone."""
-    with PcapReader(path) as reader:
-        return sum(len(batch) for batch in reader)
+def _stages(options: argparse.Namespace, found: Results) -> None:
+    found.stages = ourselves.stages(options.captures[0], options.rounds)
 
 
-def scapy_raw(path: Path) -> int:
-    """Frames out of the file as bytes; nothing is decoded."""
-    with RawPcapReader(str(path)) as reader:
-        return sum(1 for _ in reader)
+def _growth(options: argparse.Namespace, found: Results) -> None:
+    found.growth, found.growth_hosts = ourselves.growth(options.rounds)
 
 
-def scapy_dissected(path: Path) -> int:
-    """Every layer decoded, which is what most scripts on scapy do."""
-    with DissectingReader(str(path)) as reader:
-        return sum(1 for _ in reader)
+def _floods(options: argparse.Namespace, found: Results) -> None:
+    found.floods = ourselves.floods(options.rounds)
+    found.start_up = ourselves.start_up(options.rounds)
 
 
-READERS: dict[str, Callable[[Path], int]] = {
-    "edgewarden, frames only": frames_only,
-    "edgewarden, feature vectors": features,
-    REFERENCE: scapy_raw,
-    "scapy PcapReader, dissected": scapy_dissected,
+def _live(_: argparse.Namespace, found: Results) -> None:
+    if why := live.missing():
+        raise CommandError(why)
+    watchers = ["edgewarden", *(["scapy"] if live.has_scapy() else [])]
+    found.live = live.live(watchers)
+
+
+def _uplink(options: argparse.Namespace, found: Results) -> None:
+    found.uplinks = uplink.computed()
+    if why := uplink.missing():
+        raise CommandError(why)
+    if not options.quick:
+        found.counted = uplink.counted("quiet")
+
+
+PARTS: Final[dict[str, Callable[[argparse.Namespace, Results], None]]] = {
+    "compare": _comparisons,
+    "stages": _stages,
+    "growth": _growth,
+    "floods": _floods,
+    "uplink": _uplink,
+    "live": _live,
 }
 
 
-def packets_per_s(read: Callable[[Path], int], path: Path) -> float:
-    """Measure whole passes over a file by the CPU time that they take."""
-    read(path)  # imports and page cache
-    packets, started_s = 0, time.process_time()
-    while (took_s := time.process_time() - started_s) < LEAST_S:
-        packets += read(path)
-    return packets / took_s
-
-
-def main() -> int:
-    """Print packets per second of CPU time, and how that compares."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "capture.pcap"
-        with gzip.open(CAPTURE) as packed, path.open("wb") as unpacked:
-            shutil.copyfileobj(packed, unpacked)
-        measured = {name: packets_per_s(read, path) for name, read in READERS.items()}
-    print(f"{'':34}{'packets/s':>12}{'ratio':>9}")
-    for name, speed in measured.items():
-        print(f"{name:34}{speed:12,.0f}{speed / measured[REFERENCE]:8.2f}x")
+def main(arguments: list[str] | None = None) -> int:
+    """Measure what is asked for; return the exit code."""
+    options = _parser().parse_args(arguments)
+    found = Results(machine=machine.described())
+    for part in options.only:
+        try:
+            PARTS[part](options, found)
+        except CommandError as error:
+            found.untold.append(f"{part}: {error}")
+        else:
+            found.measured[part] = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+    results.save(results.updated(results.load(), found))
+    print(text(found))
+    if options.docs or options == _parser().parse_args([]):
+        whole = results.load()
+        plot.draw(whole)
+        write_page(whole)
     return 0
+
+
+def _list(text: str) -> list[str]:
+    return text.split(",")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parts, captures = ",".join(PARTS), ",".join(CAPTURES)
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is run (3)")
+    parser.add_argument("--only", type=_list, default=[*PARTS], metavar="PART,...", help=parts)
+    parser.add_argument(
+        "--captures", type=_list, default=[*CAPTURES], metavar="NAME,...", help=captures
+    )
+    parser.add_argument(
+        "--peers", type=_list, metavar="NAME,...", help="beginnings of names; edgewarden is ours"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help=f"cut captures at {_QUICK_PACKETS:,} packets"
+    )
+    parser.add_argument(
+        "--docs", action="store_true", help="write the page, whatever was measured"
+    )
+    return parser
 
 
 if __name__ == "__main__":

@@ -86,6 +86,15 @@ class TopFeature(msgspec.Struct, frozen=True, kw_only=True):
     words: ShortText
 
 
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """A feature that would have to have another value for the verdict to be benign, for people."""
+
+    feature: Name
+    value: Number
+    unit: Name
+    words: ShortText
+
+
 AlertState = Literal["open", "closed"]
 
 
@@ -110,6 +119,9 @@ class Alert(Message, frozen=True, kw_only=True, tag="alert"):
     top_features: Annotated[list[TopFeature], Meta(max_length=10)]
     model_id: ModelId
     evidence_sha256: Sha256 | None = None
+    counterfactual: Annotated[
+        list[Change], Meta(max_length=10)
+    ] = []  # all of them; empty: unknown
 
 
 IsolationState = Literal[

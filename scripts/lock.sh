@@ -16,6 +16,7 @@ lock() {
 }
 
 lock dev pyproject.toml --all-extras --group dev --group build "$@"
+lock bench-peers --group pyproject.toml:bench-peers
 lock build --group pyproject.toml:build --constraint requirements/dev.txt
 for extra in agent aggregator training; do
   lock "$extra" pyproject.toml --extra "$extra" --constraint requirements/dev.txt

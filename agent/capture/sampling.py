@@ -10,7 +10,7 @@ from agent.records import I32, I64, U8, U16, U64
 from agent.tables import hashed
 
 MOST: Final = 64
-_FULL, _CALM = 0.75, 0.125  # shares of a ring
+_FULL, _CALM = 0.875, 0.125  # shares of a ring
 _CALM_READS: Final = 8  # until more flows are taken again
 _LARGE_FLOWS: Final = 16  # that many may be large at once
 _LEAST_OF_A_FLOW: Final = 32  # frames

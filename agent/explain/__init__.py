@@ -1,18 +1,20 @@
 """Why a model decided as it did: exact contributions of features, in words for people."""
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 
 from agent.errors import ModelError
+from agent.explain.counterfactual import smallest_change, thresholds_of
 from agent.explain.shapley import contributions
-from agent.explain.trees import read_paths
-from agent.explain.words import describe
+from agent.explain.trees import read_paths, read_trees
+from agent.explain.words import describe, describe_bound
 from agent.model_bundle import Bundle
-from agent.records import F32, F64
+from agent.records import F32, F64, I64, Bool
 from contract.attacks import BENIGN, Label
 from contract.features import FEATURES
-from contract.messages import TopFeature
+from contract.messages import Change, TopFeature
 
 TOP_FEATURES: Final = 5
 
@@ -26,7 +28,10 @@ class Explainer:
 
     def __init__(self, bundle: Bundle) -> None:
         self._classes = list(bundle.metadata.classes)
-        self._paths = read_paths(bundle.trees, bundle.metadata.feature_count)
+        count = bundle.metadata.feature_count
+        self._paths = read_paths(bundle.trees, count)
+        self._thresholds = thresholds_of(read_trees(bundle.trees), count)
+        self._limits = np.array([bundle.metadata.thresholds.get(n, 2.0) for n in self._classes])
         if len(self._paths) != len(self._classes):
             message = f"trees for {len(self._paths)} classes, the model has {len(self._classes)}"
             raise ModelError(message)
@@ -43,31 +48,75 @@ class Explainer:
         """
         return contributions(self._paths[self._classes.index(label)], features)
 
-    def explain(self, features: F32, label: Label) -> list[TopFeature]:
+    def explain(self, features: F32, label: Label, usual: F32 | None = None) -> list[TopFeature]:
         """Return the features that spoke most for a class and against benign, strongest first.
 
         Args:
             features: One vector of shape (FEATURE_COUNT,).
             label: The class of the alert.
+            usual: What this host's features usually stay below, where that is known.
 
         Returns:
             At most TOP_FEATURES, each with a positive contribution.
         """
-        spoke = self.contributions(features, label) - self.contributions(features, BENIGN)
-        order = np.argsort(-spoke, kind="stable")[:TOP_FEATURES]
+        spoke, order = self._spoke(features, label)
         return [
-            _top_feature(int(i), float(features[i]), float(spoke[i]))
-            for i in order
+            _top_feature(
+                int(i),
+                float(features[i]),
+                float(spoke[i]),
+                None if usual is None else float(usual[i]),
+            )
+            for i in order[:TOP_FEATURES]
             if spoke[i] > 0
         ]
 
+    def counterfactual(
+        self, features: F32, label: Label, score: Callable[[F32], F32]
+    ) -> list[Change]:
+        """Return a small change of the features that would have made the verdict benign.
 
-def _top_feature(index: int, value: float, contribution: float) -> TopFeature:
+        Args:
+            features: One vector of shape (FEATURE_COUNT,).
+            label: The class of the alert.
+            score: The model: vectors (n, FEATURE_COUNT) to probabilities (n, classes).
+
+        Returns:
+            What would all have to be otherwise; empty if no few changes suffice.
+        """
+        accused = self._classes.index(label)
+
+        def accusation(tried: F32) -> tuple[F32, Bool]:
+            scores = score(tried)
+            return scores[:, accused], np.all(scores < self._limits, axis=1)
+
+        _, order = self._spoke(features, label)
+        changes = smallest_change(features, order, self._thresholds, accusation)
+        return [_change(index, float(features[index]), value) for index, value in changes]
+
+    def _spoke(self, features: F32, label: Label) -> tuple[F64, I64]:
+        """Return what each feature added for a class and against benign, and the order of that."""
+        spoke = self.contributions(features, label) - self.contributions(features, BENIGN)
+        return spoke, np.argsort(-spoke, kind="stable")
+
+
+def _top_feature(index: int, value: float, contribution: float, usual: float | None) -> TopFeature:
     feature = FEATURES[index]
     return TopFeature(
         feature=feature.name,
         value=value,
         unit=feature.unit,
         contribution=contribution,
-        words=describe(feature, value),
+        usual=usual,
+        words=describe(feature, value, usual),
+    )
+
+
+def _change(index: int, was: float, value: float) -> Change:
+    feature = FEATURES[index]
+    return Change(
+        feature=feature.name,
+        value=value,
+        unit=feature.unit,
+        words=describe_bound(feature, value, upper=value < was),
     )

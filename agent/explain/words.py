@@ -1,6 +1,7 @@
 """A feature's value in words for people: "contacted 214 hosts in 10 s"."""
 
 import math
+import re
 from typing import Final
 
 from contract.features import HORIZONS_S, Feature
@@ -91,17 +92,46 @@ _DERIVED: Final[dict[str, str]] = {
     "open_gap_variation_60s": "time between its connections varied by {percent}, over 60 s",
 }
 _HORIZONS: Final = {f"_{horizon}s": f" in {horizon} s" for horizon in HORIZONS_S}
+_NUMBER: Final = re.compile(r"\{(n|bytes|percent|seconds|amount)\}")
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
 
 
-def describe(feature: Feature, value: float) -> str:
-    """Return what a value of a feature says about a host, as the end of a sentence about it."""
+def describe(feature: Feature, value: float, usual: float | None = None) -> str:
+    """Return what a value of a feature says about a host, as the end of a sentence about it.
+
+    Args:
+        feature: Which.
+        value: Its value.
+        usual: What this host's values usually stay below; told where the value does not.
+    """
+    words, horizon = _words(feature)
+    told = _fill(words, value) + horizon
+    if usual is None or value <= usual:
+        return told
+    # The number alone, in the same unit.
+    number = _NUMBER.search(words)
+    most = _fill(number[0], usual) if number else _amount(usual)
+    return f"{told}, usually {'none' if round(usual, 2) == 0 else f'at most {most}'}"
+
+
+def describe_bound(feature: Feature, value: float, *, upper: bool) -> str:
+    """Return a bound of a feature as the end of a sentence: "tried at most 12 ports in 10 s"."""
+    words, horizon = _words(feature)
+    if "{n}" in words:
+        value = math.floor(value) if upper else math.ceil(value)
+        if upper and value <= 0:
+            return _fill(words, 0.0) + horizon
+    bound = "at most" if upper else "at least"
+    return _fill(_NUMBER.sub(rf"{bound} {{\1}}", words), value) + horizon
+
+
+def _words(feature: Feature) -> tuple[str, str]:
     if feature.name in _DERIVED:
-        return _fill(_DERIVED[feature.name], value)
+        return _DERIVED[feature.name], ""
     name, _, horizon = feature.name.rpartition("_")
     if name in _COUNTED:
-        return _fill(_COUNTED[name], value) + _HORIZONS[f"_{horizon}"]
-    return f"{feature.meaning}: {_amount(value)} {feature.unit}"
+        return _COUNTED[name], _HORIZONS[f"_{horizon}"]
+    return f"{feature.meaning}: {{amount}} {feature.unit}", ""
 
 
 def _fill(words: str, value: float) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from agent.features.view import IS_ICMP, TCP, UDP, View
 from agent.grouping import Groups
 from agent.records import F64, I64, U64, Bool
-from agent.tables import KeyTable, members
+from agent.tables import KeyTable, members, paired
 
 FLOW_KEEP_NS: Final = 120_000_000_000
 NOVELTY_KEEP_NS: Final = 300_000_000_000
@@ -15,7 +15,8 @@ FLOW_CAPACITY: Final = 65_536
 NOVELTY_CAPACITY: Final = 65_536
 
 _ECHO_REQUESTS: Final = members(8, 128)
-_TURN: Final = np.uint64(0x9E3779B97F4A7C14)  # even: a key is never 0
+# Even, so that a key is never 0.
+_TURN, _SPREAD = np.uint64(0x9E3779B97F4A7C14), np.uint64(0xC2B2AE3D27D4EB4E)
 
 
 class FanOut:
@@ -37,14 +38,11 @@ class FanOut:
         sender, row, _ = view.groups(view.dst_ip, started)
         service_sender, service_row, service_flows = view.groups(view.service, started)
         live_sender, _, live_flows = view.groups(view.service, _alive(view))
-        host_of_service = view.key(service_sender, view.dst_ip[service_row])
-        port_of_service = view.key(
-            service_sender, flows.protocol[service_row], flows.dst_port[service_row]
-        )
-        new_host = self._new(view.key(view.dst_ip[row], owner[sender]), view)
-        new_service = self._new(view.key(owner[service_sender], view.service[service_row]), view)
+        host_of_service = view.of_host(service_sender, view.dst_ip[service_row])
+        kind_of_service = view.of_host(service_sender, view.kind[service_row])
+        new_host = self._new(paired(view.dst_ip[row], owner[sender]), view)
+        new_service = self._new(paired(owner[service_sender], view.service[service_row]), view)
         size = len(hosts)
-        addresses = view.key(flows.src_ip_high, flows.src_ip_low)
         many = view.sent(flows.folded, view.is_ip & (flows.src_ip_low == 0))
         counts = {
             "contacted_hosts": np.bincount(sender, minlength=size).astype(np.float64),
@@ -54,10 +52,10 @@ class FanOut:
                 np.float64
             ),
             "ports_of_one_host": view.largest(service_sender, _group_sizes(host_of_service)),
-            "hosts_of_one_port": view.largest(service_sender, _group_sizes(port_of_service)),
+            "hosts_of_one_port": view.largest(service_sender, _group_sizes(kind_of_service)),
             "flows_to_one_service": view.largest(service_sender, service_flows),
             "live_flows": view.largest(live_sender, live_flows),
-            "source_addresses": view.distinct(addresses, view.is_ip) + many,
+            "source_addresses": view.distinct(view.src_ip, view.is_ip) + many,
         }
         return counts, opened
 
@@ -111,9 +109,10 @@ def _owner(view: View) -> U64:
 def _directions(view: View) -> tuple[U64, U64]:
     """Return a key of each row's flow in its direction, and that of the other direction."""
     flows = view.flows
-    source = view.key(flows.src_ip_high, flows.src_ip_low, flows.src_port)
-    target = view.key(flows.dst_ip_high, flows.dst_ip_low, flows.dst_port)
-    both = view.key(np.minimum(source, target), np.maximum(source, target), flows.protocol)
+    source = paired(flows.src_port.astype(np.uint64), view.src_ip)
+    target = paired(flows.dst_port.astype(np.uint64), view.dst_ip)
+    both = paired(np.minimum(source, target), np.maximum(source, target))
+    both ^= flows.protocol * _SPREAD
     return both ^ (source > target) * _TURN, both ^ (source < target) * _TURN
 
 

@@ -7,7 +7,7 @@ from agent.flows import Flows
 from agent.grouping import Groups
 from agent.hosts import Hosts
 from agent.records import F64, I64, U64, Bool
-from agent.tables import hashed, members
+from agent.tables import hashed, members, paired
 
 ARP = 0x0806
 ARP_REQUEST, ARP_REPLY = 1, 2
@@ -26,30 +26,40 @@ class View:
         self.holders = holders
         self.now_ns = now_ns
         self._seed = seed
+        self._received = np.flatnonzero(hosts.receiver >= 0)  # rows whose receiver is known
         self.is_arp: Bool = flows.ethertype == ARP
         self.is_ip: Bool = (flows.dst_ip_low > 0) | (flows.dst_ip_high > 0)
         self.to_group: Bool = flows.dst_mac >> np.uint64(40) & np.uint64(1) > 0
+        self.src_ip: U64 = self.key(flows.src_ip_high, flows.src_ip_low)
         self.dst_ip: U64 = self.key(flows.dst_ip_high, flows.dst_ip_low)
-        self.service: U64 = self.key(self.dst_ip, flows.protocol, flows.dst_port)
+        self.kind: U64 = self.key(flows.protocol, flows.dst_port)  # of service, wherever it is
+        self.service: U64 = paired(self.dst_ip, self.kind)
+        self._host_key = self.key(np.arange(len(hosts)))
 
     def key(self, *columns: np.ndarray) -> U64:
         """Return a hash of each row of some integer columns."""
         return hashed(self._seed, *columns)
 
+    def of_host(self, host: I64, keys: U64) -> U64:
+        """Return a key of each pair of a host of this window and a key."""
+        return paired(keys, self._host_key[host])
+
     def sent(self, amounts: I64 | F64 | Bool, rows: Bool | None = None) -> F64:
         """Sum amounts of flow rows per sender."""
-        return self._summed(self.hosts.sender, amounts, rows)
+        chosen = None if rows is None else np.flatnonzero(rows)
+        return self._summed(self.hosts.sender, amounts, chosen)
 
     def received(self, amounts: I64 | F64 | Bool, rows: Bool | None = None) -> F64:
         """Sum amounts of flow rows per receiver."""
-        known = self.hosts.receiver >= 0
-        return self._summed(self.hosts.receiver, amounts, known if rows is None else known & rows)
+        known = self._received if rows is None else self._received[rows[self._received]]
+        return self._summed(self.hosts.receiver, amounts, known)
 
-    def _summed(self, owner: I64, amounts: I64 | F64 | Bool, rows: Bool | None) -> F64:
+    def _summed(self, owner: I64, amounts: I64 | F64 | Bool, rows: I64 | None) -> F64:
         if rows is not None:
-            owner, amounts = owner[rows], amounts[rows]
+            amounts = amounts.take(rows)
         if not amounts.any():
             return np.zeros(len(self.hosts))
+        owner = owner if rows is None else owner.take(rows)
         return np.bincount(owner, amounts, len(self.hosts)).astype(np.float64, copy=False)
 
     def groups(self, keys: U64, rows: Bool) -> tuple[I64, I64, I64]:
@@ -61,8 +71,10 @@ class View:
             size: How many rows it has, folded ones included, shape (groups,).
         """
         chosen = np.flatnonzero(rows)
+        if not len(chosen):
+            return chosen, chosen, chosen
         owner = self.hosts.sender[chosen]
-        groups = Groups.of(self.key(owner, keys[chosen]))
+        groups = Groups.of(self.of_host(owner, keys[chosen]))
         size = groups.sums(1 + self.flows.folded[chosen])
         return owner[groups.first], chosen[groups.first], size
 

@@ -7,7 +7,7 @@ import msgspec
 from aggregator.store.database import Database, Statement
 from aggregator.store.reported import Reported, columns, json_text, latest
 from contract.attacks import AttackType, Severity
-from contract.messages import Alert, TopFeature
+from contract.messages import Alert, Change, TopFeature
 
 _FIELDS = (
     "alert_id",
@@ -52,6 +52,7 @@ class AlertRow(msgspec.Struct, frozen=True):
     windows: int
     packets: int
     top_features: str
+    counterfactual: str
     model_id: str
     evidence_sha256: str | None
     received_ns: int
@@ -108,8 +109,11 @@ class TimeCount(msgspec.Struct, frozen=True):
 def save_alerts(reported: Sequence[Reported[Alert]]) -> Statement:
     """Add alerts, or bring known ones up to date; what people decided about them stays."""
     newest = latest(reported, "alert_id")
-    features = [json_text(item.message.top_features) for item in newest]
-    return Statement("save_alerts", columns(newest, *_FIELDS) | {"top_features": features})
+    texts: dict[str, list[object]] = {
+        name: [json_text(getattr(item.message, name)) for item in newest]
+        for name in ("top_features", "counterfactual")
+    }
+    return Statement("save_alerts", columns(newest, *_FIELDS) | texts)
 
 
 async def known_alerts(database: Database, alert_ids: list[str]) -> set[AlertKey]:
@@ -173,6 +177,11 @@ def change_alert(
 def top_features(row: AlertRow) -> list[TopFeature]:
     """Return the features that decided."""
     return msgspec.json.decode(row.top_features, type=list[TopFeature])
+
+
+def counterfactual(row: AlertRow) -> list[Change]:
+    """Return what would have made the verdict benign."""
+    return msgspec.json.decode(row.counterfactual, type=list[Change])
 
 
 def _parameters(organization: str, wanted: AlertFilter) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """Explanations are exact, and people can read them."""
 
 import io
+import re
 
 import msgspec
 import numpy as np
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 
 from agent.errors import ModelError
 from agent.explain import TOP_FEATURES, Explainer
+from agent.explain.counterfactual import MOST_CHANGES
 from agent.explain.trees import read_trees
-from agent.explain.words import describe
+from agent.explain.words import describe, describe_bound
 from contract.attacks import CLASSES
 from contract.features import FEATURE_COUNT, FEATURE_NAMES, FEATURES, Feature
 from tests.tiny_models import SIGNS, booster, bundle, vectors
@@ -71,6 +73,79 @@ def test_the_strongest_reason_is_what_the_class_does(label):
     assert reasons[0].feature == SIGNS[label][0]
     assert reasons[0].value == features[sure, FEATURE_NAMES.index(reasons[0].feature)]
     assert reasons[0].usual is None
+
+
+def test_reasons_say_what_is_usual_for_the_host_where_it_is_more_than_that():
+    features, _ = vectors(600, seed=8)
+    scores = booster().predict(xgboost.DMatrix(features))
+    row = features[scores[:, CLASSES.index("Scan")].argmax()]
+    known = np.full(FEATURE_COUNT, 3.0, np.float32)
+    first = Explainer(bundle()).explain(row, "Scan", known)[0]
+    assert first.usual == 3.0
+    assert first.words.endswith(" in 10 s, usually at most 3")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "usual", "words"),
+    [
+        (
+            "ports_of_one_host_10s",
+            214,
+            3,
+            "tried 214 ports of one host in 10 s, usually at most 3",
+        ),
+        ("sent_bytes_1s", 5e6, 1200, "sent 5 MB in 1 s, usually at most 1.2 kB"),
+        ("sent_syn_60s", 9, 0.001, "tried to open 9 TCP connections in 60 s, usually none"),
+        ("sent_syn_60s", 9, 12, "tried to open 9 TCP connections in 60 s"),
+        (
+            "unanswered_ratio_10s",
+            0.9,
+            0.25,
+            "90 % of its connection attempts failed, over 10 s, usually at most 25 %",
+        ),
+    ],
+)
+def test_usual_values_are_told_in_the_unit_of_the_value(name, value, usual, words):
+    assert describe(feature(name), value, usual) == words
+
+
+def score(rows):
+    return booster().predict(xgboost.DMatrix(rows)).astype(np.float32)
+
+
+@pytest.mark.parametrize("label", list(SIGNS))
+def test_few_small_changes_would_have_made_it_benign(label):
+    features, _ = vectors(600, seed=8)
+    row = features[score(features)[:, CLASSES.index(label)].argmax()]
+    changes = Explainer(bundle()).counterfactual(row, label, score)
+    changed = row.copy()
+    for change in changes:
+        changed[FEATURE_NAMES.index(change.feature)] = change.value
+    assert 1 <= len(changes) <= MOST_CHANGES
+    assert (score(changed[None])[0, 1:] < 0.5).all()
+    assert SIGNS[label][0] in {change.feature for change in changes}
+
+
+def test_a_change_is_told_as_a_bound():
+    features, _ = vectors(600, seed=8)
+    row = features[score(features)[:, CLASSES.index("Scan")].argmax()]
+    (change, *_) = Explainer(bundle()).counterfactual(row, "Scan", score)
+    assert re.fullmatch(r"tried at most [\d,]+ ports? of one host in 10 s", change.words)
+    up = feature("received_ratio_10s")
+    told = describe_bound(up, 0.5, upper=False)
+    assert told == "received at least 0.5 packets for each one sent, over 10 s"
+    assert describe_bound(feature("sent_syn_10s"), 0.4, upper=True).startswith("tried to open no ")
+    assert "at most 1 TCP" in describe_bound(feature("sent_syn_10s"), 1.9, upper=True)
+    assert "at least 2 TCP" in describe_bound(feature("sent_syn_10s"), 1.1, upper=False)
+
+
+def test_where_nothing_helps_no_change_is_told():
+    features, _ = vectors(2, seed=8)
+    accused = np.tile(np.array([0, 1, 0, 0, 0, 0, 0], np.float32), (2000, 1))
+    found = Explainer(bundle()).counterfactual(
+        features[0], "DOS", lambda rows: accused[: len(rows)]
+    )
+    assert found == []
 
 
 def test_reasons_are_few_speak_for_the_alert_and_come_strongest_first():

@@ -9,15 +9,30 @@ from hypothesis import strategies as st
 
 from agent.config import PolicyConfig
 from agent.effects import Effect, Isolate, Publish
-from agent.policy import MAX_OPEN_ALERTS, MAX_SUSPECTS, OVERWHELMING_PACKETS, Policy
+from agent.policy import (
+    MAX_OPEN_ALERTS,
+    MAX_SUSPECTS,
+    OVERWHELMING_PACKETS,
+    Explanation,
+    Policy,
+)
 from contract.attacks import ATTACKS, AttackType
 from contract.codec import decode_envelope, encode
-from contract.messages import Alert, AnyMessage, Envelope, Isolation, TopFeature, Verdict
+from contract.messages import (
+    Alert,
+    AnyMessage,
+    Change,
+    Envelope,
+    Isolation,
+    TopFeature,
+    Verdict,
+)
 from runtime.errors import ConfigError
 
 SECOND = 1_000_000_000
 START = 1_790_000_000
 MAC, OTHER = "02:00:00:00:00:42", "02:00:00:00:00:43"
+CHANGE = Change(feature="sent_syn_1s", value=2.0, unit="packets", words="at most w")
 REASON = TopFeature(feature="sent_syn_1s", value=9.0, unit="packets", contribution=1.0, words="w")
 
 
@@ -59,9 +74,9 @@ class Run:
             self.effects += self.policy.strike(each, each.label, self._explain)
         return self.effects[before:]
 
-    def _explain(self) -> list[TopFeature]:
+    def _explain(self) -> Explanation:
         self.explained += 1
-        return [REASON]
+        return Explanation([REASON], [CHANGE])
 
     def alerts(self) -> list[Alert]:
         return [m for m in messages(self.effects) if isinstance(m, Alert)]
@@ -140,6 +155,7 @@ def test_the_alert_says_what_the_strikes_said() -> None:
     assert (alert.confidence, alert.packets) == (0.9, 12)
     assert (alert.src_ip, alert.dst_ip, alert.bridge_port) == ("192.168.1.66", "10.0.0.1", "lan1")
     assert alert.top_features == [REASON]
+    assert alert.counterfactual == [CHANGE]
     assert alert.model_id == "model-1"
 
 
@@ -360,7 +376,7 @@ def test_ids_tell_devices_hosts_classes_and_times_apart() -> None:
     run.strike(*(verdict(at, a) for at in (0, 1, 100, 101) for a in ("Scan", "DOS")))
     run.strike(*(verdict(at, host=OTHER) for at in (102, 103)))
     elsewhere = Policy(PolicyConfig(strikes=1), "pi-2", "model-1")
-    (message, _) = messages(elsewhere.strike(verdict(1), "Scan", list))
+    (message, _) = messages(elsewhere.strike(verdict(1), "Scan", lambda: Explanation([], [])))
     assert isinstance(message, Alert)
     ids = [alert.alert_id for alert in run.alerts() if alert.state == "open"]
     assert len({*ids, message.alert_id}) == 6

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.tables import KeyTable, digest_blocks, hashed, members, mixed
+from agent.tables import KeyTable, digest_blocks, hashed, members, mixed, paired
 
 SECOND = 1_000_000_000
 
@@ -75,6 +75,16 @@ def test_a_digest_of_similar_payloads_does_not_collide() -> None:
     blocks = np.zeros((len(numbers), 64), np.uint8)
     blocks[:, 3:11] = numbers.view(np.uint8).reshape(-1, 8)
     assert len(np.unique(digest_blocks(blocks, np.full(len(numbers), 64)))) == len(numbers)
+
+
+def test_pairs_have_keys_of_their_own_and_their_order_counts() -> None:
+    number, key = np.meshgrid(np.arange(500, dtype=np.uint64), random_keys(200))
+    pairs = paired(number.ravel(), key.ravel())
+    assert len(np.unique(pairs)) == number.size
+    assert (pairs > 0).all()
+    hashes = random_keys(1000)
+    turned = paired(hashes, hashes[::-1]) != paired(hashes[::-1], hashes)
+    assert turned.sum() >= len(hashes) - 1
 
 
 def test_members_of_a_set_are_looked_up() -> None:

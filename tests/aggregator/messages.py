@@ -10,6 +10,7 @@ from contract.messages import (
     Alert,
     AlertState,
     AnyMessage,
+    Change,
     Envelope,
     Health,
     Isolation,
@@ -71,6 +72,14 @@ def alert(
             ),
         ],
         model_id="test-1",
+        counterfactual=[
+            Change(
+                feature="ports_of_one_host_1s",
+                value=12.0,
+                unit="ports",
+                words="tried at most 12 ports of one host in 1 s",
+            )
+        ],
     )
 
 

@@ -87,6 +87,7 @@ def test_an_alert_is_shown_with_its_reasons(centre: Centre):
         "usual": 1.0,
         "words": "tried 240 ports on one host; usually 1",
     }
+    assert shown["counterfactual"] == ["tried at most 12 ports of one host in 1 s"]
     assert shown["techniques"] == ["T1557.002"]
     assert shown["ics_techniques"] == ["T0830"]
     assert shown["mitigation_applied"]

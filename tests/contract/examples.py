@@ -18,6 +18,7 @@ from contract.commands import (
 from contract.messages import (
     Alert,
     AnyMessage,
+    Change,
     CommandAck,
     Envelope,
     Health,
@@ -84,6 +85,14 @@ MESSAGES: Mapping[str, AnyMessage] = {
         ],
         model_id="home-1",
         evidence_sha256="ab" * 32,
+        counterfactual=[
+            Change(
+                feature="conflicting_claims_1s",
+                value=0.5,
+                unit="packets",
+                words="claimed another host's address at most 0 times in 1 s",
+            )
+        ],
     ),
     "isolation": Isolation(
         isolation_id=ID,

@@ -18,6 +18,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
 GROUPS: dict[str, list[str | dict[str, str]]] = PROJECT["dependency-groups"]
 PYTHONS = ("3.11.9", "3.12.9", "3.13.5")
+APART = "bench-peers"  # other people's programs, in an environment of their own
 
 
 def pins(lock: Path, python: str) -> dict[str, Version]:
@@ -40,18 +41,20 @@ def pins(lock: Path, python: str) -> dict[str, Version]:
 
 def wanted(lock: str) -> list[Requirement]:
     """Return what pyproject.toml asks of a lock."""
-    extras = {"dev": list(EXTRAS), "build": []}.get(lock, [lock])
+    extras = {"dev": list(EXTRAS), "build": [], APART: []}.get(lock, [lock])
     if "training" in extras:
         extras = [*extras, "agent"]
     texts = [text for extra in extras for text in EXTRAS[extra]]
-    texts += [] if lock == "build" else PROJECT["project"]["dependencies"]
-    groups = {"dev": ["build", "lint", "test"], "build": ["build"]}.get(lock, [])
-    texts += [text for group in groups for text in GROUPS[group] if isinstance(text, str)]
+    texts += [] if lock in {"build", APART} else PROJECT["project"]["dependencies"]
+    groups = {"dev": ["bench", "build", "lint", "test"], "build": ["build"], APART: [APART]}
+    texts += [
+        text for group in groups.get(lock, []) for text in GROUPS[group] if isinstance(text, str)
+    ]
     return [Requirement(text) for text in texts if not text.startswith("edgewarden")]
 
 
 def test_every_extra_has_its_lock():
-    assert {lock.stem for lock in LOCKS} == {*EXTRAS, "build", "dev"}
+    assert {lock.stem for lock in LOCKS} == {*EXTRAS, "build", "dev", APART}
 
 
 @pytest.mark.parametrize("python", PYTHONS)
@@ -65,7 +68,9 @@ def test_a_lock_pins_what_the_project_asks_for_within_its_bounds(lock: Path, pyt
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
+@pytest.mark.parametrize(
+    "lock", [lock for lock in LOCKS if lock.stem != APART], ids=lambda lock: lock.stem
+)
 def test_locks_agree_so_that_they_can_be_installed_together(lock: Path, python: str):
     everything = pins(ROOT / "requirements" / "dev.txt", python)
     assert pins(lock, python).items() <= everything.items()

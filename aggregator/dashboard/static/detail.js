@@ -44,6 +44,7 @@ function content(session, alert, onChanged) {
     actions(session, alert, onChanged),
     make("h3", {}, "Why"),
     reasons(alert.top_features),
+    counterfactual(alert.counterfactual),
     make("h3", {}, "What"),
     facts(alert),
     make("h3", {}, "What was done"),
@@ -95,6 +96,11 @@ function reasons(features) {
       make("div", { class: "push", "aria-hidden": "true" }, bar),
     );
   }));
+}
+
+function counterfactual(words) {
+  if (!words?.length) return null;
+  return make("p", { class: "muted" }, `Benign would have been: ${words.join("; ")}.`);
 }
 
 function facts(alert) {

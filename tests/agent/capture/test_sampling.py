@@ -79,7 +79,7 @@ def test_flows_differ_by_addresses_and_ports() -> None:
 
 def test_everything_is_taken_as_long_as_the_ring_has_room() -> None:
     sampler = Sampler(7)
-    for filled in (0.0, 0.3, 0.7):
+    for filled in (0.0, 0.3, 0.8):
         sampler.adjust(filled)
         assert taken(sampler, spoofed(500)).tolist() == list(range(500))
     assert (sampler.one_in, sampler.left_out) == (1, 0)
@@ -89,7 +89,7 @@ def test_a_ring_that_stays_full_is_sampled_ever_more_coarsely_up_to_a_limit() ->
     sampler = Sampler(7)
     steps = []
     for _ in range(9):
-        sampler.adjust(0.8)
+        sampler.adjust(0.9)
         steps.append(sampler.one_in)
     assert steps == [2, 4, 8, 16, 32, 64, 64, 64, 64]
     assert MOST == 64

@@ -1,0 +1,189 @@
+"""The figures as text: for the terminal, and between the markers of docs/performance.md."""
+
+from typing import Final
+
+from benchmarks.captures import ROOT
+from benchmarks.comparison import Comparison
+from benchmarks.goals import goals_table
+from benchmarks.live import confirmed
+from benchmarks.ourselves import Flood, Growth
+from benchmarks.results import Results
+from benchmarks.tables import MEBIBYTE, comparison_table, figure, notes, table
+
+PAGE: Final = ROOT / "docs" / "performance.md"
+_BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"
+_WORDS: Final = {
+    "mixed": "A home network with video, MQTT, HTTP, TLS, CoAP, DNS, IPv6, tags and fragments; "
+    "4 s of SYN flood and 4 s of port scan",
+    "bundled": "The demo's recording of a small network, thirty times",
+    "syn_flood": "A million SYNs in 10 s, each from another source address",
+    "port_scan": "All 65,535 ports of ten hosts, and their refusals",
+    "hosts_10000": "The mix of applications among 10,000 hosts",
+}
+
+
+def text(results: Results) -> str:
+    """Return everything that was measured."""
+    parts = [
+        _machine(results),
+        *(_compared(each) for each in results.comparisons.values()),
+        _stages(results),
+        _growth(results),
+        _floods(results),
+        _live(results),
+        _uplink(results),
+        _goals(results),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def write_page(results: Results) -> None:
+    """Put the figures between the page's markers."""
+    page = PAGE.read_text(encoding="utf-8")
+    begin, end = page.index(_BEGIN) + len(_BEGIN), page.index(_END)
+    PAGE.write_text(f"{page[:begin]}\n\n{text(results)}\n\n{page[end:]}", encoding="utf-8")
+
+
+def _section(title: str, *parts: str) -> str:
+    return "\n\n".join([f"## {title}", *(part for part in parts if part)])
+
+
+def _listed(lines: list[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _machine(results: Results) -> str:
+    dates = sorted(set(results.measured.values()))
+    rows = [[name, what] for name, what in results.machine.items()]
+    rows.append(["measured", " to ".join(dict.fromkeys([*dates[:1], *dates[-1:]]))])
+    lines = [f"- {name}: {what}" for name, what in rows if what]
+    return _section("The machine", "\n".join([*lines, *(f"- {why}" for why in results.untold)]))
+
+
+def _compared(compared: Comparison) -> str:
+    held = compared.capture
+    title = f"Beside other tools: {held.name}"
+    about = (
+        f"{_WORDS.get(held.name, held.name)}: {held.packets:,} packets, "
+        f"{held.wire_bytes / MEBIBYTE:,.0f} MB in {held.seconds:,.0f} s; "
+        f"medians of {compared.rounds} rounds."
+    )
+    return _section(title, about, comparison_table(compared), _listed(notes(compared)))
+
+
+def _stages(results: Results) -> str:
+    if not results.stages:
+        return ""
+    whole = sum(results.stages.values())
+    rows = [[part, f"{ns:.0f}", f"{ns / whole:.0%}"] for part, ns in results.stages.items()]
+    heads = ["part", "ns/packet", "share"]
+    shown = table(heads, [*rows, ["together", f"{whole:.0f}", "100%"]])
+    return _section("Where our time goes", shown)
+
+
+def _growth(results: Results) -> str:
+    if not results.growth:
+        return ""
+    heads = ["capture", "hosts", "seconds", "rows judged", "us CPU/packet", "peak RSS MB"]
+    rows = [_grown(each) for each in [*results.growth, *results.growth_hosts]]
+    return _section("How the cost grows", table(heads, rows))
+
+
+def _grown(grown: Growth) -> list[str]:
+    return [
+        f"{grown.packets:,} packets",
+        f"{grown.hosts:,}",
+        f"{grown.seconds:.1f}",
+        f"{grown.rows:,}",
+        figure(grown.cpu_us),
+        f"{grown.peak_rss_bytes / MEBIBYTE:.0f}",
+    ]
+
+
+def _floods(results: Results) -> str:
+    if not results.floods:
+        return ""
+    heads = [
+        "capture",
+        "us CPU/packet",
+        "peak RSS MB",
+        "above quiet",
+        "named after",
+        "as",
+        "others accused",
+    ]
+    shown = table(heads, [_flooded(each) for each in results.floods])
+    started = results.start_up
+    told = (
+        f"The program judges its first window {started.first_verdict_s:.2f} s after its start, "
+        f"the service watches after {started.watching_s:.2f} s."
+        if started
+        else ""
+    )
+    return _section("Under attack", shown, told)
+
+
+def _flooded(flood: Flood) -> list[str]:
+    named = "-" if flood.after_s is None else f"{flood.after_s:.1f} s"
+    return [
+        flood.name,
+        figure(flood.cpu_us),
+        f"{flood.peak_rss_bytes / MEBIBYTE:.0f}",
+        f"{flood.above_quiet_bytes / MEBIBYTE:+.0f} MB",
+        named,
+        flood.alert or "-",
+        str(flood.others_accused),
+    ]
+
+
+def _live(results: Results) -> str:
+    if not results.live:
+        return ""
+    heads = ["watcher", "sent/s", "sent", "seen", "lost or left out", "CPU s"]
+    rows = [
+        [
+            step.watcher,
+            f"{step.sent_per_s:,.0f}",
+            f"{step.sent:,}",
+            f"{step.seen:,}",
+            f"{step.sent - step.seen:,}",
+            f"{step.cpu_s:.1f}",
+        ]
+        for step in results.live
+    ]
+    names = dict.fromkeys(step.watcher for step in results.live)
+    found = {name: confirmed(results.live, name) for name in names}
+    told = [
+        f"{name}: {step.sent_per_s:,.0f} frames/s without loss" if step else f"{name}: none held"
+        for name, step in found.items()
+    ]
+    return _section("Live", table(heads, rows), _listed(told))
+
+
+def _uplink(results: Results) -> str:
+    if not results.uplinks:
+        return ""
+    rows = [
+        [
+            each.capture.name,
+            f"{sum(each.messages.values())}",
+            f"{sum(each.sent_bytes.values()):,}",
+            f"{each.bytes_per_s:,.0f}",
+            f"{each.observed_per_sent:,.0f}",
+        ]
+        for each in results.uplinks
+    ]
+    heads = ["capture", "messages", "bytes", "bytes/s", "observed bytes for each"]
+    counted = results.counted
+    told = (
+        f"On a real line (agent, mosquitto, aggregator) {counted.up_bytes:,} bytes went up and "
+        f"{counted.down_bytes:,} came down while the quiet capture played for "
+        f"{counted.seconds:.0f} s: {counted.up_bytes / counted.seconds:.0f} B/s."
+        if counted
+        else ""
+    )
+    return _section("The uplink", table(heads, rows), told)
+
+
+def _goals(results: Results) -> str:
+    return _section("Asked and reached", goals_table(results))

@@ -1,0 +1,191 @@
+"""What leaves for the broker: computed for every capture, and counted once on a real line."""
+
+import asyncio
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from benchmarks.captures import Capture, capture
+from benchmarks.measure import CommandError, run
+from benchmarks.ourselves import AGENT
+
+CAPTURES: Final = ("quiet", "syn_flood", "syn_flood_macs", "port_scan", "hosts_10000")
+_WORKER: Final = [sys.executable, "-m", "benchmarks.workers.uplink"]
+_AGGREGATOR: Final = AGENT.with_name("edgewarden-aggregator")
+_LOOPBACK: Final = "127.0.0.1"
+_READY_S, _END_S, _LOOK_S = 60.0, 10.0, 0.1
+_READ_BYTES: Final = 1 << 16
+
+
+class Uplink(msgspec.Struct, frozen=True):
+    """What was sent while a capture was judged, by kind of message."""
+
+    capture: Capture
+    messages: dict[str, int]
+    sent_bytes: dict[str, int]
+
+    @property
+    def bytes_per_s(self) -> float:
+        """By the data's time."""
+        return sum(self.sent_bytes.values()) / self.capture.seconds
+
+    @property
+    def observed_per_sent(self) -> float:
+        """Bytes on the watched network for each that left."""
+        return self.capture.wire_bytes / sum(self.sent_bytes.values())
+
+
+class Counted(msgspec.Struct):
+    """Bytes that passed a real connection from the agent to the broker and back."""
+
+    seconds: float = 0.0
+    up_bytes: int = 0
+    down_bytes: int = 0
+
+
+class _Sent(msgspec.Struct, frozen=True):
+    messages: dict[str, int]
+    sent_bytes: dict[str, int]
+
+
+def computed() -> list[Uplink]:
+    """Return what each capture makes the agent say."""
+    return [of(capture(name)) for name in CAPTURES]
+
+
+def of(given: Capture) -> Uplink:
+    """Return what one capture makes the agent say."""
+    usage = run([*_WORKER, str(given.path)], keeps_output=True)
+    sent = msgspec.json.decode(usage.output, type=_Sent)
+    return Uplink(given, sent.messages, sent.sent_bytes)
+
+
+def missing() -> str | None:
+    """Return why the real line cannot run, and what to do; None where it can."""
+    found = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    return None if found else "uplink: mosquitto missing: scripts/install-packages.sh mosquitto"
+
+
+def counted(name: str) -> Counted:
+    """Play a capture at its own speed to a real broker and aggregator; count what passes.
+
+    Raises:
+        CommandError: A program ended before its time.
+    """
+    return asyncio.run(_counted(capture(name)))
+
+
+async def _counted(given: Capture) -> Counted:
+    counted = Counted(given.seconds)
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        broker_port, http_port = _free_port(), _free_port()
+        settings = folder / "mosquitto.conf"
+        settings.write_text(f"listener {broker_port} {_LOOPBACK}\nallow_anonymous true\n")
+        mosquitto = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
+        broker = [mosquitto or "mosquitto", "-c", str(settings)]
+        await stack.enter_async_context(_running(broker, {}))
+        centre = {
+            "EDGEWARDEN_STORE__PATH": str(folder / "data"),
+            "EDGEWARDEN_HTTP__PORT": str(http_port),
+            "EDGEWARDEN_BROKER__HOST": _LOOPBACK,
+            "EDGEWARDEN_BROKER__PORT": str(broker_port),
+            "EDGEWARDEN_ADMIN_PASSWORD": "only-for-this-benchmark",
+        }
+        await _answers(broker_port)
+        await stack.enter_async_context(_running([str(_AGGREGATOR), "serve"], centre))
+        await _answers(http_port)
+        proxy_port = await stack.enter_async_context(_proxy(broker_port, counted))
+        edge = {
+            "EDGEWARDEN_SPOOL__PATH": str(folder / "spool.sqlite"),
+            "EDGEWARDEN_BROKER__HOST": _LOOPBACK,
+            "EDGEWARDEN_BROKER__PORT": str(proxy_port),
+        }
+        play = [str(AGENT), "run", "--replay", str(given.path), "--speed", "1"]
+        agent = await stack.enter_async_context(_running(play, edge))
+        async with asyncio.timeout(given.seconds + _READY_S):
+            code = await agent.wait()
+    if code:
+        message = f"uplink: edgewarden-agent ended with {code}"
+        raise CommandError(message)
+    return counted
+
+
+@asynccontextmanager
+async def _running(
+    command: list[str], settings: Mapping[str, str]
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a program for the length of the block."""
+    nowhere = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=nowhere, stderr=nowhere, env={**os.environ, **settings}
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_END_S):
+                    await process.wait()
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+@asynccontextmanager
+async def _proxy(broker_port: int, counted: Counted) -> AsyncIterator[int]:
+    """Pass bytes on to the broker and count them; yields the port."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        broker_reader, broker_writer = await asyncio.open_connection(_LOOPBACK, broker_port)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(up(reader, broker_writer), name="up")
+            tasks.create_task(down(broker_reader, writer), name="down")
+
+    async def up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async for data in _passed(reader, writer):
+            counted.up_bytes += len(data)
+
+    async def down(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async for data in _passed(reader, writer):
+            counted.down_bytes += len(data)
+
+    server = await asyncio.start_server(serve, _LOOPBACK, 0)
+    async with server:
+        yield int(server.sockets[0].getsockname()[1])
+
+
+async def _passed(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> AsyncIterator[bytes]:
+    while data := await reader.read(_READ_BYTES):
+        writer.write(data)
+        await writer.drain()
+        yield data
+    writer.close()
+
+
+async def _answers(port: int) -> None:
+    """Wait until somebody listens."""
+    async with asyncio.timeout(_READY_S):
+        while True:
+            with suppress(OSError):
+                _, writer = await asyncio.open_connection(_LOOPBACK, port)
+                writer.close()
+                return
+            await asyncio.sleep(_LOOK_S)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((_LOOPBACK, 0))
+        return int(probe.getsockname()[1])
