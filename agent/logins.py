@@ -94,4 +94,4 @@ def _attempts(head: U8) -> Bool:
 
 def _at(blocks: U8, at: int) -> U32:
     """Return the four bytes at a place as one number, big-endian."""
-    return np.ascontiguousarray(blocks[:, at : at + 4]).view(">u4")[:, 0].astype(np.uint32)
+    return blocks[:, at : at + 4].view(">u4")[:, 0].astype(np.uint32)

@@ -35,7 +35,8 @@ def _is_chosen(peer: Peer, capture: str, wanted: list[str] | None) -> bool:
 
 
 def _stages(options: argparse.Namespace, found: Results) -> None:
-    found.stages = ourselves.stages(options.captures[0], options.rounds)
+    names = (options.captures[0], "quiet")
+    found.stages = [ourselves.stages(name, options.rounds) for name in names]
 
 
 def _growth(options: argparse.Namespace, found: Results) -> None:

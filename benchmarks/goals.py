@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, Literal, NamedTuple
 
 from benchmarks.comparison import Comparison, of_ours
-from benchmarks.live import confirmed
+from benchmarks.live import FLOOD, confirmed
 from benchmarks.results import Results
 from benchmarks.tables import MEBIBYTE, figure, table
 
@@ -85,6 +85,10 @@ def _live(results: Results) -> Iterator[Goal]:
     if ours and scapy:
         times = ours.sent_per_s / scapy.sent_per_s
         yield Goal("live rate without loss to scapy's", _LIVE_TIMES_SCAPY, ">=", times, "x")
+    for step in results.live:
+        if step.capture == FLOOD:
+            peak_mb, most_mb = step.peak_rss_bytes / MEBIBYTE, _STEADY_MB + _FLOOD_MB
+            yield Goal("memory of the live agent, flooded", most_mb, "<=", peak_mb, "MB")
 
 
 def _growth(results: Results) -> Iterator[Goal]:

@@ -32,7 +32,7 @@ suricata() {
     >"$CACHE/debootstrap.log" 2>&1 && touch "$CACHE/trixie/.complete"
 }
 
-scripts/install-packages.sh softflowd tcpdump tshark argus-server nfdump debootstrap ||
+scripts/install-packages.sh softflowd tcpdump tshark argus-server nfdump libndpi-bin debootstrap ||
   told "some of Debian's tools are missing"
 python_peers || told "no Python peers: see above"
 suricata || told "no Suricata: it needs root, debootstrap, and Debian 13 on this machine's mirror"

@@ -25,7 +25,8 @@ from benchmarks.ourselves import AGENT
 from benchmarks.peers import PEERS_PYTHON, WORKERS
 
 SENDING, WATCHING = "bench0", "bench1"
-_FRAMES_OF: Final = "mixed"
+_FRAMES_OF, FLOOD = "mixed", "syn_flood"
+_FLOOD_FRAMES_PER_S: Final = 100_000.0
 STEP_S: Final = 4.0
 _SETTLE_S: Final = 1.5  # for what is in the ring, and the last window
 _PATIENCE_S, _LOOK_S = 30.0, 0.05
@@ -45,17 +46,24 @@ class Step(msgspec.Struct, frozen=True):
     """One rate: what was sent and what was seen."""
 
     watcher: str
+    capture: str  # whose frames were sent
     wanted_per_s: float
     sent_per_s: float
     sent: int
     seen: int
     dropped: dict[str, int]
     cpu_s: float
+    peak_rss_bytes: int
 
     @property
     def is_whole(self) -> bool:
         """Whether every frame was taken in, and none was sampled away."""
         return self.seen == self.sent and not any(self.dropped.values())
+
+    @property
+    def left_out(self) -> int:
+        """How many frames were left out on purpose."""
+        return sum(n for reason, n in self.dropped.items() if reason.startswith("sampled_out"))
 
 
 class Told(msgspec.Struct):
@@ -83,12 +91,13 @@ def has_scapy() -> bool:
 
 
 def live(watchers: Sequence[str]) -> list[Step]:
-    """Search each watcher's highest rate without loss; return every step.
+    """Search each watcher's highest rate without loss, and flood ours; return every step.
 
     Raises:
         CommandError: The kernel has no namespaces or veth, or a watcher does not start.
     """
-    return _inside("search", _FRAMES_OF, *watchers)
+    searched = _inside("search", _FRAMES_OF, *watchers)
+    return [*searched, *steps("edgewarden", [_FLOOD_FRAMES_PER_S], FLOOD)]
 
 
 def steps(watcher: str, rates: Sequence[float], name: str) -> list[Step]:
@@ -118,7 +127,7 @@ def best(steps: Sequence[Step], watcher: str) -> Step | None:
 
 def confirmed(steps: Sequence[Step], watcher: str) -> Step | None:
     """Return the last step of a search, which confirms its result, if it did."""
-    mine = [step for step in steps if step.watcher == watcher]
+    mine = [step for step in steps if (step.watcher, step.capture) == (watcher, _FRAMES_OF)]
     return mine[-1] if mine and mine[-1].is_whole else None
 
 
@@ -141,17 +150,7 @@ def _step(watcher: str, frames_per_s: float, name: str) -> Step:
     """Start a watcher, send for some seconds, end it, and compare the counts."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
-        settings = {
-            "EDGEWARDEN_CAPTURE__INTERFACES": f'["{WATCHING}"]',
-            "EDGEWARDEN_SPOOL__PATH": f"{folder}/spool.sqlite",
-        }
-        with log.open("wb") as file:
-            process = subprocess.Popen(
-                [*_on_core(_WATCHERS_CORE), *_command(watcher)],
-                stdout=file,
-                stderr=file,
-                env={**os.environ, **settings},
-            )
+        process = _started(watcher, Path(folder), log)
         try:
             _await_line(log, "watching", process)
             sent = _send(frames_per_s, name)
@@ -164,17 +163,32 @@ def _step(watcher: str, frames_per_s: float, name: str) -> Step:
                 process.kill()
     step = Step(
         watcher,
+        name,
         frames_per_s,
         sent["sent"] / sent["seconds"],
         int(sent["sent"]),
         msgspec.json.decode(stopped, type=Told).frames,
-        {name: int(count) for name, count in _LOST.findall(stopped) if int(count)},
+        {reason: int(count) for reason, count in _LOST.findall(stopped) if int(count)},
         used.ru_utime + used.ru_stime,
+        used.ru_maxrss * 1024,
     )
-    sys.stderr.write(
-        f"live {watcher}: {step.sent_per_s:,.0f}/s, seen {step.seen:,} of {step.sent:,}\n"
-    )
+    told = f"{step.sent_per_s:,.0f}/s, seen {step.seen:,} of {step.sent:,}"
+    sys.stderr.write(f"live {watcher}: {told}\n")
     return step
+
+
+def _started(watcher: str, folder: Path, log: Path) -> "subprocess.Popen[bytes]":
+    settings = {
+        "EDGEWARDEN_CAPTURE__INTERFACES": f'["{WATCHING}"]',
+        "EDGEWARDEN_SPOOL__PATH": f"{folder}/spool.sqlite",
+    }
+    with log.open("wb") as file:
+        return subprocess.Popen(
+            [*_on_core(_WATCHERS_CORE), *_command(watcher)],
+            stdout=file,
+            stderr=file,
+            env={**os.environ, **settings},
+        )
 
 
 def _on_core(core: str) -> list[str]:

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -32,7 +32,6 @@ def run(
     command: Sequence[str],
     *,
     keeps_output: bool,
-    environment: Mapping[str, str] | None = None,
     timeout_s: int = TIMEOUT_S,
 ) -> Usage:
     """Run a command to its end.
@@ -40,7 +39,6 @@ def run(
     Args:
         command: Program and arguments.
         keeps_output: Its stdout is wanted; otherwise it goes nowhere.
-        environment: In place of ours.
         timeout_s: After which it is killed.
 
     Raises:
@@ -53,7 +51,6 @@ def run(
             [*launch, *command],
             stdout=subprocess.PIPE if keeps_output else subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            env=environment,
             check=False,
         )
         if not report.exists():

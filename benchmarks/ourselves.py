@@ -33,7 +33,7 @@ _ATTACKER: Final = {
     "syn_flood_macs": {REMAINDER},
     "port_scan": {mac_text(int(ATTACKER_MAC))},
 }
-_WARM_UP: Final = f"growth_{BY_PACKETS[0]}_packets"
+_WARM_UP: Final = f"growth_{BY_PACKETS[1]}_packets"
 FLOODS: Final = ("syn_flood", "syn_flood_macs", "port_scan", "hosts_10000")
 
 
@@ -42,6 +42,15 @@ class Spent(msgspec.Struct, frozen=True):
 
     packets: int
     spent_ns: dict[str, int]
+
+
+class Stages(msgspec.Struct, frozen=True):
+    """Nanoseconds by part that a capture took, the dearest part first."""
+
+    name: str
+    packets: int
+    seconds: float
+    spent_ns: dict[str, float]
 
 
 class Growth(msgspec.Struct, frozen=True):
@@ -76,8 +85,8 @@ class StartUp(msgspec.Struct, frozen=True):
     watching_s: float
 
 
-def stages(name: str, rounds: int) -> dict[str, float]:
-    """Return nanoseconds a packet by part, the median of some rounds.
+def stages(name: str, rounds: int) -> Stages:
+    """Return where the time goes on a capture, the median of some rounds.
 
     Raises:
         CommandError: A part was renamed, as the message says.
@@ -86,14 +95,13 @@ def stages(name: str, rounds: int) -> dict[str, float]:
     warm(given.path)
     command = [sys.executable, "-m", "benchmarks.workers.stages", str(given.path)]
     told = [
-        msgspec.json.decode(run(command, keeps_output=True).output, type=Spent)
+        msgspec.json.decode(run(command, keeps_output=True).output, type=Spent).spent_ns
         for _ in range(rounds)
     ]
-    parts = {part for each in told for part in each.spent_ns}
-    spent = {
-        part: median(each.spent_ns.get(part, 0) / each.packets for each in told) for part in parts
-    }
-    return dict(sorted(spent.items(), key=lambda item: -item[1]))
+    parts = {part for each in told for part in each}
+    spent = {part: float(median(each.get(part, 0) for each in told)) for part in parts}
+    dearest = dict(sorted(spent.items(), key=lambda item: -item[1]))
+    return Stages(name, given.packets, max(given.seconds, 1.0), dearest)
 
 
 def growth(rounds: int) -> tuple[list[Growth], list[Growth]]:

@@ -130,7 +130,9 @@ def _kitsune(checkout: str | None) -> Peer:
         "kitsune features",
         "115 damped statistics a packet; no KitNET",
         lambda capture: [str(PEERS_PYTHON), worker, checkout or "", str(capture.path)],
-        lambda: "checkout",
+        _says(
+            ["git", "-C", checkout or ".", "log", "-1", "--format=%h %cs"], r"^([0-9a-f]{7,} \S+)"
+        ),
         lambda: None if there and PEERS_PYTHON.exists() else fix,
         20_000,
     )
@@ -166,6 +168,12 @@ PEERS: Final = (
         "flow records to /dev/null",
         "-r FILE -w /dev/null",
         ("-h", r"Version (\S+)"),
+    ),
+    _debian(
+        "ndpiReader",
+        "flows and applications; prints nothing",
+        "-i FILE -q",
+        ("-h", r"nDPI ([\d.]+)"),
     ),
     _suricata(
         "suricata, no output",

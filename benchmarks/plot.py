@@ -6,6 +6,7 @@ from typing import Any, Final
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from benchmarks.captures import ROOT
 from benchmarks.comparison import Comparison
@@ -46,7 +47,7 @@ def draw(results: Results) -> None:
 
 def _bars(axes: Axes, compared: Comparison) -> None:
     measured = sorted(
-        (each for each in compared.measured if each.usages), key=lambda each: -each.net_us
+        (each for each in compared.measured if each.usages), key=lambda each: each.net_us
     )
     values = [each.net_us for each in measured]
     colours = [
@@ -57,21 +58,35 @@ def _bars(axes: Axes, compared: Comparison) -> None:
     axes.bar_label(bars, [digits(value) for value in values], padding=3)
     axes.set_xscale("log")
     axes.set_xlim(min(values) / 2, max(values) * 3)
-    axes.set_xlabel("CPU microseconds a packet, starting left out (log scale; less is better)")
+    axes.xaxis.set_major_formatter(FuncFormatter(_plain))
+    axes.tick_params(axis="y", length=0)
+    axes.invert_yaxis()
+    axes.set_xlabel("CPU microseconds a packet (log scale; less is better)")
     held = compared.capture
-    axes.set_title(f"A capture of {held.packets / 1e6:.1f} million packets", loc="left")
+    axes.set_title(
+        f"{held.packets / 1e6:.1f} million packets of a home network",
+        loc="left",
+        fontweight="bold",
+    )
     for label in axes.get_yticklabels():
         label.set_fontweight("bold" if label.get_text() == OURS else "normal")
+
+
+def _plain(value: float, _: int) -> str:
+    return f"{value:,.10g}"
 
 
 def _curve(axes: Axes, grown: Sequence[Growth], name: str) -> None:
     values = [each.cpu_us for each in grown]
     axes.plot([getattr(each, name) for each in grown], values, "o-", color=_OURS)
     axes.set_xscale("log")
+    axes.margins(x=0.12)
+    axes.xaxis.set_major_formatter(FuncFormatter(_plain))
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.set_ylim(0, max(values, default=1.0) * 1.3)
     axes.set_xlabel(name)
     axes.set_ylabel("us CPU a packet")
-    axes.set_title(f"{OURS}: growth with {name}", loc="left")
+    axes.set_title(f"With more {name}", loc="left", fontweight="bold")
     for each, value in zip(grown, values, strict=True):
         axes.annotate(
             digits(value), (getattr(each, name), value), (0, 6),

@@ -4,7 +4,7 @@ from typing import Final
 
 from benchmarks.captures import ROOT
 from benchmarks.comparison import Comparison
-from benchmarks.goals import goals_table
+from benchmarks.goals import goals, goals_table
 from benchmarks.live import confirmed
 from benchmarks.ourselves import Flood, Growth
 from benchmarks.results import Results
@@ -12,8 +12,9 @@ from benchmarks.tables import MEBIBYTE, comparison_table, figure, notes, table
 
 PAGE: Final = ROOT / "docs" / "performance.md"
 _BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"
+_FIRST: Final = "mixed"  # where it is told what each program does
 _WORDS: Final = {
-    "mixed": "A home network with video, MQTT, HTTP, TLS, CoAP, DNS, IPv6, tags and fragments; "
+    _FIRST: "A home network with video, MQTT, HTTP, TLS, CoAP, DNS, IPv6, tags and fragments; "
     "4 s of SYN flood and 4 s of port scan",
     "bundled": "The demo's recording of a small network, thirty times",
     "syn_flood": "A million SYNs in 10 s, each from another source address",
@@ -66,19 +67,24 @@ def _compared(compared: Comparison) -> str:
     about = (
         f"{_WORDS.get(held.name, held.name)}: {held.packets:,} packets, "
         f"{held.wire_bytes / MEBIBYTE:,.0f} MB in {held.seconds:,.0f} s; "
-        f"medians of {compared.rounds} rounds."
+        f"{f'medians of {compared.rounds} rounds' if compared.rounds > 1 else 'one round'}."
     )
-    return _section(title, about, comparison_table(compared), _listed(notes(compared)))
+    does = [f"{each.name}: {each.does}" for each in compared.measured if held.name == _FIRST]
+    return _section(title, about, comparison_table(compared), _listed([*notes(compared), *does]))
 
 
 def _stages(results: Results) -> str:
+    """Show by part what a packet costs, and what a second does."""
     if not results.stages:
         return ""
-    whole = sum(results.stages.values())
-    rows = [[part, f"{ns:.0f}", f"{ns / whole:.0%}"] for part, ns in results.stages.items()]
-    heads = ["part", "ns/packet", "share"]
-    shown = table(heads, [*rows, ["together", f"{whole:.0f}", "100%"]])
-    return _section("Where our time goes", shown)
+    heads, rows = ["part"], {part: [part] for part in [*results.stages[0].spent_ns, "together"]}
+    for spent in results.stages:
+        heads += [f"{spent.name} ns/packet", "us/second of traffic"]
+        whole = {**spent.spent_ns, "together": sum(spent.spent_ns.values())}
+        for part, row in rows.items():
+            ns = whole.get(part, 0.0)
+            row += [figure(ns / spent.packets), figure(ns / spent.seconds / 1000)]
+    return _section("Where our time goes", table(heads, list(rows.values())))
 
 
 def _growth(results: Results) -> str:
@@ -139,15 +145,17 @@ def _flooded(flood: Flood) -> list[str]:
 def _live(results: Results) -> str:
     if not results.live:
         return ""
-    heads = ["watcher", "sent/s", "sent", "seen", "lost or left out", "CPU s"]
+    heads = ["watcher", "frames of", "sent/s", "sent", "lost", "left out", "CPU s", "peak RSS MB"]
     rows = [
         [
             step.watcher,
+            step.capture,
             f"{step.sent_per_s:,.0f}",
             f"{step.sent:,}",
-            f"{step.seen:,}",
-            f"{step.sent - step.seen:,}",
+            f"{step.sent - step.seen - step.left_out:,}",
+            f"{step.left_out:,}",
             f"{step.cpu_s:.1f}",
+            f"{step.peak_rss_bytes / MEBIBYTE:.0f}",
         ]
         for step in results.live
     ]
@@ -186,4 +194,6 @@ def _uplink(results: Results) -> str:
 
 
 def _goals(results: Results) -> str:
+    if not goals(results):
+        return ""
     return _section("Asked and reached", goals_table(results))

@@ -7,7 +7,7 @@ import msgspec
 from benchmarks.captures import CACHE
 from benchmarks.comparison import Comparison
 from benchmarks.live import Step
-from benchmarks.ourselves import Flood, Growth, StartUp
+from benchmarks.ourselves import Flood, Growth, Stages, StartUp
 from benchmarks.uplink import Counted, Uplink
 
 _FILE: Final = CACHE / "results.json"
@@ -19,7 +19,7 @@ class Results(msgspec.Struct):
     measured: dict[str, str] = {}  # part -> date
     machine: dict[str, str] = {}
     comparisons: dict[str, Comparison] = {}
-    stages: dict[str, float] = {}
+    stages: list[Stages] = []
     growth: list[Growth] = []
     growth_hosts: list[Growth] = []
     floods: list[Flood] = []

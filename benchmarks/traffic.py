@@ -114,43 +114,59 @@ def _expanded(
 ) -> Packets:
     """Return every step of every session."""
     steps, count = application.steps, len(sessions.start_ns)
-    out = np.array([step.sender is Side.CLIENT for step in steps])
-
-    def sides(client: NDArray[Any], server: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-        one, other = client[:, None], server[:, None]
-        return np.where(out, one, other).ravel(), np.where(out, other, one).ravel()
-
-    def each(values: NDArray[Any]) -> NDArray[Any]:
-        return np.broadcast_to(values, (count, len(steps))).ravel()
-
-    ethertype = TEMPLATES[steps[0].template].ethertype
-    port = np.full(count, application.port, np.uint16)
-    src_mac, dst_mac = sides(macs(sessions.client), sessions.server_mac)
-    src_ip, dst_ip = sides(addresses(sessions.client, ethertype), sessions.server_ip)
-    src_port, dst_port = sides(sessions.client_port, port)
     initial = random.integers(0, 1 << 32, (2, count))
-    own, other = sides(initial[0], initial[1])
-    sent, heard = _sequence_steps(application)
     pace = random.uniform(1 / _SLOWEST, _SLOWEST, count)[:, None]
-    after_s = np.cumsum([step.gap_s for step in steps])
     stamp = random.integers(0, 1 << 32, count)[:, None] + _stamp_steps(application)
+    after_s = np.cumsum([step.gap_s for step in steps])
     tagged = sessions.client % _TAGGED_EVERY == _TAGGED
-    flags = np.array([step.tcp_flags for step in steps], np.uint8)
     return Packets(
         time_ns=(sessions.start_ns[:, None] + (pace * after_s * 1e9).astype(np.int64)).ravel(),
-        template=each(np.array([step.template for step in steps], np.uint16)),
-        src_mac=src_mac,
-        dst_mac=dst_mac,
-        src_ip=src_ip,
-        dst_ip=dst_ip,
-        src_port=src_port,
-        dst_port=dst_port,
-        sequence=(own + each(sent)).astype(np.uint32),
-        acknowledged=np.where(each(flags) == SYN, 0, other + each(heard)).astype(np.uint32),
-        tcp_flags=each(flags),
+        template=np.tile(np.array([step.template for step in steps], np.uint16), count),
         stamp=stamp.astype(np.uint32).ravel(),
         vlan=np.repeat(np.where(tagged, _VLAN, NO_VLAN).astype(np.int16), len(steps)),
+        **_ends(application, sessions),
+        **_tcp(application, initial),
     )
+
+
+def _ends(application: Application, sessions: Sessions) -> dict[str, NDArray[Any]]:
+    """Return addresses and ports of every step of every session."""
+    ethertype = TEMPLATES[application.steps[0].template].ethertype
+    client_ip = addresses(sessions.client, ethertype)
+    port = np.full(len(client_ip), application.port, np.uint16)
+    src_mac, dst_mac = _sides(application, macs(sessions.client), sessions.server_mac)
+    src_ip, dst_ip = _sides(application, client_ip, sessions.server_ip)
+    src_port, dst_port = _sides(application, sessions.client_port, port)
+    return {
+        "src_mac": src_mac,
+        "dst_mac": dst_mac,
+        "src_ip": src_ip,
+        "dst_ip": dst_ip,
+        "src_port": src_port,
+        "dst_port": dst_port,
+    }
+
+
+def _tcp(application: Application, initial: I64) -> dict[str, NDArray[Any]]:
+    """Return what TCP counts at every step, from the initial numbers of both sides."""
+    own, other = _sides(application, initial[0], initial[1])
+    sent, heard = _sequence_steps(application)
+    count = initial.shape[1]
+    flags = np.tile(np.array([step.tcp_flags for step in application.steps], np.uint8), count)
+    return {
+        "sequence": (own + np.tile(sent, count)).astype(np.uint32),
+        "acknowledged": np.where(flags == SYN, 0, other + np.tile(heard, count)).astype(np.uint32),
+        "tcp_flags": flags,
+    }
+
+
+def _sides(
+    application: Application, client: NDArray[Any], server: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return what is the sender's and what is the receiver's, at every step of every session."""
+    out = np.array([step.sender is Side.CLIENT for step in application.steps])
+    one, other = client[:, None], server[:, None]
+    return np.where(out, one, other).ravel(), np.where(out, other, one).ravel()
 
 
 def _sequence_steps(application: Application) -> tuple[I64, I64]:

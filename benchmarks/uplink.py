@@ -70,8 +70,12 @@ def of(given: Capture) -> Uplink:
 
 def missing() -> str | None:
     """Return why the real line cannot run, and what to do; None where it can."""
-    found = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    return None if found else "uplink: mosquitto missing: scripts/install-packages.sh mosquitto"
+    fix = "uplink: mosquitto missing: scripts/install-packages.sh mosquitto"
+    return None if _mosquitto() else fix
+
+
+def _mosquitto() -> str | None:
+    return shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
 
 def counted(name: str) -> Counted:
@@ -87,28 +91,10 @@ async def _counted(given: Capture) -> Counted:
     counted = Counted(given.seconds)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        broker_port, http_port = _free_port(), _free_port()
-        settings = folder / "mosquitto.conf"
-        settings.write_text(f"listener {broker_port} {_LOOPBACK}\nallow_anonymous true\n")
-        mosquitto = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
-        broker = [mosquitto or "mosquitto", "-c", str(settings)]
-        await stack.enter_async_context(_running(broker, {}))
-        centre = {
-            "EDGEWARDEN_STORE__PATH": str(folder / "data"),
-            "EDGEWARDEN_HTTP__PORT": str(http_port),
-            "EDGEWARDEN_BROKER__HOST": _LOOPBACK,
-            "EDGEWARDEN_BROKER__PORT": str(broker_port),
-            "EDGEWARDEN_ADMIN_PASSWORD": "only-for-this-benchmark",
-        }
-        await _answers(broker_port)
-        await stack.enter_async_context(_running([str(_AGGREGATOR), "serve"], centre))
-        await _answers(http_port)
+        broker_port = await _broker(stack, folder)
+        await _aggregator(stack, folder, broker_port)
         proxy_port = await stack.enter_async_context(_proxy(broker_port, counted))
-        edge = {
-            "EDGEWARDEN_SPOOL__PATH": str(folder / "spool.sqlite"),
-            "EDGEWARDEN_BROKER__HOST": _LOOPBACK,
-            "EDGEWARDEN_BROKER__PORT": str(proxy_port),
-        }
+        edge = {"EDGEWARDEN_SPOOL__PATH": str(folder / "spool.sqlite"), **_at(proxy_port)}
         play = [str(AGENT), "run", "--replay", str(given.path), "--speed", "1"]
         agent = await stack.enter_async_context(_running(play, edge))
         async with asyncio.timeout(given.seconds + _READY_S):
@@ -117,6 +103,34 @@ async def _counted(given: Capture) -> Counted:
         message = f"uplink: edgewarden-agent ended with {code}"
         raise CommandError(message)
     return counted
+
+
+async def _broker(stack: AsyncExitStack, folder: Path) -> int:
+    """Start mosquitto; return its port."""
+    port = _free_port()
+    settings = folder / "mosquitto.conf"
+    settings.write_text(f"listener {port} {_LOOPBACK}\nallow_anonymous true\n")
+    command = [_mosquitto() or "mosquitto", "-c", str(settings)]
+    await stack.enter_async_context(_running(command, {}))
+    await _answers(port)
+    return port
+
+
+async def _aggregator(stack: AsyncExitStack, folder: Path, broker_port: int) -> None:
+    """Start the aggregator and wait until it serves."""
+    port = _free_port()
+    centre = {
+        "EDGEWARDEN_STORE__PATH": str(folder / "data"),
+        "EDGEWARDEN_HTTP__PORT": str(port),
+        "EDGEWARDEN_ADMIN_PASSWORD": "only-for-this-benchmark",
+        **_at(broker_port),
+    }
+    await stack.enter_async_context(_running([str(_AGGREGATOR), "serve"], centre))
+    await _answers(port)
+
+
+def _at(port: int) -> dict[str, str]:
+    return {"EDGEWARDEN_BROKER__HOST": _LOOPBACK, "EDGEWARDEN_BROKER__PORT": str(port)}
 
 
 @asynccontextmanager

@@ -113,7 +113,7 @@ def _so_far(state: Bool, events: Bool, groups: Groups, slots: I64, fresh: Bool) 
         fresh: Of the groups; a fresh slot holds the state of another key.
     """
     known = ~fresh & state[slots]
-    count = np.cumsum(events) - events
+    count: I64 = np.cumsum(events) - events
     earlier: Bool = np.repeat(known, groups.sizes)
     earlier |= count > np.repeat(count[groups.starts], groups.sizes)
     kept = slots >= 0

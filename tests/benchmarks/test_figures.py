@@ -11,7 +11,7 @@ from benchmarks.comparison import Comparison, Measured
 from benchmarks.goals import goals
 from benchmarks.live import Step, confirmed
 from benchmarks.measure import Usage
-from benchmarks.ourselves import Flood, Growth
+from benchmarks.ourselves import Flood, Growth, Stages
 from benchmarks.results import Results, updated
 from benchmarks.tables import comparison_table, figure, notes, ratio, table
 
@@ -32,7 +32,7 @@ def results() -> Results:
     return Results(
         machine={"processor": "a processor"},
         comparisons={"mixed": Comparison(CAPTURE, 1, both, [])},
-        stages={"decode": 300.0, "scoring": 100.0},
+        stages=[Stages("mixed", 100, 1.0, {"decode": 300.0, "scoring": 100.0})],
         growth=grown,
         growth_hosts=grown,
         floods=[flood],
@@ -98,7 +98,7 @@ def test_goals_hold_what_was_measured_against_what_was_asked():
 
 
 def step(watcher: str, sent: int, seen: int, **dropped: int) -> Step:
-    return Step(watcher, sent, sent, sent, seen, dropped, 1.0)
+    return Step(watcher, "mixed", sent, sent, sent, seen, dropped, 1.0, 10**8)
 
 
 def test_a_live_rate_counts_only_if_a_last_step_confirms_it():
@@ -111,9 +111,10 @@ def test_a_live_rate_counts_only_if_a_last_step_confirms_it():
 
 def test_a_run_of_some_parts_leaves_the_others_as_they_were():
     old = results()
-    new = Results(stages={"decode": 1.0}, untold=["live: no root"], measured={"stages": "today"})
+    stages = [Stages("mixed", 1, 1.0, {"decode": 1.0})]
+    new = Results(stages=stages, untold=["live: no root"], measured={"stages": "today"})
     both = updated(old, new)
-    assert both.stages == {"decode": 1.0}
+    assert both.stages == stages
     assert both.growth == old.growth
     assert both.comparisons == old.comparisons
     assert both.untold == ["live: no root"]

@@ -86,7 +86,7 @@ def test_a_cut_capture_holds_the_first_packets():
 
 
 def test_every_part_of_ours_is_timed_under_the_name_it_has_today():
-    spent = ourselves.stages(SHORT, rounds=1)
+    spent = ourselves.stages(SHORT, rounds=1).spent_ns
     assert {FILE_WALK, "decode", "flow grouping", "hosts", "histories", "scoring"} <= spent.keys()
     assert spent.keys() >= PARTS.keys() - {"explaining"}  # nobody attacks here
 
