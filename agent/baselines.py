@@ -22,6 +22,7 @@ WARM: Final = 24  # windows that a host was learned from before its usual values
 _LEAST_RATE: Final = 0.05
 _LEAST_STEP_OF: Final = np.float32(0.05)  # features are counts, or shares of one
 _WINDOW_NS: Final = 1_000_000_000
+_END_OF_TIME_NS: Final = 2**62
 _MOST_FILE_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -48,7 +49,7 @@ class Baselines:
             seen: Hosts of one window.
             calm: Whose behaviour nothing speaks against, shape (n,).
         """
-        now_ns = int(seen.window_start_ns[0])
+        now_ns = _time_of(seen)
         host = _identity(seen)
         turn = mixed(host[:, 0] ^ host[:, 2]) % np.uint64(LEARNS_EVERY)
         rows = np.flatnonzero(calm & (turn == np.uint64(now_ns // _WINDOW_NS % LEARNS_EVERY)))
@@ -66,7 +67,7 @@ class Baselines:
         None for a host that is not known well enough.
         """
         one = seen.take(slice(row, row + 1))
-        slot = int(self.table.find(self._keys(_identity(one)), int(one.window_start_ns[0]))[0])
+        slot = int(self.table.find(self._keys(_identity(one)), _time_of(one))[0])
         if slot < 0 or self._learned[slot] < WARM:
             return None
         usual: F32 = self._usual[slot]
@@ -150,6 +151,11 @@ def write_baselines(path: Path, data: bytes) -> None:
         raise BaselineError(message) from error
 
 
+def _time_of(seen: Observations) -> int:
+    """Return the window's start, before the end of time: a capture may claim any."""
+    return min(int(seen.window_start_ns[0]), _END_OF_TIME_NS)
+
+
 def _identity(seen: Observations) -> U64:
     """Return each host's MAC, or 0 and its IP, shape (n, 3)."""
     host = np.zeros((len(seen), 3), np.uint64)
@@ -176,6 +182,7 @@ def _unpacked(data: bytes) -> tuple[U64, I64, I64, F32]:
     count = len(host)
     shapes = (host.shape, last_ns.shape, learned.shape, usual.shape)
     sound = shapes == ((count, 3), (count,), (count,), (count, FEATURE_COUNT))
+    sound = sound and bool((np.abs(last_ns) <= _END_OF_TIME_NS).all())
     if not sound or not np.isfinite(usual).all() or (learned < 0).any() or (learned >> 31).any():
         message = "baselines contradict themselves"
         raise BaselineError(message)

@@ -130,6 +130,31 @@ def polling_many(home: Home, who: Host) -> None:
             line.close("client")
 
 
+def parallel_lines(home: Home, who: Host) -> None:
+    """Hold several connections to one server or a few, all of them talking now and then."""
+    rng = home.rng
+    peers = rng.sample([*home.devices, *home.world], rng.randint(1, 2))
+    port, request, size = (
+        rng.choice((80, 443, 1883, 8080, 554)),
+        _request(home),
+        int(between(rng, 8, 3000)),
+    )
+    lines = []
+    for _ in range(int(between(rng, 2, 24))):
+        peer = rng.choice(peers)
+        line = Connection(
+            home.tape, rng.uniform(0, 5), who, peer, port, rtt_s=home.rtt_s(who, peer)
+        )
+        if peer.ip != who.ip and (rng.random() < 0.4 or line.open()):
+            lines.append(line)
+    period_s = between(rng, 0.05, 2)
+    for at in home.times(period_s, 0.9) if lines else []:
+        line = rng.choice(lines)
+        line.now_s = max(at, line.now_s)
+        line.say(up(request()), acknowledged=False)
+        line.say(down(size))
+
+
 def _request(home: Home) -> Callable[[], bytes | int]:
     """Return what makes requests: what everybody here says, a few of one's own, or always another."""
     rng = home.rng

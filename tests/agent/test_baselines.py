@@ -107,6 +107,16 @@ def test_a_host_that_was_away_for_a_month_begins_anew() -> None:
     assert baselines.usual(late, 0) is None
 
 
+@pytest.mark.parametrize("second", [0, 7_523_372_034])  # the latter is where int64 ends
+def test_no_time_is_too_strange(second: int) -> None:
+    baselines = Baselines(0)
+    for turn in range(ALL_TURNS):
+        seen = window(second - min(turn, second), [7], np.ones((1, FEATURE_COUNT)))
+        baselines.learn(seen, np.array([True]))
+        assert baselines.usual(seen, 0) is None
+    Baselines(1).from_bytes(baselines.to_bytes())
+
+
 def test_a_flood_of_invented_hosts_does_not_push_out_a_known_one() -> None:
     baselines = Baselines(0, capacity=64)
     taught(baselines, np.ones(WARM))
