@@ -47,6 +47,7 @@ WAIT_S: Final = 0.1  # how long frames gather before they are looked at
 MOST_WAITING: Final = 8192  # hosts; with more, judging comes before reading
 HEALTH_S: Final = 10.0
 SAVE_S: Final = 3600.0
+MOST_DEEDS: Final = 64  # steps whose effects wait to be carried out
 EVIDENCE_BEFORE_NS: Final = 5_000_000_000
 DRAIN_S: Final = 5.0  # at the end, for the centre to take what waits
 
@@ -118,6 +119,8 @@ class _Agent:
         self._spool = spool
         self._stop = asyncio.Event()
         self._sampling = False
+        # Full, it holds the engine back.
+        self._deeds: asyncio.Queue[Sequence[Effect]] = asyncio.Queue(MOST_DEEDS)
         # One thread, always the same: the memory that one gives back, another would not use again.
         self._engine = ThreadPoolExecutor(1, "engine")
         self._kept: dict[str, str | None] = {}  # open alerts -> digest of their evidence
@@ -151,6 +154,7 @@ class _Agent:
             helpers = [
                 tasks.create_task(self._report(), name="health"),
                 tasks.create_task(self._keep_baselines(), name="baselines"),
+                tasks.create_task(self._act(), name="deeds"),
             ]
             if self._config.broker.host:
                 uplink = self._publisher.run(self._config.broker)
@@ -173,13 +177,21 @@ class _Agent:
         while not self._stop.is_set() and not self._source.finished:
             outcome = await loop.run_in_executor(self._engine, self._step)
             self._tell_sampling()
-            await self._perform(outcome.effects)
+            if outcome.effects:
+                await self._deeds.put(outcome.effects)
             notify("WATCHDOG=1")
         outcome = await loop.run_in_executor(self._engine, self._pipeline.flush)
-        await self._perform(outcome.effects)
+        await self._deeds.put(outcome.effects)
+        await self._deeds.join()
         await self._save_baselines()
         seen, dropped = self._pipeline.observer.frames, self._dropped()
         log.info("stopped", extra={"frames": seen, "dropped": dropped})
+
+    async def _act(self) -> None:
+        """Do what follows, while the engine reads on: a disk that is slow must not fill the ring."""
+        while True:
+            await self._perform(await self._deeds.get())
+            self._deeds.task_done()
 
     def _step(self) -> Outcome:
         """Read what has arrived, then judge a little of what is due: the ring must not fill up."""

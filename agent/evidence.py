@@ -39,6 +39,8 @@ class Evidence:
     def keep(self, name: str, mac: int, since_ns: int) -> str | None:
         """Write the frames from and to a MAC to `name`.pcap, where there are any.
 
+        May be called from another thread than `append`.
+
         Args:
             name: Of the file, without its ending.
             mac: Of the suspect.
@@ -47,7 +49,8 @@ class Evidence:
         Returns:
             The file's SHA-256 in hexadecimal; None without frames, or when the disk refuses.
         """
-        chosen = [_of(frames, mac, since_ns) for frames in self._ring]
+        # What is there now: frames go on arriving on another thread meanwhile.
+        chosen = [_of(frames, mac, since_ns) for frames in tuple(self._ring)]
         snippet = _last([frames for frames in chosen if len(frames)])
         if not snippet:
             return None
