@@ -283,7 +283,10 @@ class _Decoder:
             chosen, where, size = _only(good, chosen, where, size)
             header = read(chosen, self._blocks(chosen, where, 28), where)
             good = self._mark(chosen, header > size, Status.BAD_TRANSPORT)
-            self._payload(*_only(good, chosen, where + header, size - header))
+            chosen, where, size = _only(good, chosen, where + header, size - header)
+            self._payload(chosen, where, size)
+            if numbers is _IS_TCP:
+                self._logins(chosen, where, size)
 
     def _tcp(self, rows: I64, block: U8, _where: I64) -> I64:
         columns = self.columns
@@ -331,25 +334,28 @@ class _Decoder:
     def _payload(self, rows: I64, at: I64, length: I64) -> None:
         self.columns["payload_bytes"][rows] = length
         head = np.minimum(length, _DIGEST_BYTES)
-        long = (length > MOST_DIGESTED_BYTES) & (self._length[rows] >= at + head)
-        if long.any():
-            self._long_logins(rows[long], at[long])
         # A head that was not captured whole would make unequal payloads look equal.
         seen = (length > 0) & (length <= MOST_DIGESTED_BYTES) & (self._length[rows] >= at + head)
         if not seen.any():
             return
         rows, at, length, head = _only(seen, rows, at, length, head)
-        block = self._blocks(rows, at, _DIGEST_BYTES)
-        block &= _HEADS.take(head, axis=0)
-        self.columns["login"][rows] = logins(block)
+        block = self._heads(rows, at, head)
         self.columns["payload_digest"][rows] = digest_blocks(block, length)
 
-    def _long_logins(self, rows: I64, at: I64) -> None:
-        """Look at the heads of payloads that are too long to be compared: pages may refuse a login."""
-        telling = may_tell(self._data[self._start[rows] + at])
-        if telling.any():
-            rows, at = rows[telling], at[telling]
-            self.columns["login"][rows] = logins(self._blocks(rows, at, _DIGEST_BYTES))
+    def _logins(self, rows: I64, at: I64, length: I64) -> None:
+        """Look for passwords and refusals in TCP payloads whose first byte may tell of some."""
+        head = np.minimum(length, _DIGEST_BYTES)
+        worth = (length > 0) & (self._length[rows] >= at + head)
+        worth &= may_tell(self._data[self._start[rows] + at * worth], length > MOST_DIGESTED_BYTES)
+        if worth.any():
+            rows, at, head = _only(worth, rows, at, head)
+            self.columns["login"][rows] = logins(self._heads(rows, at, head))
+
+    def _heads(self, rows: I64, at: I64, head: I64) -> U8:
+        """Return the first bytes of payloads, zeros behind their end."""
+        block = self._blocks(rows, at, _DIGEST_BYTES)
+        block &= _HEADS.take(head, axis=0)
+        return block
 
 
 def _only(good: Bool, *columns: _Column) -> tuple[Any, ...]:

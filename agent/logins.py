@@ -10,7 +10,6 @@ from agent.tables import members
 ATTEMPT: Final = np.uint8(1)
 REFUSAL: Final = np.uint8(2)
 
-_WIDTH: Final = 48  # bytes looked at
 _STATUS_AT: Final = 9  # of HTTP/1.1 and RTSP/1.0
 _TELNET_AT: Final = (0, 1, 2, 3, 4)  # the refusal follows line ends
 _PATH_AT: Final = range(5, 44)
@@ -20,12 +19,13 @@ def _word(text: bytes) -> int:
     return int.from_bytes(text, "big")
 
 
-_STATUS: Final = frozenset({_word(b"HTTP"), _word(b"RTSP")})
-_REPLIES: Final = frozenset({_word(b"530 "), _word(b"530-"), _word(b"535 "), _word(b"535-")})
+_HTTP, _RTSP = _word(b"HTTP"), _word(b"RTSP")
+_REPLIES: Final = (_word(b"530 "), _word(b"530-"), _word(b"535 "), _word(b"535-"))
 _POST, _PASS, _LOGIN = _word(b"POST"), _word(b"PASS"), _word(b"Logi")
 _SMB2, _LOGON_FAILURE = _word(b"\xfeSMB"), 0x6D0000C0
-_CONNECT, _CONNECT_TAIL = 0x10, _word(b"MQTT")
-# First bytes worth a closer look, so that other payloads cost one lookup.
+_CONNECT, _CONNACK, _CONNECT_TAIL = 0x10, 0x20, _word(b"MQTT")
+_ENDS_LINES: Final = members(*b"L\r\n\0")
+_TELLING_LONG: Final = members(*b"HRP")
 _TELLING: Final = members(0x10, 0x20, 0x35, *b"HRPL\r\n\0", 0x4A, *range(0x40, 0x50))
 
 
@@ -40,44 +40,67 @@ def logins(blocks: U8) -> U8:
     Returns:
         0, ATTEMPT or REFUSAL for each, shape (n,).
     """
-    told = np.zeros(len(blocks), np.uint8)
-    rows = np.flatnonzero(_TELLING[blocks[:, 0]])
-    if len(rows):
-        head = blocks[rows, :_WIDTH]
-        told[rows] = np.where(_refuses(head), REFUSAL, np.where(_attempts(head), ATTEMPT, 0))
-    return told
+    first = _at(blocks, 0)
+    tried = np.where(_attempts(blocks, first), ATTEMPT, np.uint8(0))
+    return np.where(_refuses(blocks, first), REFUSAL, tried)
 
 
-def may_tell(first: U8) -> Bool:
-    """Return which first bytes of a payload are worth a closer look."""
-    worth: Bool = _TELLING[first]
+def may_tell(first: U8, long: Bool) -> Bool:
+    """Return which payloads are worth a closer look, so that others cost one lookup.
+
+    Args:
+        first: The first byte of each.
+        long: Whether it is longer than answers are, but for pages and forms.
+    """
+    worth: Bool = np.where(long, _TELLING_LONG[first], _TELLING[first])
     return worth
 
 
-def _refuses(head: U8) -> Bool:
-    first = _at(head, 0)
-    denied: Bool = np.isin(first, list(_REPLIES))
-    status = _at(head, _STATUS_AT - 1) & np.uint32(0xFFFFFF)
-    unauthorized = (status == _word(b"401")) | (status == _word(b"403"))
-    denied |= np.isin(first, list(_STATUS)) & unauthorized
-    denied |= _mqtt_refusal(head)
-    for at in _TELNET_AT:
-        denied |= (_at(head, at) == _LOGIN) & (_at(head, at + 6) == _word(b"inco"))
-    smb = (_at(head, 4) == _SMB2) & (_at(head, 12) == _LOGON_FAILURE)
-    mysql = (head[:, 4] == 0xFF) & (head[:, 5] == 0x15) & (head[:, 6] == 0x04)  # noqa: PLR2004
-    denied |= smb | mysql
+def _refuses(head: U8, first: U32) -> Bool:
+    denied = np.zeros(len(head), np.bool_)
+    for reply in _REPLIES:
+        denied |= first == reply
+    denied |= (head[:, 4] == 0xFF) & (head[:, 5] == 0x15) & (head[:, 6] == 0x04)  # noqa: PLR2004 MySQL
+    for asked, which in (
+        ((first == _HTTP) | (first == _RTSP), _is_unauthorized),
+        (_ENDS_LINES[head[:, 0]], _is_incorrect),
+        (head[:, 0] == 0, _is_logon_failure),
+        (head[:, 0] == _CONNACK, _mqtt_refusal),
+    ):
+        rows = np.flatnonzero(asked)
+        if len(rows):
+            denied[rows] |= which(head.take(rows, axis=0))
     return denied
+
+
+def _is_unauthorized(head: U8) -> Bool:
+    status = _at(head, _STATUS_AT - 1) & np.uint32(0xFFFFFF)
+    denied: Bool = (status == _word(b"401")) | (status == _word(b"403"))
+    return denied
+
+
+def _is_incorrect(head: U8) -> Bool:
+    """Tell whether telnet says so."""
+    found = np.zeros(len(head), np.bool_)
+    for at in _TELNET_AT:
+        found |= (_at(head, at) == _LOGIN) & (_at(head, at + 6) == _word(b"inco"))
+    return found
+
+
+def _is_logon_failure(head: U8) -> Bool:
+    """Tell whether SMB says so."""
+    failed: Bool = (_at(head, 4) == _SMB2) & (_at(head, 12) == _LOGON_FAILURE)
+    return failed
 
 
 def _mqtt_refusal(head: U8) -> Bool:
     old = (head[:, 1] == 2) & (head[:, 3] > 0) & (head[:, 3] <= 5)  # noqa: PLR2004  (MQTT 3)
     new = (head[:, 1] > 2) & (head[:, 3] >= 0x80) & (head[:, 2] == 0)  # noqa: PLR2004  (MQTT 5)
-    refusal: Bool = (head[:, 0] == 0x20) & (old | new)  # noqa: PLR2004
+    refusal: Bool = old | new
     return refusal
 
 
-def _attempts(head: U8) -> Bool:
-    first = _at(head, 0)
+def _attempts(head: U8, first: U32) -> Bool:
     tried: Bool = (first == _PASS) & (head[:, 4] == ord(" "))
     # Fixed header, length (one byte), name length, "MQTT", level, flags: user name and password.
     connect = (head[:, 0] == _CONNECT) & (_at(head, 4) == _CONNECT_TAIL)
