@@ -16,7 +16,7 @@ from agent.capture.cut import MAX_FRAME_BYTES, SLACK_BYTES, Cut, Records
 from agent.errors import CaptureError
 from agent.records import I32, NO_VLAN, U8, FrameBatch
 
-_CHUNK_END = 1 << 22
+_CHUNK_END = 5 << 20  # about as many frames of ordinary length as a batch takes
 _WRITTEN_AT_ONCE = 16_384  # frames
 _RECORD_BYTES = 16
 _ADDRESS_BYTES = 12  # of an Ethernet header; a VLAN tag comes behind them
