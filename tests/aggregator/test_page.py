@@ -62,6 +62,9 @@ async def test_an_alert_arrives_on_the_page_with_its_reasons_and_is_decided(
     detail = page.get_by_role("dialog")
     await expect(detail).to_contain_text("240 ports, usually 1")
     await expect(detail).to_contain_text("speaks against (-0.25)")
+    await expect(detail).to_contain_text(
+        "Benign would have been: tried at most 12 ports of one host in 1 s."
+    )
     await detail.get_by_role("button", name="False positive").click()
     await expect(detail).to_contain_text("False positive, still going on")
     await page.keyboard.press("Escape")
