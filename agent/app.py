@@ -150,6 +150,11 @@ class _Agent:
         self._restore_baselines()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+        # The source must not be closed while the engine reads it, whatever ended the rest.
+        with self._engine:
+            await self._run_together(plays=plays)
+
+    async def _run_together(self, *, plays: bool) -> None:
         async with asyncio.TaskGroup() as tasks:
             helpers = [
                 tasks.create_task(self._report(), name="health"),

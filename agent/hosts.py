@@ -57,8 +57,7 @@ class HostTable:
         """Find the hosts of a window's flows."""
         behind = holders.src_behind | (_without_mac(flows) & ~holders.foreign)
         keys = self._keys(flows.src_mac, flows.src_ip_high, flows.src_ip_low, behind)
-        keys, remainder = self._bounded(keys, flows, behind)
-        groups = Groups.of(keys)
+        keys, groups, remainder = self._bounded(keys, flows, behind)
         hosts, sender = keys[groups.first], groups.of_rows()
         slot, fresh = self.table.claim(hosts, now_ns)
         named = _largest(groups, sender, flows, holders)
@@ -104,8 +103,12 @@ class HostTable:
         keys[rows] = hashed(self._seed + _IP_SALT, ip_high[rows], ip_low[rows])
         return keys
 
-    def _bounded(self, keys: U64, flows: Flows, behind: Bool) -> tuple[U64, Bool]:
-        """Give all but the largest senders the key of their bridge port's remainder."""
+    def _bounded(self, keys: U64, flows: Flows, behind: Bool) -> tuple[U64, Groups, Bool]:
+        """Give all but the largest senders the key of their bridge port's remainder.
+
+        Returns:
+            The key of each row, the rows grouped by it, and which belong to a remainder.
+        """
         remainder = (flows.src_mac == 0) & ~behind  # folded flows have no sender of their own
         groups = Groups.of(keys)
         if len(groups) > self._max_hosts:
@@ -113,8 +116,11 @@ class HostTable:
             small = np.argsort(-packets, kind="stable")[self._max_hosts :]
             self.remainders += len(small)
             remainder[groups.only(small).order] = True
-        ports = flows.bridge_port.astype(np.uint64)
-        return np.where(remainder, hashed(self._seed + _REMAINDER_SALT, ports), keys), remainder
+        if remainder.any():
+            ports = hashed(self._seed + _REMAINDER_SALT, flows.bridge_port.astype(np.uint64))
+            keys = np.where(remainder, ports, keys)
+            groups = Groups.of(keys)
+        return keys, groups, remainder
 
     def _with_receivers(self, hosts: U64, target: U64, now_ns: int) -> tuple[U64, I64]:
         """Append known hosts that only received; return all and each row's receiver."""
