@@ -3,10 +3,17 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+
+from agent.app import run as agent_run
+from agent.capture.player import Player
+from agent.config import AgentConfig, SpoolConfig
+from agent.errors import CaptureError
 
 DEMO = Path(__file__).parent.parent.parent / "agent" / "demo" / "home-lan.pcap.gz"
 
@@ -45,3 +52,31 @@ def test_an_agent_whose_baselines_are_damaged_begins_anew_and_says_so(tmp_path: 
     told = run(tmp_path)
     assert "not a file of baselines" in told["baselines_begin_anew"]["why"]
     assert told["stopped"]["frames"] == 16_002
+
+
+class BusySource(Player):
+    """A capture whose reading takes a while, and whose counters cannot be told meanwhile."""
+
+    reading = False
+
+    def wait(self, timeout_s: float) -> None:
+        self.reading = True
+        time.sleep(5 * timeout_s)
+        self.reading = False
+
+    def dropped(self) -> dict[str, int]:
+        if not self.reading:
+            return {}
+        message = "lan0: the interface is gone"
+        raise CaptureError(message)
+
+
+async def test_whatever_fails_nothing_reads_a_source_any_more_when_it_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.app.HEALTH_S", 0.05)
+    config = AgentConfig(spool=SpoolConfig(path=tmp_path / "spool.sqlite"))
+    with BusySource(DEMO, 1.0) as source:
+        with pytest.RaisesGroup(CaptureError):
+            await agent_run(config, source, plays=True)
+        assert not source.reading
