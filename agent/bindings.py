@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 
 from agent.flows import Flows
-from agent.grouping import Groups, sorted_rows
+from agent.grouping import Groups, oldest_first
 from agent.records import I64, U64, Bool
 from agent.tables import KeyTable, hashed, members
 
@@ -88,7 +88,9 @@ class Bindings:
         rows = np.flatnonzero(keys)
         # Oldest first, so that the first of each address is the one that used it first.
         asserted = _asserted(flows)
-        rows = rows[sorted_rows(_age(flows.first_ns[rows], asserted[rows]))]
+        # What is only asserted comes behind all else.
+        rows = rows[oldest_first(flows.first_ns[rows])]
+        rows = np.concatenate([rows[~asserted[rows]], rows[asserted[rows]]])
         groups = Groups.of(keys[rows])
         first = rows[groups.first]
         unique, fresh = self.table.claim(keys[first], now_ns)
@@ -117,14 +119,6 @@ class Bindings:
         # A claim on the link, of whatever kind, says that no router is between.
         behind: Bool = (slots >= 0) & (self._traits[slots] == _ROUTED | _ANSWERED)
         return behind
-
-
-def _age(first_ns: I64, asserted: Bool) -> U64:
-    """Return what sorts rows by time, and what is only asserted behind all others."""
-    since = first_ns - first_ns.min(initial=np.iinfo(np.int64).max)
-    latest = since.max(initial=0) + 1
-    age: U64 = (since + asserted * latest).astype(np.uint64)
-    return age
 
 
 def _asserted(flows: Flows) -> Bool:

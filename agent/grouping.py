@@ -66,6 +66,12 @@ def distinct(keys: U64) -> U64:
     return keys[Groups.of(keys).first]
 
 
+def oldest_first(time_ns: I64) -> I64:
+    """Return row numbers by time, rows of one moment in their old order; shape (n,)."""
+    since = time_ns - time_ns.min(initial=np.iinfo(np.int64).max)
+    return sorted_rows(since.view(np.uint64))
+
+
 def sorted_rows(keys: U64) -> I64:
     """Return row numbers sorted by key, rows of one key in their old order; shape (n,).
 

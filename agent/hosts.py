@@ -7,7 +7,7 @@ import numpy as np
 
 from agent.bindings import ARP, ARP_REQUEST, Holders
 from agent.flows import Flows
-from agent.grouping import Groups, sorted_rows
+from agent.grouping import Groups, oldest_first
 from agent.records import I16, I64, U64, Bool
 from agent.tables import KeyTable, hashed
 
@@ -162,8 +162,7 @@ def _largest(groups: Groups, sender: I64, flows: Flows, holders: Holders) -> I64
     best = np.maximum.reduceat(rank[groups.order], groups.starts)
     top = np.flatnonzero(rank == best[sender])
     # Of equal ones the oldest: which key is the smallest is a matter of the secret seed.
-    first_ns = flows.first_ns[top]
-    top = top[sorted_rows((first_ns - first_ns.min()).view(np.uint64))]
+    top = top[oldest_first(flows.first_ns[top])]
     return top[Groups.of(sender[top].view(np.uint64)).first]
 
 

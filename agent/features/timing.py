@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from agent.features.view import View
-from agent.grouping import Groups, sorted_rows
+from agent.grouping import Groups, oldest_first
 from agent.records import F64, Bool
 
 MAX_GAP_S: Final = 60.0
@@ -22,9 +22,7 @@ class Timing:
         hosts = view.hosts
         self._last_ns[hosts.slot[hosts.fresh & (hosts.slot >= 0)]] = 0
         rows = np.flatnonzero(opened)
-        first_ns = view.flows.first_ns[rows]
-        since = first_ns - first_ns.min(initial=np.iinfo(np.int64).max)
-        rows = rows[sorted_rows(since.astype(np.uint64))]
+        rows = rows[oldest_first(view.flows.first_ns[rows])]
         owner, time_ns = hosts.sender[rows], view.flows.first_ns[rows]
         groups = Groups.of(owner.view(np.uint64))
         starts = groups.starts

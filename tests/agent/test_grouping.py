@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.grouping import Groups, distinct, sorted_rows
+from agent.grouping import Groups, distinct, oldest_first, sorted_rows
 
 # Small numbers, numbers that differ only where row numbers ride, and any others.
 NUMBERS = st.one_of(
@@ -69,3 +69,9 @@ def test_some_groups_can_be_taken_by_themselves(chosen: list[int]) -> None:
 
 def test_each_key_is_named_once() -> None:
     assert distinct(np.array([4, 2, 4], np.uint64)).tolist() == [2, 4]
+
+
+@given(st.lists(st.integers(-5, 5) | st.integers(0, 2**62), max_size=40))
+def test_the_oldest_rows_come_first_and_rows_of_one_moment_stay_in_order(times: list[int]) -> None:
+    found = oldest_first(np.array(times, np.int64)).tolist()
+    assert found == sorted(range(len(times)), key=times.__getitem__)
