@@ -28,8 +28,6 @@ TOLD_A_WINDOW: Final = 32  # verdicts: a flood must not become one on the uplink
 BENIGN_EVERY: Final = (
     60  # one benign verdict of this many is told, so that a quiet network is quiet
 )
-
-
 _CALM: Final = 0.5  # probability of benign
 
 
@@ -160,9 +158,10 @@ class Pipeline:
     def _explained(self, judged: Judged, row: int, attack: AttackType) -> Explanation:
         seen = judged.observations
         features = seen.features[row]
+        spoke = self._explainer.spoke(features, attack)
         return Explanation(
-            self._explainer.explain(features, attack, self.baselines.usual(seen, row)),
-            self._explainer.counterfactual(features, attack, self._scorer.score),
+            self._explainer.explain(features, spoke, self.baselines.usual(seen, row)),
+            self._explainer.counterfactual(features, attack, spoke, self._scorer.score),
         )
 
     def _keep(self, judged: Judged) -> list[Effect]:

@@ -48,18 +48,26 @@ class Explainer:
         """
         return contributions(self._paths[self._classes.index(label)], features)
 
-    def explain(self, features: F32, label: Label, usual: F32 | None = None) -> list[TopFeature]:
-        """Return the features that spoke most for a class and against benign, strongest first.
+    def spoke(self, features: F32, label: Label) -> F64:
+        """Return what each feature added for a class and against benign, shape (FEATURE_COUNT,).
 
         Args:
             features: One vector of shape (FEATURE_COUNT,).
             label: The class of the alert.
+        """
+        return self.contributions(features, label) - self.contributions(features, BENIGN)
+
+    def explain(self, features: F32, spoke: F64, usual: F32 | None = None) -> list[TopFeature]:
+        """Return the features that spoke most for a class and against benign, strongest first.
+
+        Args:
+            features: One vector of shape (FEATURE_COUNT,).
+            spoke: What each of them said.
             usual: What this host's features usually stay below, where that is known.
 
         Returns:
             At most TOP_FEATURES, each with a positive contribution.
         """
-        spoke, order = self._spoke(features, label)
         return [
             _top_feature(
                 int(i),
@@ -67,18 +75,19 @@ class Explainer:
                 float(spoke[i]),
                 None if usual is None else float(usual[i]),
             )
-            for i in order[:TOP_FEATURES]
+            for i in _strongest_first(spoke)[:TOP_FEATURES]
             if spoke[i] > 0
         ]
 
     def counterfactual(
-        self, features: F32, label: Label, score: Callable[[F32], F32]
+        self, features: F32, label: Label, spoke: F64, score: Callable[[F32], F32]
     ) -> list[Change]:
         """Return a small change of the features that would have made the verdict benign.
 
         Args:
             features: One vector of shape (FEATURE_COUNT,).
             label: The class of the alert.
+            spoke: What each feature said.
             score: The model: vectors (n, FEATURE_COUNT) to probabilities (n, classes).
 
         Returns:
@@ -90,14 +99,13 @@ class Explainer:
             scores = score(tried)
             return scores[:, accused], np.all(scores < self._limits, axis=1)
 
-        _, order = self._spoke(features, label)
+        order = _strongest_first(spoke)
         changes = smallest_change(features, order, self._thresholds, accusation)
         return [_change(index, float(features[index]), value) for index, value in changes]
 
-    def _spoke(self, features: F32, label: Label) -> tuple[F64, I64]:
-        """Return what each feature added for a class and against benign, and the order of that."""
-        spoke = self.contributions(features, label) - self.contributions(features, BENIGN)
-        return spoke, np.argsort(-spoke, kind="stable")
+
+def _strongest_first(spoke: F64) -> I64:
+    return np.argsort(-spoke, kind="stable")
 
 
 def _top_feature(index: int, value: float, contribution: float, usual: float | None) -> TopFeature:

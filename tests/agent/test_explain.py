@@ -35,6 +35,16 @@ def largest_difference(features):
     return np.abs(np.array(found) - expected).max()
 
 
+def explained(row, label, usual=None):
+    explainer = Explainer(bundle())
+    return explainer.explain(row, explainer.spoke(row, label), usual)
+
+
+def counterfactual(row, label, score):
+    explainer = Explainer(bundle())
+    return explainer.counterfactual(row, label, explainer.spoke(row, label), score)
+
+
 def feature(name):
     return FEATURES[FEATURE_NAMES.index(name)]
 
@@ -68,7 +78,7 @@ def test_the_strongest_reason_is_what_the_class_does(label):
     features, labels = vectors(600, seed=8)
     scores = booster().predict(xgboost.DMatrix(features))
     sure = scores[:, CLASSES.index(label)].argmax()
-    reasons = Explainer(bundle()).explain(features[sure], label)
+    reasons = explained(features[sure], label)
     assert labels[sure] == CLASSES.index(label)
     assert reasons[0].feature == SIGNS[label][0]
     assert reasons[0].value == features[sure, FEATURE_NAMES.index(reasons[0].feature)]
@@ -80,7 +90,7 @@ def test_reasons_say_what_is_usual_for_the_host_where_it_is_more_than_that():
     scores = booster().predict(xgboost.DMatrix(features))
     row = features[scores[:, CLASSES.index("Scan")].argmax()]
     known = np.full(FEATURE_COUNT, 3.0, np.float32)
-    first = Explainer(bundle()).explain(row, "Scan", known)[0]
+    first = explained(row, "Scan", known)[0]
     assert first.usual == 3.0
     assert first.words.endswith(" in 10 s, usually at most 3")
 
@@ -117,7 +127,7 @@ def score(rows):
 def test_few_small_changes_would_have_made_it_benign(label):
     features, _ = vectors(600, seed=8)
     row = features[score(features)[:, CLASSES.index(label)].argmax()]
-    changes = Explainer(bundle()).counterfactual(row, label, score)
+    changes = counterfactual(row, label, score)
     changed = row.copy()
     for change in changes:
         changed[FEATURE_NAMES.index(change.feature)] = change.value
@@ -129,7 +139,7 @@ def test_few_small_changes_would_have_made_it_benign(label):
 def test_a_change_is_told_as_a_bound():
     features, _ = vectors(600, seed=8)
     row = features[score(features)[:, CLASSES.index("Scan")].argmax()]
-    (change, *_) = Explainer(bundle()).counterfactual(row, "Scan", score)
+    (change, *_) = counterfactual(row, "Scan", score)
     assert re.fullmatch(r"tried at most [\d,]+ ports? of one host in 10 s", change.words)
     up = feature("received_ratio_10s")
     told = describe_bound(up, 0.5, upper=False)
@@ -142,17 +152,14 @@ def test_a_change_is_told_as_a_bound():
 def test_where_nothing_helps_no_change_is_told():
     features, _ = vectors(2, seed=8)
     accused = np.tile(np.array([0, 1, 0, 0, 0, 0, 0], np.float32), (2000, 1))
-    found = Explainer(bundle()).counterfactual(
-        features[0], "DOS", lambda rows: accused[: len(rows)]
-    )
+    found = counterfactual(features[0], "DOS", lambda rows: accused[: len(rows)])
     assert found == []
 
 
 def test_reasons_are_few_speak_for_the_alert_and_come_strongest_first():
     features, labels = vectors(50, seed=9)
-    explainer = Explainer(bundle())
     for row, label in zip(features, labels, strict=True):
-        strengths = [r.contribution for r in explainer.explain(row, CLASSES[label])]
+        strengths = [r.contribution for r in explained(row, CLASSES[label])]
         assert len(strengths) <= TOP_FEATURES
         assert all(strength > 0 for strength in strengths)
         assert strengths == sorted(strengths, reverse=True)
