@@ -8,7 +8,7 @@ import numpy as np
 from agent.grouping import Groups
 from agent.logins import ATTEMPT, REFUSAL
 from agent.records import I16, I64, U8, U16, U64, Bool, PacketBatch
-from agent.tables import hashed, is_one_of
+from agent.tables import hashed, is_one_of, paired
 
 # What is summed per flow. The first three are amounts, the others count packets by a flag.
 AMOUNTS: Final = ("packets", "wire_bytes", "data_bytes")
@@ -76,6 +76,7 @@ class Flows(msgspec.Struct, frozen=True, eq=False):
     dhcp_operation: U8
     dhcp_client: U64
     folded: I64  # flows that this row stands for beyond itself
+    sources: I64  # source addresses that it stands for beyond its own
     sums: dict[str, I64]
 
     def __len__(self) -> int:
@@ -96,7 +97,9 @@ class Flows(msgspec.Struct, frozen=True, eq=False):
 
 COLUMNS: Final = tuple(name for name in Flows.__struct_fields__ if name != "sums")
 _COPIED: Final = tuple(
-    name for name in COLUMNS if name not in {"key", "first_ns", "protocol", "dst_port", "folded"}
+    name
+    for name in COLUMNS
+    if name not in {"key", "first_ns", "protocol", "dst_port", "folded", "sources"}
 )
 
 
@@ -121,6 +124,7 @@ def flows_of(packets: PacketBatch, marks: dict[str, Bool], seed: int) -> Flows:
         protocol=protocol.take(first),
         dst_port=dst_port.take(first),
         folded=np.zeros(len(first), np.int64),
+        sources=np.zeros(len(first), np.int64),
         sums=_sums(packets, {**_own_marks(packets), **marks}, groups),
         **columns,
     )
@@ -209,17 +213,21 @@ def merged(parts: list[Flows]) -> Flows:
 def folded(flows: Flows, most: int, seed: int) -> Flows:
     """Return at most `most` rows, by folding the smallest flows into rows that stand for many.
 
-    Flows that differ only in source address and source port become one; where that is not enough,
-    all of one sender and protocol; where senders are invented, all of one bridge port and protocol.
-    No packet goes uncounted.
+    Flows that differ only in source port become one; where that is not enough, also in source
+    address; then all of one sender and protocol; where senders are invented, all of one bridge port
+    and protocol. No packet goes uncounted.
     """
     if len(flows) <= most:
         return flows
     # A quarter is kept as it is, so that blocks fit beside it before it is all folded again.
     large = _largest(flows.total("packets"), most // 4)
     small = flows.take(~large)
+    address = hashed(seed, small.src_ip_high, small.src_ip_low)
     groups = _coarsened(small, _FORGOTTEN, most // 2, seed)
-    both = _concatenated([flows.take(large), _once_each(small, groups, folding=True)])
+    few = _once_each(small, groups, folding=True)
+    apart = Groups.of(paired(small.key, address)).first
+    few.sources[:] += np.bincount(groups.of_rows()[apart], minlength=len(groups)) - 1
+    both = _concatenated([flows.take(large), few])
     return _once_each(both, Groups.of(both.key), folding=True)
 
 
@@ -247,7 +255,8 @@ _FOLDED_BY: Final = (
     "protocol",
 )
 _FORGOTTEN: Final = (
-    ("src_ip_high", "src_ip_low", "src_port"),
+    ("src_port",),
+    ("src_ip_high", "src_ip_low"),
     ("dst_ip_high", "dst_ip_low", "dst_port", "dst_mac", "claim_ip_low", "asked_ip_low"),
     ("src_mac",),
 )
@@ -286,5 +295,6 @@ def _once_each(flows: Flows, groups: Groups, *, folding: bool) -> Flows:
         once.sums[name][several] = together.sums(sums)
     once.folded[several] = together.sums(flows.folded)
     once.folded[several] += together.sizes - 1 if folding else 0
+    once.sources[several] = together.sums(flows.sources)
     once.first_ns[several] = np.minimum.reduceat(flows.first_ns[together.order], together.starts)
     return once

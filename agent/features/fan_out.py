@@ -45,7 +45,7 @@ class FanOut:
         new_host = self._new(paired(view.dst_ip[row], owner[sender]), view)
         new_service = self._new(paired(owner[service_sender], view.service[service_row]), view)
         size = len(hosts)
-        many = view.sent(flows.folded, view.is_ip & (flows.src_ip_low == 0))
+        many = view.sent(flows.sources)
         counts = {
             "contacted_hosts": np.bincount(sender, minlength=size).astype(np.float64),
             "contacted_services": np.bincount(service_sender, minlength=size).astype(np.float64),
