@@ -13,6 +13,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime
 
 from agent.errors import ModelError
+from agent.limits import with_limits
 from agent.model_bundle import Bundle
 from agent.records import F32, I64, Bool
 from contract.attacks import BENIGN, CLASSES, Label
@@ -59,7 +60,8 @@ class OnnxScorer:
     def score(self, features: F32) -> F32:
         """Return the probability of each class, identical vectors scored only once.
 
-        Rows without evidence of any attack are benign, and the model is not asked about them.
+        Rows without evidence of any attack are benign, and the model is not asked about them. Rows
+        beyond a limit are attacks, unless the model is sure of another one.
 
         Args:
             features: float32 of shape (n, FEATURE_COUNT), all finite; n may be 0.
@@ -71,7 +73,9 @@ class OnnxScorer:
         scores = np.zeros((len(features), len(self.metadata.classes)), np.float32)
         scores[:, self.metadata.classes.index(BENIGN)] = 1.0
         if len(asked):
-            scores[asked] = self._probabilities(features.take(asked, axis=0))
+            rows = features.take(asked, axis=0)
+            told = self._probabilities(rows)
+            scores[asked] = with_limits(told, rows, self.metadata.limits, self.metadata.classes)
         return scores
 
     def _probabilities(self, features: F32) -> F32:
@@ -149,8 +153,10 @@ def _check(metadata: ModelMetadata) -> None:
             message = f"model {metadata.model_id}: {name} is {found}, this agent has {value}"
             raise ModelError(message)
     named = {name for asked in metadata.evidence.values() for name in asked.features}
-    if named - set(FEATURE_NAMES) or set(metadata.evidence) - set(metadata.classes[1:]):
-        message = f"model {metadata.model_id}: evidence of features or classes there are not"
+    named |= {name for limit in metadata.limits for name in (*limit.at_least, *limit.at_most)}
+    labels = {*metadata.evidence, *(limit.label for limit in metadata.limits)}
+    if named - set(FEATURE_NAMES) or labels - set(metadata.classes[1:]):
+        message = f"model {metadata.model_id}: evidence or limits of what there is not"
         raise ModelError(message)
     unknown = set(metadata.thresholds) - set(metadata.classes[1:])
     missing = set(metadata.classes[1:]) - set(metadata.thresholds)

@@ -18,6 +18,14 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     features: Annotated[list[str], Meta(min_length=1, max_length=64)]
 
 
+class Limit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What no honest host does: features that are all as large, or as small, at once."""
+
+    label: Label
+    at_least: Annotated[dict[str, float], Meta(min_length=1, max_length=16)]
+    at_most: Annotated[dict[str, float], Meta(max_length=16)] = {}
+
+
 class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Carried inside the ONNX file and beside it in the bundle."""
 
@@ -29,5 +37,7 @@ class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     thresholds: Annotated[dict[Label, Probability], Meta(max_length=16)]  # of attack classes
     # Of attack classes; a host without evidence of any is benign without being asked about. Empty: all are asked.
     evidence: Annotated[dict[Label, Evidence], Meta(max_length=16)] = {}
+    # Beyond one of these a host attacks, whatever the trees say; the first that is exceeded counts.
+    limits: Annotated[list[Limit], Meta(max_length=64)] = []
     training_data_sha256: Sha256
     trained_ns: TimeNs

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from contract.attacks import Label
-from contract.model_metadata import Evidence
+from contract.model_metadata import Evidence, Limit
 from model_training.errors import ParamsError
 
 DEFAULT_PARAMS: Final = Path(__file__).parent / "params.toml"
@@ -70,6 +70,7 @@ class Params(Section, frozen=True):
     booster: BoosterParams
     thresholds: ThresholdParams
     evidence: dict[Label, Evidence] = {}  # from when on an attack can be told at all
+    limits: list[Limit] = []  # beyond which it needs no model
 
 
 def read_params(path: Path) -> Params:

@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 
 from agent.records import F32, I64
+from agent.scoring import is_evident
 from contract.attacks import CLASSES, Label
 from contract.features import FEATURE_NAMES
 from contract.model_metadata import Evidence
@@ -40,7 +41,7 @@ def judged(dataset: Dataset, helpers: Collection[str]) -> I64:
 
 
 def telling(dataset: Dataset, rows: I64, params: dict[Label, Evidence]) -> I64:
-    """Leave out rows of attacks that have hardly begun.
+    """Leave out rows of attacks that have hardly begun, and those about which no model is asked.
 
     The first probe of a scan looks like any connection; to learn that it is a scan is to learn to
     accuse everybody. Judging always uses all rows.
@@ -48,11 +49,12 @@ def telling(dataset: Dataset, rows: I64, params: dict[Label, Evidence]) -> I64:
     Raises:
         ParamsError: There is no such feature.
     """
-    kept = np.ones(len(rows), np.bool_)
+    named = {name for evidence in params.values() for name in evidence.features}
+    if unknown := sorted(named - set(FEATURE_NAMES)):
+        message = f"evidence: there is no {', '.join(unknown)}"
+        raise ParamsError(message)
+    kept = is_evident(dataset.features[rows], params)
     for name, evidence in params.items():
-        if unknown := sorted(set(evidence.features) - set(FEATURE_NAMES)):
-            message = f"evidence: there is no {', '.join(unknown)}"
-            raise ParamsError(message)
         columns = [FEATURE_NAMES.index(feature) for feature in evidence.features]
         mine = dataset.label[rows] == CLASSES.index(name)
         kept[mine] = dataset.features[rows[mine]][:, columns].max(axis=1) >= evidence.least

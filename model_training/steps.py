@@ -93,11 +93,11 @@ def take_evaluate(place: Place, run: Run) -> Evaluation:
         rounds, scores = int(arrays["rounds"]), arrays["scores"]
     rows = judged(dataset, params.data.helpers)
     dataset = part(dataset, rows)
-    scores = as_told(scores[rows], dataset.features, params.evidence)
+    scores = as_told(scores[rows], dataset.features, params.evidence, params.limits)
     thresholds = choose(dataset, scores, params.thresholds)
     kept_back = place.dataset(KEPT_BACK, params.data.origins)
     by_model = predict(load_booster(run.booster), kept_back.features)
-    by_model = as_told(by_model, kept_back.features, params.evidence)
+    by_model = as_told(by_model, kept_back.features, params.evidence, params.limits)
     evaluation = Evaluation(
         rounds=rounds,
         thresholds=thresholds,
@@ -135,6 +135,7 @@ def _describe(run: Run, record: Record, thresholds: dict[Label, float]) -> Model
         classes=list(CLASSES),
         thresholds=thresholds,
         evidence=run.read_params().evidence,
+        limits=run.read_params().limits,
         training_data_sha256=record.data_sha256,
         trained_ns=record.started_ns,
     )

@@ -51,7 +51,7 @@ def verify(
     """
     trained = predict(booster, features)
     scored = OnnxScorer(bundle).score(features)
-    told = as_told(trained, features, bundle.metadata.evidence)
+    told = as_told(trained, features, bundle.metadata.evidence, bundle.metadata.limits)
     walked = walk(read_trees(bundle.trees), features)
     chosen = _some_of_each(trained)
     result = Verification(

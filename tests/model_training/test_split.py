@@ -75,10 +75,18 @@ def test_origins_share_a_class_by_their_rows_to_a_power(power, ratio):
 
 
 def test_an_attack_that_has_hardly_begun_is_not_learned_from():
-    data = dataset([(0, 0, 0, SCAN), (0, 0, 1, SCAN), (0, 0, 2, 0)])
-    data.features[1, FEATURE_NAMES.index("arp_targets_60s")] = 6
+    data = dataset([(0, 0, 0, SCAN), (0, 0, 1, SCAN)])
+    data.features[:, FEATURE_NAMES.index("arp_targets_60s")] = [5, 6]
+    evidence = Evidence(least=6.0, features=["new_services_60s", "arp_targets_60s"])
+    assert telling(data, np.arange(2), {"Scan": evidence}).tolist() == [1]
+
+
+def test_nothing_is_learned_from_a_row_about_which_no_model_is_asked():
+    data = dataset([(0, 0, second, 0) for second in range(3)])
+    data.features[:, FEATURE_NAMES.index("new_services_60s")] = [5, 6, 7]
     evidence = Evidence(least=6.0, features=["new_services_60s", "arp_targets_60s"])
     assert telling(data, np.arange(3), {"Scan": evidence}).tolist() == [1, 2]
+    assert telling(data, np.arange(3), {}).tolist() == [0, 1, 2]
 
 
 def test_evidence_of_what_does_not_exist_is_refused_by_name():
