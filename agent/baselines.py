@@ -1,7 +1,6 @@
 """What is usual for each host: an upper quantile of every feature, learned as calm windows pass."""
 
 import io
-import os
 import zipfile
 from pathlib import Path
 from typing import Final
@@ -12,6 +11,7 @@ from agent.errors import BaselineError
 from agent.records import F32, I64, U64, Bool, Observations
 from agent.tables import KeyTable, hashed, mixed
 from contract.features import FEATURE_COUNT, feature_schema_id
+from runtime.files import write_whole
 
 QUANTILE: Final = 0.95
 CAPACITY: Final = 2048  # hosts
@@ -139,13 +139,8 @@ def write_baselines(path: Path, data: bytes) -> None:
     Raises:
         BaselineError: The disk refuses.
     """
-    unfinished = path.with_suffix(".part")
     try:
-        with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        write_whole(path, data)
     except OSError as error:
         message = f"{path}: {error}"
         raise BaselineError(message) from error
