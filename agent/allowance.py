@@ -23,7 +23,9 @@ class Cut(msgspec.Struct, frozen=True):
 
     mac: str | None = None
     ip: str | None = None
-    bridge_port: str | None = None  # the only one at which the MAC is cut: it is borrowed
+    bridge_port: str | None = (
+        None  # the only one at which the MAC is cut: it is not this host's alone
+    )
 
 
 _NOBODY: Final = Cut()
@@ -97,7 +99,7 @@ class Allowance:
         self._mode = self._boldest = mode
 
     def decide(
-        self, alert: Alert, isolation_id: str, now_ns: int, *, borrowed: bool = False
+        self, alert: Alert, isolation_id: str, now_ns: int, *, shared_mac: bool = False
     ) -> Allowed:
         """Return how far an isolation may go; what is `applied` counts from now on.
 
@@ -105,10 +107,10 @@ class Allowance:
             alert: Names the host.
             isolation_id: Of the isolation.
             now_ns: The data's time.
-            borrowed: The host's MAC is at home behind another bridge port.
+            shared_mac: The host's MAC was seen behind another bridge port too.
         """
         self._forget(now_ns)
-        cut = _cut(alert, borrowed=borrowed)
+        cut = _cut(alert, shared_mac=shared_mac)
         times = sum(each.cut == cut for each in self.memory.begun)
         duration_s = self._durations_s[min(times, len(self._durations_s) - 1)]
         state, detail = self._state(alert, cut, now_ns)
@@ -133,7 +135,7 @@ class Allowance:
 
     def _state(self, alert: Alert, cut: Cut, now_ns: int) -> tuple[State, str]:
         if cut == _NOBODY:
-            return "suggested", "its MAC is borrowed, and the bridge port cannot be named"
+            return "suggested", "its MAC is not its alone, and the bridge port cannot be named"
         # The host's address counts too where the host is cut by its own MAC.
         ip = cut.ip if cut.mac is None or cut.bridge_port else alert.src_ip
         who = self.exempt.why(cut.mac, ip, cut.bridge_port)
@@ -183,11 +185,11 @@ class Allowance:
         memory.graces = [e for e in memory.graces if not _is_apart(e.since_ns, now_ns, grace_ns)]
 
 
-def _cut(alert: Alert, *, borrowed: bool) -> Cut:
+def _cut(alert: Alert, *, shared_mac: bool) -> Cut:
     """Return the smallest cut that stops the alert's host; nobody if that cannot be told."""
     if alert.host == alert.src_ip:
         return Cut(ip=alert.src_ip)  # never the router's MAC
-    if not borrowed:
+    if not shared_mac:
         return Cut(mac=alert.src_mac)
     return Cut(mac=alert.src_mac, bridge_port=alert.bridge_port) if alert.bridge_port else _NOBODY
 

@@ -52,6 +52,8 @@ class Baselines:
         now_ns = _time_of(seen)
         host = _identity(seen)
         turn = mixed(host[:, 0] ^ host[:, 2]) % np.uint64(LEARNS_EVERY)
+        # Whose MAC is not its alone is left out: one of the two may be a guest.
+        calm = calm & (~seen.shared_mac | seen.is_ip_host)
         rows = np.flatnonzero(calm & (turn == np.uint64(now_ns // _WINDOW_NS % LEARNS_EVERY)))
         rows = rows[host[rows].any(axis=1)]  # a remainder is nobody
         slots, fresh = self.table.claim(self._keys(host[rows]), now_ns)

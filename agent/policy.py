@@ -21,7 +21,7 @@ UPDATE_NS: Final = 10 * SECOND_NS  # an open alert is told again at most this of
 MAX_SUSPECTS: Final = 4096
 MAX_OPEN_ALERTS: Final = 256
 REMAINDER: Final = "00:00:00:00:00:00"  # many hosts judged together
-# A host, the bridge port at which it borrowed its MAC or None, and a class.
+# A host, its bridge port where its MAC is not its alone, and a class.
 Suspect = tuple[str, str | None, AttackType]
 
 
@@ -87,7 +87,7 @@ class Policy:
             attack: Its label.
             reasons: Explains the verdict; called only when an alert opens.
         """
-        key = (verdict.host, verdict.bridge_port if verdict.borrowed else None, attack)
+        key = (verdict.host, verdict.bridge_port if verdict.shared_mac else None, attack)
         if key in self._open:
             return self._grow(key, verdict)
         strikes = self._recent(key, verdict.window_start_ns)
@@ -181,7 +181,7 @@ class Policy:
             return []
         number = (held.isolations,) if held.isolations else ()
         isolation_id = _id(alert.alert_id, "isolation", *number)
-        allowed = self.allowance.decide(alert, isolation_id, now_ns, borrowed=last.borrowed)
+        allowed = self.allowance.decide(alert, isolation_id, now_ns, shared_mac=last.shared_mac)
         isolation = Isolation(
             isolation_id=isolation_id,
             alert_id=alert.alert_id,

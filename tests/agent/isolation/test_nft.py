@@ -1,4 +1,5 @@
 import json
+import subprocess
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -110,6 +111,27 @@ async def test_rules_that_somebody_flushed_are_there_again(built, nft):
     assert built.reachable()
     await nft.apply([held])
     assert not built.reachable()
+
+
+def box_reaches(built: Lab, ip: str) -> bool:
+    ping = [*built.box, "ping", "-c", "1", "-W", "0.4", ip]
+    return subprocess.run(ping, capture_output=True, check=False).returncode == 0
+
+
+async def test_who_borrows_a_mac_is_cut_off_and_its_owner_is_not(built, nft):
+    built.on_box("ip", "address", "add", "10.77.0.254/24", "dev", "br0")
+    try:
+        built.on_suspect("ip", "link", "set", "eth0", "address", built.victim.mac)
+        assert box_reaches(built, built.suspect.ip)
+        await nft.apply([lease(mac=built.victim.mac, bridge_port="lan2")])
+        assert not box_reaches(built, built.suspect.ip)
+        assert box_reaches(built, built.victim.ip)
+    finally:
+        built.on_suspect("ip", "link", "set", "eth0", "address", built.suspect.mac)
+        built.on_box("ip", "address", "flush", "dev", "br0")
+        built.on_box("ip", "neighbour", "flush", "all")
+    await nft.clear()
+    assert built.reachable()
 
 
 @pytest.mark.parametrize("chain", ["isolations", "from_ports"])
