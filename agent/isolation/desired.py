@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -11,7 +12,7 @@ import msgspec
 from agent.errors import IsolationError
 from agent.isolation import Isolator, Lease
 from agent.isolation.guard import ExemptError
-from agent.isolation.lease_file import MAX_ISOLATIONS, LeaseFile
+from agent.isolation.lease_file import MAX_ISOLATIONS, Desired, LeaseFile
 from contract.messages import Isolation
 
 log = logging.getLogger(__name__)
@@ -25,16 +26,17 @@ Clock = Callable[[], int]
 Target = tuple[str | None, str | None, str | None]
 
 
+BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
 def boot_ns() -> int:
     """Return the time since the machine booted, sleep included: no clock step touches it."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
-class Desired(msgspec.Struct, frozen=True):
-    """An isolation that should hold."""
-
-    isolation: Isolation
-    until_ns: int  # by `boot_ns`
+def boot_id() -> str:
+    """Return what tells this boot from all others."""
+    return BOOT_ID.read_text().strip()
 
 
 class DesiredIsolations:
@@ -50,6 +52,7 @@ class DesiredIsolations:
         file: LeaseFile,
         now_ns: Clock = time.time_ns,
         passed_ns: Clock = boot_ns,
+        boot: Callable[[], str] = boot_id,
     ) -> None:
         """Prepare.
 
@@ -57,12 +60,14 @@ class DesiredIsolations:
             isolator: Who enforces.
             file: Where the isolations are kept.
             now_ns: The clock by which isolations are told; may be set.
-            passed_ns: The clock by which they end; only goes forward.
+            passed_ns: The clock by which they end; only goes forward, and begins anew with a boot.
+            boot: Returns what tells this boot from others.
         """
         self._isolator = isolator
         self._file = file
         self._now_ns = now_ns
         self._passed_ns = passed_ns
+        self._boot = boot()
         self._desired: dict[str, Desired] = {}
         self._on_disk: set[str] = set()
         self._begun = False
@@ -158,8 +163,10 @@ class DesiredIsolations:
         held = await self._isolator.read_back()
         kept = await asyncio.to_thread(self._file.read)
         self._on_disk = set(kept)
-        for isolation in kept.values():
-            self._desired.setdefault(isolation.isolation_id, self._timed(isolation))
+        for key, each in kept.items():
+            # Of another boot only the wall's clock can tell how much is left.
+            is_of_now = each.boot == self._boot
+            self._desired.setdefault(key, each if is_of_now else self._timed(each.isolation))
         for lease in held:
             self._adopt(lease)
         self._begun = True
@@ -170,14 +177,17 @@ class DesiredIsolations:
         until_ns = self._passed_ns() + lease.expires_ns - self._now_ns()
         known = self._desired.get(lease.isolation_id)
         if known is None:
-            self._desired[lease.isolation_id] = Desired(self._of_before(lease), until_ns)
+            self._desired[lease.isolation_id] = self._until(self._of_before(lease), until_ns)
         elif until_ns < known.until_ns:
-            self._desired[lease.isolation_id] = Desired(known.isolation, until_ns)
+            self._desired[lease.isolation_id] = self._until(known.isolation, until_ns)
 
     def _timed(self, isolation: Isolation) -> Desired:
         """Give an isolation its end by the clock that nobody sets: never more than it was given."""
         left_ns = isolation.expires_ns - max(self._now_ns(), isolation.isolated_ns)
-        return Desired(isolation, self._passed_ns() + left_ns)
+        return self._until(isolation, self._passed_ns() + left_ns)
+
+    def _until(self, isolation: Isolation, until_ns: int) -> Desired:
+        return Desired(isolation, until_ns, self._boot)
 
     async def _apply(self) -> dict[str, str]:
         """Make the enforcer hold what is desired; return what it refused for good, with the reason."""
@@ -228,12 +238,11 @@ class DesiredIsolations:
 
     async def _save(self) -> None:
         """Write what is desired; what a person took out of the file is not desired any more."""
-        isolations = [each.isolation for each in self._desired.values()]
-        known = self._on_disk
-        if not known and not isolations:
+        desired, known = list(self._desired.values()), self._on_disk
+        if not known and not desired:
             return
         try:
-            taken_out = await asyncio.to_thread(self._file.exchange, isolations, known)
+            taken_out = await asyncio.to_thread(self._file.exchange, desired, known)
         except IsolationError as error:
             log.warning("leases_not_saved", extra={"why": str(error)})
             return

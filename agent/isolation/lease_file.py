@@ -20,7 +20,16 @@ MAX_ISOLATIONS: Final = 1024
 MAX_BYTES: Final = 8 * 1024 * 1024
 NAME: Final = "leases.json"
 
-_decoder = msgspec.json.Decoder(list[Isolation])
+
+class Desired(msgspec.Struct, frozen=True):
+    """An isolation that should hold."""
+
+    isolation: Isolation
+    until_ns: int  # since the machine booted
+    boot: str  # which boot that was
+
+
+_decoder = msgspec.json.Decoder(list[Desired])
 
 
 class LeaseFile:
@@ -30,8 +39,8 @@ class LeaseFile:
         self._folder = folder
         self._path = folder / NAME
 
-    def read(self) -> dict[str, Isolation]:
-        """Return the isolations by id; none if there is no file, or none that can be read."""
+    def read(self) -> dict[str, Desired]:
+        """Return what should hold by its id; none if there is no file, or none that can be read."""
         try:
             with self._path.open("rb") as file:
                 found = _decoder.decode(file.read(MAX_BYTES))
@@ -40,13 +49,13 @@ class LeaseFile:
         except (OSError, msgspec.DecodeError) as error:
             log.warning("leases_unreadable", extra={"file": str(self._path), "why": str(error)})
             return {}
-        return {each.isolation_id: each for each in found[:MAX_ISOLATIONS]}
+        return {each.isolation.isolation_id: each for each in found[:MAX_ISOLATIONS]}
 
-    def exchange(self, wanted: Iterable[Isolation], known: set[str]) -> set[str]:
+    def exchange(self, wanted: Iterable[Desired], known: set[str]) -> set[str]:
         """Write what is wanted, but for what somebody took out meanwhile; return the ids of that.
 
         Args:
-            wanted: All isolations that should hold.
+            wanted: All that should hold.
             known: The ids that the last exchange wrote, or `read` returned.
 
         Raises:
@@ -55,7 +64,7 @@ class LeaseFile:
         with self._locked():
             before = self.read()
             taken_out = known - before.keys()
-            after = [each for each in wanted if each.isolation_id not in taken_out]
+            after = [each for each in wanted if each.isolation.isolation_id not in taken_out]
             if after != list(before.values()):
                 self._write(after)
         return taken_out
@@ -70,13 +79,13 @@ class LeaseFile:
             return []
         with self._locked():
             before = self.read().values()
-            gone = [each for each in before if chosen(each)]
+            gone = [each.isolation for each in before if chosen(each.isolation)]
             if gone:
-                self._write([each for each in before if not chosen(each)])
+                self._write([each for each in before if not chosen(each.isolation)])
         return gone
 
-    def _write(self, isolations: list[Isolation]) -> None:
-        write_whole(self._path, msgspec.json.encode(isolations))
+    def _write(self, desired: list[Desired]) -> None:
+        write_whole(self._path, msgspec.json.encode(desired))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -23,12 +23,21 @@ class Clock:
     def __init__(self) -> None:
         self.now_ns = NOW_NS
         self.passed_ns = 0
+        self.boots = 0
 
     def __call__(self) -> int:
         return self.now_ns
 
     def passed(self) -> int:
         return self.passed_ns
+
+    def boot(self) -> str:
+        return str(self.boots)
+
+    def reboot(self) -> None:
+        """The wall's clock goes on, or is set; the other one begins anew."""
+        self.passed_ns = 3 * SECOND_NS
+        self.boots += 1
 
     def wait(self, seconds: float) -> None:
         self.now_ns += int(seconds * SECOND_NS)
@@ -66,7 +75,7 @@ def file(tmp_path) -> LeaseFile:
 @pytest.fixture
 def started(enforcer, clock, file) -> Callable[[], DesiredIsolations]:
     """Start the agent, again if it ran before."""
-    return lambda: DesiredIsolations(enforcer, file, clock, clock.passed)
+    return lambda: DesiredIsolations(enforcer, file, clock, clock.passed, clock.boot)
 
 
 @pytest.fixture
@@ -137,6 +146,18 @@ async def test_an_isolation_is_reported_as_expired_once_when_its_time_is_over(de
     assert await desired.settle() == []
 
 
+async def test_who_did_not_hear_that_an_isolation_ended_is_told_again(desired, enforcer, clock):
+    """Not every enforcer ends a lease by itself."""
+    await desired.isolate(wanted(1, seconds=10))
+    clock.wait(11)
+    enforcer.refuses = True
+    assert [ended.state for ended in await desired.settle()] == ["expired"]
+    assert enforcer._leases != ()
+    enforcer.refuses = False
+    assert await desired.settle() == []
+    assert enforcer._leases == ()
+
+
 async def test_isolations_of_the_start_before_outlive_a_restart(desired, started, enforcer, clock):
     await desired.isolate(wanted(1, seconds=10))
     restarted = started()
@@ -196,7 +217,7 @@ async def test_after_a_reboot_only_what_remains_is_armed_again(desired, started,
     await desired.isolate(wanted(2, seconds=20))
     await enforcer.clear()
     clock.now_ns += 25 * SECOND_NS
-    clock.passed_ns = 3 * SECOND_NS  # this one begins anew
+    clock.reboot()
     told = await started().settle()
     assert [(each.host, each.state) for each in told] == [("02:00:00:00:00:02", "expired")]
     (lease,) = await enforcer.read_back()
@@ -210,9 +231,22 @@ async def test_a_reboot_into_the_past_gives_no_more_time_than_was_given(
     await desired.isolate(wanted(1, seconds=60))
     await enforcer.clear()
     clock.now_ns -= 30 * 86_400 * SECOND_NS
+    clock.reboot()
     await started().settle()
     (lease,) = await enforcer.read_back()
     assert lease.expires_ns - clock.now_ns == 60 * SECOND_NS
+
+
+async def test_a_restart_without_a_reboot_arms_nothing_again_whatever_the_clock_says(
+    desired, started, enforcer, clock
+):
+    await desired.isolate(wanted(1, seconds=60))
+    await enforcer.clear()
+    clock.wait(61)
+    clock.now_ns -= 3600 * SECOND_NS
+    (ended,) = await started().settle()
+    assert ended.state == "expired"
+    assert await enforcer.read_back() == ()
 
 
 async def test_what_was_lifted_is_not_armed_again_after_a_reboot(desired, started, enforcer):
