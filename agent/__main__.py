@@ -55,6 +55,7 @@ def _run(options: argparse.Namespace) -> int:
         return _replay(options, config)
     # Imported late: a replay needs neither a broker's client nor a database.
     from agent import app, doctor  # noqa: PLC0415
+    from agent.isolation import on_this_box  # noqa: PLC0415
 
     if command == "run":
         return app.main(config, options.replay, options.speed)
@@ -64,8 +65,8 @@ def _run(options: argparse.Namespace) -> int:
     if command == "doctor":
         return doctor.examine(config)
     if command == "isolations":
-        return app.show_isolations(config)
-    return app.release(config, options.who, everything=options.all)
+        return on_this_box.show_isolations(config)
+    return on_this_box.release(config, options.who, everything=options.all)
 
 
 def _replay(options: argparse.Namespace, config: AgentConfig) -> int:

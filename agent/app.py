@@ -4,9 +4,8 @@ import asyncio
 import logging
 import secrets
 import signal
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from importlib.metadata import version
@@ -18,16 +17,15 @@ import msgspec
 from agent.baselines import read_baselines, write_baselines
 from agent.capture import FrameSource
 from agent.capture.player import Player
-from agent.config import AgentConfig, IsolationConfig
+from agent.config import AgentConfig
 from agent.effects import Effect, Isolate, Publish
 from agent.errors import BaselineError, CaptureError
 from agent.evidence import Evidence
 from agent.health import HealthReporter, Seen
-from agent.isolation import Isolator
-from agent.isolation.bridge_port import BridgePortIsolator
-from agent.isolation.desired import DesiredIsolations
-from agent.isolation.dry_run import DryRun
-from agent.isolation.nft import NftIsolator
+from agent.isolation.desired import NOBODY
+from agent.isolation.guard import Guard
+from agent.isolation.keeper import Keeper
+from agent.isolation.on_this_box import chosen_isolator, surroundings_of
 from agent.model_bundle import DEFAULT_BUNDLE, load_bundle
 from agent.pipeline import Outcome, Pipeline
 from agent.replay import build_pipeline
@@ -126,7 +124,11 @@ class _Agent:
         self._kept: dict[str, str | None] = {}  # open alerts -> digest of their evidence
         self._evidence = Evidence(config.spool.path.parent / "evidence")
         self._baselines_path = config.spool.path.parent / "baselines.npz"
-        self._isolations = DesiredIsolations(_isolator(config.isolation))
+        folder = config.spool.path.parent
+        guard = Guard(chosen_isolator(config.isolation), surroundings_of(config).look)
+        self._isolations = Keeper(
+            guard, pipeline.policy.allowance, folder, self._put, self._on_engine
+        )
         self._health = HealthReporter(pipeline.model.model_id)
         key = config.commands.public_key_file
         trust = Trust(config.device_id, load_public_key(key) if key else None)
@@ -159,6 +161,8 @@ class _Agent:
             helpers = [
                 tasks.create_task(self._report(), name="health"),
                 tasks.create_task(self._keep_baselines(), name="baselines"),
+                tasks.create_task(self._isolations.settle(), name="isolations"),
+                tasks.create_task(self._isolations.look_around(), name="exempt"),
                 tasks.create_task(self._act(), name="deeds"),
             ]
             if self._config.broker.host:
@@ -230,7 +234,7 @@ class _Agent:
             elif isinstance(effect, Isolate):
                 messages.append(await self._isolations.isolate(effect.isolation))
             else:
-                messages += await self._isolations.release(effect.isolation_id, effect.reason)
+                messages += await self._isolations.lift(effect.isolation_id, effect.reason)
         if messages:
             await self._publisher.put(messages)
 
@@ -256,9 +260,6 @@ class _Agent:
     async def _report(self) -> None:
         while True:
             await self._tell(self._state())
-            expired = await self._isolations.expire()
-            if expired:
-                await self._publisher.put(expired)
             await asyncio.sleep(HEALTH_S)
 
     async def _keep_baselines(self) -> None:
@@ -309,7 +310,7 @@ class _Agent:
         if isinstance(command, IsolateCommand):
             return await self._isolate(command)
         if isinstance(command, Release):
-            lifted = await self._isolations.release(command.isolation_id, command.reason)
+            lifted = await self._isolations.lift(command.isolation_id, command.reason)
             if not lifted:
                 return Carried("failed", "no such isolation")
             await self._publisher.put(lifted)
@@ -326,7 +327,7 @@ class _Agent:
         wanted = Isolation(
             isolation_id=command.isolation_id,
             alert_id=None,
-            host=command.mac or command.ip or _NOBODY,
+            host=command.mac or command.ip or NOBODY,
             isolated_mac=command.mac,
             isolated_ip=command.ip,
             isolated_port=command.bridge_port,
@@ -340,6 +341,12 @@ class _Agent:
         await self._publisher.put([done])
         return Carried("verified" if done.state == "verified" else "failed", done.detail)
 
+    async def _on_engine(self, work: Callable[[], None]) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._engine, work)
+
+    async def _put(self, messages: Sequence[AnyMessage]) -> None:
+        await self._publisher.put(list(messages))
+
     async def _tell(self, message: AnyMessage) -> None:
         await self._publisher.put([message])
 
@@ -351,47 +358,3 @@ class _Agent:
                 log.warning("not_drained", extra={"waiting": sum(self._spool.depth().values())})
                 return
             await asyncio.sleep(WAIT_S)
-
-
-def _isolator(config: IsolationConfig) -> Isolator:
-    match config.enforcer:
-        case "nft":
-            return NftIsolator()
-        case "bridge_port":
-            return BridgePortIsolator(config.bridge)
-        case "dry_run":
-            return DryRun()
-
-
-_NOBODY: Final = "00:00:00:00:00:00"  # of an isolation that names a bridge port alone
-
-
-def show_isolations(config: AgentConfig) -> int:
-    """Print who is cut off now, by the enforcer's own word, one JSON object a line."""
-    for lease in asyncio.run(_isolator(config.isolation).read_back()):
-        sys.stdout.write(msgspec.json.encode(lease).decode() + "\n")
-    return 0
-
-
-def release(config: AgentConfig, target: str | None, *, everything: bool) -> int:
-    """End isolations on this box, without the centre.
-
-    Args:
-        config: Which enforcer.
-        target: A MAC, IP or bridge port that `isolations` shows.
-        everything: Let everybody go and remove what is ours.
-    """
-    return asyncio.run(_release(_isolator(config.isolation), target, everything=everything))
-
-
-async def _release(isolator: Isolator, target: str | None, *, everything: bool) -> int:
-    if everything:
-        await isolator.clear()
-        return 0
-    held = await isolator.read_back()
-    kept = [lease for lease in held if target not in {lease.mac, lease.ip, lease.bridge_port}]
-    if len(kept) == len(held):
-        sys.stderr.write(f"edgewarden-agent: {target} is not isolated\n")
-        return 1
-    await isolator.apply(kept)
-    return 0

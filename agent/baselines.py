@@ -1,7 +1,6 @@
 """What is usual for each host: an upper quantile of every feature, learned as calm windows pass."""
 
 import io
-import os
 import zipfile
 from pathlib import Path
 from typing import Final
@@ -12,6 +11,7 @@ from agent.errors import BaselineError
 from agent.records import F32, I64, U64, Bool, Observations
 from agent.tables import KeyTable, hashed, mixed
 from contract.features import FEATURE_COUNT, feature_schema_id
+from runtime.files import write_whole
 
 QUANTILE: Final = 0.95
 CAPACITY: Final = 2048  # hosts
@@ -52,6 +52,8 @@ class Baselines:
         now_ns = _time_of(seen)
         host = _identity(seen)
         turn = mixed(host[:, 0] ^ host[:, 2]) % np.uint64(LEARNS_EVERY)
+        # Whose MAC is not its alone is left out: one of the two may be a guest.
+        calm = calm & (~seen.shared_mac | seen.is_ip_host)
         rows = np.flatnonzero(calm & (turn == np.uint64(now_ns // _WINDOW_NS % LEARNS_EVERY)))
         rows = rows[host[rows].any(axis=1)]  # a remainder is nobody
         slots, fresh = self.table.claim(self._keys(host[rows]), now_ns)
@@ -139,13 +141,8 @@ def write_baselines(path: Path, data: bytes) -> None:
     Raises:
         BaselineError: The disk refuses.
     """
-    unfinished = path.with_suffix(".part")
     try:
-        with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        write_whole(path, data)
     except OSError as error:
         message = f"{path}: {error}"
         raise BaselineError(message) from error

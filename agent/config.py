@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from contract.attacks import AttackType
 from contract.commands import MAX_ISOLATION_S
 from contract.identifiers import BridgePort, DeviceId, OrganizationId
 from runtime.config import BrokerConfig, LogConfig, Section
@@ -34,14 +35,34 @@ class ModelConfig(Section, frozen=True):
     bundle: Path | None = None  # None: the bundle that comes with the program
 
 
+Mode = Literal["observe", "suggest", "enforce"]
+IsolationSeconds = Annotated[int, Meta(ge=1, le=MAX_ISOLATION_S)]
+
+
+class HostGroup(Section, frozen=True):
+    """Hosts for which another mode holds."""
+
+    hosts: list[str]  # MACs, IPs, networks
+    mode: Mode
+
+
 class PolicyConfig(Section, frozen=True):
     """What follows from verdicts. Nobody is isolated until a person chooses `enforce`."""
 
-    mode: Literal["observe", "suggest", "enforce"] = "observe"
+    mode: Mode = "observe"  # where neither a class nor a group says another
+    modes: dict[AttackType, Mode] = msgspec.field(default_factory=dict)  # of attack classes
+    groups: dict[str, HostGroup] = msgspec.field(default_factory=dict)
     # MACs, IPs, networks: reported, never isolated
     exempt: list[str] = msgspec.field(default_factory=list)
-    isolation_s: Annotated[int, Meta(ge=1, le=MAX_ISOLATION_S)] = 600
+    isolation_s: IsolationSeconds = 600
+    repeat_isolation_s: list[IsolationSeconds] = msgspec.field(
+        default_factory=lambda: [3600, 86_400]
+    )  # of the second, third ... isolation of a host within a week
     max_isolations_per_hour: Annotated[int, Meta(ge=0)] = 5
+    # Of the known hosts, isolated at once; one host always may be.
+    max_isolated_share: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.25
+    # After a person lifted an isolation: the same class isolates that host no more for so long.
+    grace_s: Annotated[int, Meta(ge=0, le=MAX_ISOLATION_S)] = 3600
     strikes: Annotated[int, Meta(ge=1)] = 2
     quiet_s: Annotated[int, Meta(ge=1)] = 60  # without a strike, until an alert closes
 

@@ -1,5 +1,6 @@
 """What this machine can and cannot do for the agent, each finding with its fix."""
 
+import asyncio
 import os
 import platform
 import shutil
@@ -13,7 +14,9 @@ from typing import Final, Literal
 import msgspec
 
 from agent.config import AgentConfig
-from agent.errors import AgentError
+from agent.errors import AgentError, IsolationError
+from agent.exempt import THIS_BOX
+from agent.isolation.on_this_box import surroundings_of
 from agent.model_bundle import DEFAULT_BUNDLE, load_bundle
 from agent.scoring import OnnxScorer
 from runtime.config import BrokerConfig
@@ -112,6 +115,27 @@ def _isolation(config: AgentConfig) -> Iterator[Finding]:
         yield Finding("broken", f"no bridge {config.isolation.bridge}", fix)
 
 
+def _exempt(config: AgentConfig) -> Iterator[Finding]:
+    """List who is never cut off, whatever anybody asks for."""
+    try:
+        exempt = asyncio.run(surroundings_of(config).look()).exemptions
+    except IsolationError as error:
+        fix = "apt install iproute2; until it is known who is exempt, nobody is isolated"
+        yield Finding("broken", f"cannot tell whom this box needs: {error}", fix)
+        return
+    for who in dict.fromkeys(each.who for each in exempt):
+        names = [
+            (each.mac or each.network or "").removesuffix("/32").removesuffix("/128")
+            + (f" behind {each.home}" if each.home not in {None, THIS_BOX} else "")
+            for each in exempt
+            if each.who == who
+        ]
+        yield Finding("fine", f"never cut off: {who} ({', '.join(dict.fromkeys(names))})")
+    if "the gateway" not in {each.who for each in exempt}:
+        fix = "put your router into [policy] exempt, by MAC and IP"
+        yield Finding("warning", "this box has no gateway, so none is exempt by itself", fix)
+
+
 def _spool(config: AgentConfig) -> Iterator[Finding]:
     folder = config.spool.path.parent
     if not os.access(folder, os.W_OK):
@@ -156,6 +180,7 @@ _LOOKS: Final[tuple[Callable[[AgentConfig], Iterator[Finding]], ...]] = (
     _model,
     _capture,
     _isolation,
+    _exempt,
     _spool,
     _broker,
 )

@@ -8,11 +8,12 @@ import numpy as np
 from agent.bindings import ARP, ARP_REQUEST, Holders
 from agent.flows import Flows
 from agent.grouping import Groups, oldest_first
+from agent.homes import Places
 from agent.records import I16, I64, U64, Bool
 from agent.tables import KeyTable, hashed
 
 KEEP_NS: Final = 3_600_000_000_000
-_IP_SALT, _REMAINDER_SALT = 1, 2
+_IP_SALT, _REMAINDER_SALT, _AWAY_SALT = 1, 2, 4
 
 
 class Hosts(msgspec.Struct, frozen=True, eq=False):
@@ -33,6 +34,7 @@ class Hosts(msgspec.Struct, frozen=True, eq=False):
     dst_ip_high: U64  # address it sent most packets to
     dst_ip_low: U64
     bridge_port: I16
+    shared_mac: Bool  # the MAC was seen behind another bridge port too
 
     def __len__(self) -> int:
         """Return the number of hosts."""
@@ -44,6 +46,7 @@ class HostTable:
 
     When a window has more, the smallest are judged together: one remainder per bridge port, whose
     MAC is 00:00:00:00:00:00. Where frames have no MACs (a loopback, a tunnel), the IP is the host.
+    Frames that come with a MAC from where it does not live are another host than its owner.
     """
 
     def __init__(self, max_hosts: int, seed: int) -> None:
@@ -53,10 +56,14 @@ class HostTable:
         self.table = KeyTable(2 * max_hosts, KEEP_NS)  # sets fill unevenly
         self._ip = np.zeros((self.table.capacity, 2), np.uint64)  # last known, high and low half
 
-    def assign(self, flows: Flows, holders: Holders, now_ns: int) -> Hosts:
+    def assign(self, flows: Flows, holders: Holders, places: Places, now_ns: int) -> Hosts:
         """Find the hosts of a window's flows."""
         behind = holders.src_behind | (_without_mac(flows) & ~holders.foreign)
+        behind &= ~places.away
         keys = self._keys(flows.src_mac, flows.src_ip_high, flows.src_ip_low, behind)
+        away = np.flatnonzero(places.away)
+        port = flows.bridge_port[away].astype(np.uint64)
+        keys[away] = hashed(self._seed + _AWAY_SALT, flows.src_mac[away], port)
         keys, groups, remainder = self._bounded(keys, flows, behind)
         hosts, sender = keys[groups.first], groups.of_rows()
         slot, fresh = self.table.claim(hosts, now_ns)
@@ -84,6 +91,7 @@ class HostTable:
             dst_ip_high=dst_ip_high,
             dst_ip_low=dst_ip_low,
             bridge_port=flows.bridge_port[named],
+            shared_mac=places.shared[named],
         )
 
     def _remembered(self, slot: I64, fresh: Bool, ip: U64) -> U64:

@@ -11,6 +11,7 @@ from agent.features import arp, fan_out, replay, services, tcp, timing, volume
 from agent.features.vector import Histories
 from agent.features.view import View
 from agent.flows import BLOCK_PACKETS, MAX_FLOWS, Flows, flows_of, folded, merged
+from agent.homes import Homes
 from agent.hosts import Hosts, HostTable
 from agent.records import I16, I32, I64, FrameBatch, Observations, PacketBatch, concatenate
 from agent.windows import WINDOW_NS, Block, StreamClock, Windows
@@ -47,6 +48,7 @@ class Observer:
         self._windows = Windows(BLOCK_PACKETS)
         self._clock = StreamClock()
         self._bindings = Bindings(seed)
+        self._homes = Homes(seed)
         self._hosts = HostTable(max_hosts, seed)
         self._fan_out = fan_out.FanOut()
         self._claims = arp.AddressClaims()
@@ -100,6 +102,7 @@ class Observer:
         tables = {
             "hosts": self._hosts.table,
             "bindings": self._bindings.table,
+            "homes": self._homes.table,
             "flows": self._fan_out.flow_table,
             "contacts": self._fan_out.contact_table,
             "arp_requests": self._claims.request_table,
@@ -145,7 +148,7 @@ class Observer:
         self._parts = []
         self.windows += 1
         holders = self._bindings.learn(flows, now_ns)
-        hosts = self._hosts.assign(flows, holders, now_ns)
+        hosts = self._hosts.assign(flows, holders, self._homes.learn(flows, now_ns), now_ns)
         view = View(flows, hosts, holders, now_ns, self._seed)
         contacts, opened = self._fan_out.count(view)
         counts = {
@@ -171,6 +174,7 @@ class Observer:
             packets=counts["sent_packets"][rows].astype(np.int64),
             wire_bytes=counts["sent_bytes"][rows].astype(np.int64),
             sampled_one_in=self._sampling.close(hosts.bridge_port[rows]),
+            shared_mac=hosts.shared_mac[rows],
             features=self._histories.vectors(counts, hosts, now_ns)[rows],
         )
 
@@ -216,6 +220,7 @@ def _nothing() -> Observations:
         packets=whole,
         wire_bytes=whole,
         sampled_one_in=np.zeros(0, np.int32),
+        shared_mac=np.zeros(0, np.bool_),
         features=np.zeros((0, FEATURE_COUNT), np.float32),
     )
 

@@ -1,22 +1,19 @@
 """From verdicts to deeds: strikes make an alert, an alert makes an isolation as far as the mode allows."""
 
 import hashlib
-import ipaddress
-import re
 from collections import deque
 from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
-from agent.config import PolicyConfig
+from agent.allowance import Allowance
+from agent.config import Mode, PolicyConfig
 from agent.effects import Effect, Isolate, Publish
 from contract.attacks import ATTACKS, AttackType
-from contract.messages import Alert, Change, Isolation, IsolationState, TopFeature, Verdict
-from runtime.errors import ConfigError
+from contract.messages import Alert, Change, Isolation, TopFeature, Verdict
 
 SECOND_NS: Final = 1_000_000_000
-HOUR_NS: Final = 3600 * SECOND_NS
 STRIKE_MEMORY_NS: Final = 10 * SECOND_NS
 OVERWHELMING_PACKETS: Final = 200  # a window that saw so many proves as much as two that saw few
 LAST_NS: Final = 2**63 - 1
@@ -24,7 +21,8 @@ UPDATE_NS: Final = 10 * SECOND_NS  # an open alert is told again at most this of
 MAX_SUSPECTS: Final = 4096
 MAX_OPEN_ALERTS: Final = 256
 REMAINDER: Final = "00:00:00:00:00:00"  # many hosts judged together
-_MAC: Final = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+# A host, its bridge port where its MAC is not its alone, and a class.
+Suspect = tuple[str, str | None, AttackType]
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -43,6 +41,8 @@ class _OpenAlert:
     def __init__(self, alert: Alert) -> None:
         self.alert = alert
         self.told_ns = alert.opened_ns
+        self.isolations = 0
+        self.isolated_until_ns: int | None = None  # None: it was not isolated
 
 
 class Policy:
@@ -56,16 +56,28 @@ class Policy:
 
     def __init__(self, config: PolicyConfig, device_id: str, model_id: str) -> None:
         self._config = config
-        self.mode = config.mode
+        self.allowance = Allowance(config)
         self._device_id = device_id
         self._model_id = model_id
-        self._exempt = [_exemption(text) for text in config.exempt]
         self._memory_ns = max(STRIKE_MEMORY_NS, 2 * config.strikes * SECOND_NS)
-        self._strikes: dict[tuple[str, AttackType], deque[Verdict]] = {}
-        self._open: dict[tuple[str, AttackType], _OpenAlert] = {}
-        self._isolated_ns: deque[int] = deque()
+        self._strikes: dict[Suspect, deque[Verdict]] = {}
+        self._open: dict[Suspect, _OpenAlert] = {}
         self.alerts = 0
-        self.dropped = {"policy.suspects": 0, "policy.alerts": 0, "policy.over_budget": 0}
+        self._dropped = {"policy.suspects": 0, "policy.alerts": 0}
+
+    @property
+    def mode(self) -> Mode:
+        """How far isolations may go where nothing else is said."""
+        return self.allowance.mode
+
+    @mode.setter
+    def mode(self, mode: Mode) -> None:
+        self.allowance.mode = mode
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """What was not taken in, or not done, by reason."""
+        return {**self._dropped, "policy.over_budget": self.allowance.over_budget}
 
     def strike(self, verdict: Verdict, attack: AttackType, reasons: Reasons) -> list[Effect]:
         """Take in a malicious verdict.
@@ -75,7 +87,7 @@ class Policy:
             attack: Its label.
             reasons: Explains the verdict; called only when an alert opens.
         """
-        key = (verdict.host, attack)
+        key = (verdict.host, verdict.bridge_port if verdict.shared_mac else None, attack)
         if key in self._open:
             return self._grow(key, verdict)
         strikes = self._recent(key, verdict.window_start_ns)
@@ -83,19 +95,19 @@ class Policy:
         if sum(map(_weight, strikes)) < self._config.strikes:
             return []
         if len(self._open) >= MAX_OPEN_ALERTS:
-            self.dropped["policy.alerts"] += 1
+            self._dropped["policy.alerts"] += 1
             return []
         del self._strikes[key]
-        return self._alert(attack, list(strikes), reasons())
+        return self._alert(key, list(strikes), reasons())
 
-    def _recent(self, key: tuple[str, AttackType], now_ns: int) -> deque[Verdict]:
+    def _recent(self, key: Suspect, now_ns: int) -> deque[Verdict]:
         """Return the strikes that still count, as the suspect heard of last."""
         strikes = self._strikes.pop(key, None) or deque(maxlen=self._config.strikes)
         while strikes and _is_apart(strikes[0].window_start_ns, now_ns, self._memory_ns):
             strikes.popleft()
         if len(self._strikes) >= MAX_SUSPECTS:
             del self._strikes[next(iter(self._strikes))]
-            self.dropped["policy.suspects"] += 1
+            self._dropped["policy.suspects"] += 1
         self._strikes[key] = strikes
         return strikes
 
@@ -113,31 +125,34 @@ class Policy:
         """Close every alert: no more verdicts will come."""
         return [self._close(key) for key in list(self._open)]
 
-    def _close(self, key: tuple[str, AttackType]) -> Effect:
+    def _close(self, key: Suspect) -> Effect:
         held = self._open.pop(key)
         return Publish(msgspec.structs.replace(held.alert, state="closed"))
 
-    def _grow(self, key: tuple[str, AttackType], verdict: Verdict) -> list[Effect]:
+    def _grow(self, key: Suspect, verdict: Verdict) -> list[Effect]:
         held = self._open[key]
         held.alert = msgspec.structs.replace(
             held.alert,
             last_seen_ns=max(held.alert.last_seen_ns, verdict.window_end_ns),
             windows=held.alert.windows + 1,
             packets=held.alert.packets + verdict.packets,
-            confidence=max(held.alert.confidence, verdict.scores[key[1]]),
+            confidence=max(held.alert.confidence, verdict.scores[held.alert.attack_type]),
             src_ip=held.alert.src_ip or verdict.src_ip,
         )
+        # Who goes on when its isolation has ended is isolated again.
+        until_ns = held.isolated_until_ns
+        again = until_ns is not None and verdict.window_end_ns > until_ns
+        effects = self._isolation(held, verdict) if again else []
         if verdict.window_end_ns - held.told_ns < UPDATE_NS:
-            return []
+            return effects
         held.told_ns = verdict.window_end_ns
-        return [Publish(held.alert)]
+        return [Publish(held.alert), *effects]
 
-    def _alert(
-        self, attack: AttackType, strikes: list[Verdict], reasons: Explanation
-    ) -> list[Effect]:
-        last = strikes[-1]
+    def _alert(self, key: Suspect, strikes: list[Verdict], reasons: Explanation) -> list[Effect]:
+        last, (_, port, attack) = strikes[-1], key
+        named = (last.host, attack) if port is None else (last.host, port, attack)
         alert = Alert(
-            alert_id=_id(self._device_id, last.host, attack, last.window_end_ns),
+            alert_id=_id(self._device_id, *named, last.window_end_ns),
             state="open",
             attack_type=attack,
             severity=ATTACKS[attack].severity,
@@ -156,65 +171,40 @@ class Policy:
             counterfactual=reasons.counterfactual,
             model_id=self._model_id,
         )
-        self._open[last.host, attack] = _OpenAlert(alert)
+        held = self._open[key] = _OpenAlert(alert)
         self.alerts += 1
-        return [Publish(alert), *self._isolation(alert)]
+        return [Publish(alert), *self._isolation(held, last)]
 
-    def _isolation(self, alert: Alert) -> list[Effect]:
-        if alert.host == REMAINDER or self._is_exempt(alert):
+    def _isolation(self, held: _OpenAlert, last: Verdict) -> list[Effect]:
+        alert, now_ns = held.alert, last.window_end_ns
+        if alert.host == REMAINDER:
             return []
-        state = self._allowed(alert.opened_ns)
+        number = (held.isolations,) if held.isolations else ()
+        isolation_id = _id(alert.alert_id, "isolation", *number)
+        allowed = self.allowance.decide(alert, isolation_id, now_ns, shared_mac=last.shared_mac)
         isolation = Isolation(
-            isolation_id=_id(alert.alert_id, "isolation"),
+            isolation_id=isolation_id,
             alert_id=alert.alert_id,
             host=alert.host,
-            isolated_mac=None if alert.host == alert.src_ip else alert.src_mac,
-            isolated_ip=alert.src_ip if alert.host == alert.src_ip else None,
-            isolated_port=alert.bridge_port,
+            isolated_mac=allowed.cut.mac,
+            isolated_ip=allowed.cut.ip,
+            isolated_port=allowed.cut.bridge_port,
             reason=f"{alert.attack_type} by {alert.host}",
             enforcement="dry_run",
-            state=state,
-            isolated_ns=alert.opened_ns,
-            expires_ns=min(alert.opened_ns + self._config.isolation_s * SECOND_NS, LAST_NS),
+            state=allowed.state,
+            isolated_ns=now_ns,
+            expires_ns=min(now_ns + allowed.duration_s * SECOND_NS, LAST_NS),
+            detail=allowed.detail,
         )
+        held.isolations += 1
+        applied = allowed.state == "applied"
+        held.isolated_until_ns = isolation.expires_ns if applied else None
         # What is applied is published by who applied it, after reading the kernel back.
-        return [Isolate(isolation) if state == "applied" else Publish(isolation)]
-
-    def _allowed(self, now_ns: int) -> IsolationState:
-        """Return how far an isolation may go now: the mode, and the budget of the last hour."""
-        if self.mode == "observe":
-            return "simulated"
-        while self._isolated_ns and _is_apart(self._isolated_ns[0], now_ns, HOUR_NS):
-            self._isolated_ns.popleft()
-        if self.mode == "suggest":
-            return "suggested"
-        if len(self._isolated_ns) >= self._config.max_isolations_per_hour:
-            self.dropped["policy.over_budget"] += 1
-            return "suggested"
-        self._isolated_ns.append(now_ns)
-        return "applied"
-
-    def _is_exempt(self, alert: Alert) -> bool:
-        addresses = [ipaddress.ip_address(alert.src_ip)] if alert.src_ip else []
-        return any(
-            rule == alert.src_mac if isinstance(rule, str) else any(a in rule for a in addresses)
-            for rule in self._exempt
-        )
+        return [Isolate(isolation) if applied else Publish(isolation)]
 
 
 def _weight(verdict: Verdict) -> int:
     return 2 if verdict.packets >= OVERWHELMING_PACKETS else 1
-
-
-def _exemption(text: str) -> "str | ipaddress.IPv4Network | ipaddress.IPv6Network":
-    try:
-        return ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        mac = text.lower().replace("-", ":")
-    if _MAC.fullmatch(mac):
-        return mac
-    message = f"policy.exempt: {text!r} is neither a MAC nor an IP nor a network"
-    raise ConfigError(message)
 
 
 def _is_apart(one_ns: int, other_ns: int, more_than_ns: int) -> bool:

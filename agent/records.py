@@ -110,6 +110,7 @@ class Observations(msgspec.Struct, frozen=True, eq=False):
     packets: I64
     wire_bytes: I64
     sampled_one_in: I32  # of how many flows of its bridge port one was taken; 1: all were
+    shared_mac: Bool  # its MAC was seen behind another bridge port too
     features: F32
 
     def __len__(self) -> int:

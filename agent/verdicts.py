@@ -63,4 +63,5 @@ def verdict(judged: Judged, row: int, model: ModelMetadata, ports: Sequence[str]
         packets=int(seen.packets[row]),
         wire_bytes=int(seen.wire_bytes[row]),
         sampled_one_in=int(seen.sampled_one_in[row]),
+        shared_mac=bool(seen.shared_mac[row]),
     )

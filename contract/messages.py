@@ -54,6 +54,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     packets: Count
     wire_bytes: Count
     sampled_one_in: SampledOneIn = 1
+    shared_mac: bool = False  # its MAC was seen behind another bridge port too
 
 
 class VerdictBatch(Message, frozen=True, kw_only=True, tag="verdict_batch"):

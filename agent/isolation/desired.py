@@ -1,120 +1,264 @@
 """Who should be cut off until when, and what the enforcer says of it; the only way to isolate."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from agent.errors import IsolationError
 from agent.isolation import Isolator, Lease
+from agent.isolation.guard import ExemptError
+from agent.isolation.lease_file import MAX_ISOLATIONS, Desired, LeaseFile
 from contract.messages import Isolation
 
 log = logging.getLogger(__name__)
 
-MAX_ISOLATIONS: Final = 1024
 NOBODY: Final = "00:00:00:00:00:00"  # the host of an isolation that names a bridge port alone
+BY_HAND: Final = "released on this box"
+BEFORE: Final = "isolated before the agent was started again"
+PUT_BACK: Final = "was gone from the enforcer, and was put back"
+
+Clock = Callable[[], int]
+Target = tuple[str | None, str | None, str | None]
+
+
+BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
+def boot_ns() -> int:
+    """Return the time since the machine booted, sleep included: no clock step touches it."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def boot_id() -> str:
+    """Return what tells this boot from all others."""
+    return BOOT_ID.read_text().strip()
 
 
 class DesiredIsolations:
-    """Keeps the desired isolations and brings the enforcer to agree; reports what it read back."""
+    """Keeps the desired isolations and brings the enforcer to agree; reports what it read back.
 
-    def __init__(self, isolator: Isolator, now_ns: Callable[[], int] = time.time_ns) -> None:
+    What is desired is on disk too. After a restart or a reboot only what remains of an isolation is
+    armed again, and never more than it was given; a clock that is set prolongs none.
+    """
+
+    def __init__(
+        self,
+        isolator: Isolator,
+        file: LeaseFile,
+        now_ns: Clock = time.time_ns,
+        passed_ns: Clock = boot_ns,
+        boot: Callable[[], str] = boot_id,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            isolator: Who enforces.
+            file: Where the isolations are kept.
+            now_ns: The clock by which isolations are told; may be set.
+            passed_ns: The clock by which they end; only goes forward, and begins anew with a boot.
+            boot: Returns what tells this boot from others.
+        """
         self._isolator = isolator
+        self._file = file
         self._now_ns = now_ns
-        self._desired: dict[str, Isolation] = {}
-        self._adopted: dict[str, Lease] | None = None  # of an earlier start; None: not looked yet
+        self._passed_ns = passed_ns
+        self._boot = boot()
+        self._desired: dict[str, Desired] = {}
+        self._on_disk: set[str] = set()
+        self._begun = False
+        self._is_behind = False  # the enforcer was not told yet of what changed
+        self._untold: list[Isolation] = []  # ended while something else was done
+        self._turn = asyncio.Lock()
 
     async def isolate(self, isolation: Isolation) -> Isolation:
         """Cut off; return the isolation as `verified` by the enforcer, or `failed` with the reason."""
         isolation = msgspec.structs.replace(isolation, enforcement=self._isolator.name)
-        if len(self._desired) >= MAX_ISOLATIONS:
-            return self._failed(isolation, "too many isolations at once")
-        before = self._desired.get(isolation.isolation_id)
-        self._desired[isolation.isolation_id] = isolation
-        try:
-            await self._reconcile()
-            held = await self._held()
-        except IsolationError as error:
-            self._put_back(isolation.isolation_id, before)
-            return self._failed(isolation, str(error))
-        if _target(_lease(isolation)) not in held:
-            self._put_back(isolation.isolation_id, before)
-            return self._failed(isolation, "not there when it was read back")
+        async with self._turn:
+            try:
+                await self._begin()
+                why = await self._isolate(isolation)
+            except IsolationError as error:
+                why = str(error)
+            await self._save()
+        if why:
+            return self._failed(isolation, why)
         return msgspec.structs.replace(isolation, state="verified")
+
+    async def _isolate(self, isolation: Isolation) -> str:
+        """Return why it failed, nothing if it did not."""
+        if len(self._desired) >= MAX_ISOLATIONS:
+            return "too many isolations at once"
+        key = isolation.isolation_id
+        before = self._desired.get(key)
+        self._desired[key] = self._timed(isolation)
+        why = ""
+        try:
+            why = (await self._apply()).get(key, "")
+            if not why and _target(isolation) not in await self._held():
+                why = "not there when it was read back"
+        except IsolationError as error:
+            why = str(error)
+        if why:
+            self._put_back(key, before)
+        return why
 
     async def release(self, isolation_id: str, reason: str) -> list[Isolation]:
         """Let go before the time; return the isolation as lifted, nothing if it is unknown."""
+        async with self._turn:
+            try:
+                await self._begin()
+            except IsolationError as error:
+                log.warning("adoption_failed", extra={"why": str(error)})
+            found = self._desired.pop(isolation_id, None)
+            if found is None:
+                return []
+            # On disk first: what was lifted must not be armed again if we die now.
+            await self._save()
+            try:
+                await self._apply()
+            except IsolationError as error:
+                self._desired[isolation_id] = found
+                await self._save()
+                return [self._failed(found.isolation, f"could not be lifted: {error}")]
+            return [self._lifted(found.isolation, reason)]
+
+    async def settle(self) -> list[Isolation]:
+        """Return what changed by itself since the last call, and put back what was lost.
+
+        These are isolations that ended by their time (`expired`), that a person on the box or an
+        exemption ended (`lifted`), and that the enforcer had lost (`verified` again, or `failed`).
+        """
+        async with self._turn:
+            changed = []
+            try:
+                await self._begin()
+                await self._save()
+                changed = self._ended()
+                slipped = await self._slipped()
+                if self._is_behind or slipped:
+                    await self._apply()
+                    await self._save()
+                changed += await self._put_back_or_failed(slipped)
+            except IsolationError as error:
+                log.warning("reconcile_failed", extra={"why": str(error)})
+            untold, self._untold = self._untold, []
+            return untold + changed
+
+    def _ended(self) -> list[Isolation]:
+        passed_ns = self._passed_ns()
+        ended = [key for key, each in self._desired.items() if each.until_ns <= passed_ns]
+        isolations = [self._desired.pop(key).isolation for key in ended]
+        self._is_behind |= bool(ended)
+        return [msgspec.structs.replace(each, state="expired") for each in isolations]
+
+    async def _begin(self) -> None:
+        """Take over, once, what an earlier start left on disk and in the enforcer."""
+        if self._begun:
+            return
+        held = await self._isolator.read_back()
+        kept = await asyncio.to_thread(self._file.read)
+        self._on_disk = set(kept)
+        for key, each in kept.items():
+            # Of another boot only the wall's clock can tell how much is left.
+            is_of_now = each.boot == self._boot
+            self._desired.setdefault(key, each if is_of_now else self._timed(each.isolation))
+        for lease in held:
+            self._adopt(lease)
+        self._begun = True
+        if self._desired:
+            await self._apply()
+
+    def _adopt(self, lease: Lease) -> None:
+        until_ns = self._passed_ns() + lease.expires_ns - self._now_ns()
+        known = self._desired.get(lease.isolation_id)
+        if known is None:
+            self._desired[lease.isolation_id] = self._until(self._of_before(lease), until_ns)
+        elif until_ns < known.until_ns:
+            self._desired[lease.isolation_id] = self._until(known.isolation, until_ns)
+
+    def _timed(self, isolation: Isolation) -> Desired:
+        """Give an isolation its end by the clock that nobody sets: never more than it was given."""
+        left_ns = isolation.expires_ns - max(self._now_ns(), isolation.isolated_ns)
+        return self._until(isolation, self._passed_ns() + left_ns)
+
+    def _until(self, isolation: Isolation, until_ns: int) -> Desired:
+        return Desired(isolation, until_ns, self._boot)
+
+    async def _apply(self) -> dict[str, str]:
+        """Make the enforcer hold what is desired; return what it refused for good, with the reason."""
+        self._is_behind = True
+        ahead_ns = self._now_ns() - self._passed_ns()
+        leases = [
+            _lease(each.isolation, each.until_ns + ahead_ns) for each in self._desired.values()
+        ]
         try:
-            adopted = (await self._adopt()).pop(isolation_id, None)
-        except IsolationError as error:
-            log.warning("adoption_failed", extra={"why": str(error)})
-            adopted = None
-        isolation = self._desired.pop(isolation_id, None) or self._of_before(adopted)
-        if isolation is None:
-            return []
-        try:
-            await self._reconcile()
-        except IsolationError as error:
-            self._desired[isolation_id] = isolation
-            return [self._failed(isolation, f"could not be lifted: {error}")]
-        lifted = msgspec.structs.replace(
-            isolation, state="lifted", lifted_ns=self._now_ns(), detail=reason
-        )
-        return [lifted]
+            await self._isolator.apply(leases)
+        except ExemptError as error:
+            self._is_behind = False
+            for key, who in error.refused.items():
+                self._refused(self._desired.pop(key).isolation, who)
+            return {key: f"refused: it is {who}" for key, who in error.refused.items()}
+        self._is_behind = False
+        return {}
 
-    async def expire(self) -> list[Isolation]:
-        """Return what ended by its time since the last call; put back what was lost before it."""
-        now_ns = self._now_ns()
-        ended = [i for i in self._desired.values() if i.expires_ns <= now_ns]
-        for isolation in ended:
-            del self._desired[isolation.isolation_id]
-        try:
-            adopted = await self._adopt()
-            gone = [lease for lease in adopted.values() if lease.expires_ns <= now_ns]
-            for lease in gone:
-                del adopted[lease.isolation_id]
-            if ended or gone or await self._has_slipped():
-                await self._reconcile()
-        except IsolationError as error:
-            log.warning("reconcile_failed", extra={"why": str(error)})
-        return [msgspec.structs.replace(isolation, state="expired") for isolation in ended]
+    def _refused(self, isolation: Isolation, who: str) -> None:
+        log.warning("isolation_refused", extra={"host": isolation.host, "it_is": who})
+        if isolation.isolation_id in self._on_disk:  # held until now
+            self._untold.append(self._lifted(isolation, f"it is {who}"))
 
-    async def _reconcile(self) -> None:
-        """Make the enforcer hold what is desired and, to its end, what an earlier start began."""
-        leases = {**await self._adopt()}
-        leases.update((i.isolation_id, _lease(i)) for i in self._desired.values())
-        await self._isolator.apply(list(leases.values()))
-
-    async def _adopt(self) -> dict[str, Lease]:
-        if self._adopted is None:
-            held = await self._isolator.read_back()
-            self._adopted = {lease.isolation_id: lease for lease in held}
-        return self._adopted
-
-    async def _has_slipped(self) -> bool:
-        """Return whether the enforcer lost an isolation: rules flushed, a cable pulled and put back."""
+    async def _slipped(self) -> list[Isolation]:
+        """Return what the enforcer lost: rules flushed, a cable pulled and put back."""
         if not self._desired:
-            return False
+            return []
         held = await self._held()
-        slipped = [i for i in self._desired.values() if _target(_lease(i)) not in held]
+        isolations = [each.isolation for each in self._desired.values()]
+        slipped = [each for each in isolations if _target(each) not in held]
         for isolation in slipped:
             log.warning("isolation_slipped", extra={"host": isolation.host})
-        return bool(slipped)
+        return slipped
 
-    async def _held(self) -> set[tuple[str | None, str | None, str | None]]:
-        return {_target(lease) for lease in await self._isolator.read_back()}
+    async def _put_back_or_failed(self, slipped: list[Isolation]) -> list[Isolation]:
+        held = await self._held() if slipped else set()
+        return [
+            msgspec.structs.replace(each, state="verified", detail=PUT_BACK)
+            if _target(each) in held
+            else self._failed(each, "lost, and not to be put back")
+            for each in slipped
+            if each.isolation_id in self._desired
+        ]
 
-    def _put_back(self, isolation_id: str, before: Isolation | None) -> None:
-        del self._desired[isolation_id]
+    async def _held(self) -> set[Target]:
+        held = await self._isolator.read_back()
+        return {(lease.mac, lease.ip, lease.bridge_port) for lease in held}
+
+    async def _save(self) -> None:
+        """Write what is desired; what a person took out of the file is not desired any more."""
+        desired, known = list(self._desired.values()), self._on_disk
+        if not known and not desired:
+            return
+        try:
+            taken_out = await asyncio.to_thread(self._file.exchange, desired, known)
+        except IsolationError as error:
+            log.warning("leases_not_saved", extra={"why": str(error)})
+            return
+        for key in taken_out & self._desired.keys():
+            self._is_behind = True
+            self._untold.append(self._lifted(self._desired.pop(key).isolation, BY_HAND))
+        self._on_disk = set(self._desired)
+
+    def _put_back(self, isolation_id: str, before: Desired | None) -> None:
+        self._desired.pop(isolation_id, None)
         if before is not None:
             self._desired[isolation_id] = before
 
-    def _of_before(self, lease: Lease | None) -> Isolation | None:
-        """Return what can be said of an isolation that an earlier start of the program began."""
-        if lease is None:
-            return None
+    def _of_before(self, lease: Lease) -> Isolation:
+        """Return what can be said of an isolation that nothing but the enforcer knows of."""
+        now_ns = self._now_ns()
         return Isolation(
             isolation_id=lease.isolation_id,
             alert_id=None,
@@ -122,11 +266,16 @@ class DesiredIsolations:
             isolated_mac=lease.mac,
             isolated_ip=lease.ip,
             isolated_port=lease.bridge_port,
-            reason="isolated before the agent was started again",
+            reason=BEFORE,
             enforcement=self._isolator.name,
             state="verified",
-            isolated_ns=self._now_ns(),
-            expires_ns=lease.expires_ns,
+            isolated_ns=now_ns,
+            expires_ns=max(lease.expires_ns, now_ns),
+        )
+
+    def _lifted(self, isolation: Isolation, reason: str) -> Isolation:
+        return msgspec.structs.replace(
+            isolation, state="lifted", lifted_ns=self._now_ns(), detail=reason
         )
 
     def _failed(self, isolation: Isolation, why: str) -> Isolation:
@@ -134,18 +283,16 @@ class DesiredIsolations:
         return msgspec.structs.replace(isolation, state="failed", detail=why)
 
 
-def _lease(isolation: Isolation) -> Lease:
+def _lease(isolation: Isolation, expires_ns: int) -> Lease:
+    mac, ip, bridge_port = _target(isolation)
     return Lease(
         isolation_id=isolation.isolation_id,
-        mac=isolation.isolated_mac,
-        ip=isolation.isolated_ip,
-        # A MAC is cut off wherever it shows up; the bridge port alone only when nothing narrows it.
-        bridge_port=None
-        if isolation.isolated_mac or isolation.isolated_ip
-        else isolation.isolated_port,
-        expires_ns=isolation.expires_ns,
+        mac=mac,
+        ip=ip,
+        bridge_port=bridge_port,
+        expires_ns=expires_ns,
     )
 
 
-def _target(lease: Lease) -> tuple[str | None, str | None, str | None]:
-    return (lease.mac, lease.ip, lease.bridge_port)
+def _target(isolation: Isolation) -> Target:
+    return (isolation.isolated_mac, isolation.isolated_ip, isolation.isolated_port)

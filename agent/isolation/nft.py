@@ -74,18 +74,25 @@ class NftIsolator:
         """Make exactly these leases hold, in one transaction."""
         now_ns = self._now_ns()
         wanted = _wanted(lease for lease in desired if lease.expires_ns > now_ns)
-        held = await self._held()
+        listed = await self._listed()
+        held = self._armed(listed)
+        self._desired = tuple(desired)
+        if not wanted and not listed:
+            return  # nothing to hold: no table of ours either
         deeds = _table_deeds()
         for element in held.keys() - wanted.keys():
             deeds += _removed(element)
         for element, armed in wanted.items():
             deeds += [*_removed(element), {"add": _element(element, armed, now_ns)}]
         await self._transact(deeds)
-        self._desired = tuple(desired)
 
     async def read_back(self) -> tuple[Lease, ...]:
-        """Return the leases whose elements the kernel holds, with the time it gives them."""
-        held = await self._held()
+        """Return the leases whose elements the kernel holds, with the time it gives them.
+
+        Elements that no rule of ours looks at hold nobody.
+        """
+        listed = await self._listed()
+        held = self._armed(listed) if _has_all_rules(listed) else {}
         leases, explained = [], set()
         for lease in self._desired:
             elements = list(_elements(lease))
@@ -105,16 +112,31 @@ class NftIsolator:
     async def _transact(self, deeds: list[dict[str, Any]]) -> None:
         await run((*self._program, "-j", "-f", "-"), {"nftables": deeds})
 
-    async def _held(self) -> dict[Element, Armed]:
-        now_ns = self._now_ns()
+    async def _listed(self) -> Any:  # noqa: ANN401
         tables = parsed(await run((*self._program, "-j", "list", "tables", "bridge")))
         if not any(item.get("name") == "edgewarden" for item in _items(tables, "table")):
-            return {}
+            return []
         list_ours = (*self._program, "-j", "list", "table", "bridge", "edgewarden")
+        return parsed(await run(list_ours))
+
+    def _armed(self, listed: Any) -> dict[Element, Armed]:  # noqa: ANN401
+        now_ns = self._now_ns()
         held: dict[Element, Armed] = {}
-        for item in _items(parsed(await run(list_ours)), "set"):
+        for item in _items(listed, "set"):
             held.update(_elements_of(item, now_ns))
         return held
+
+
+def _has_all_rules(listed: Any) -> bool:  # noqa: ANN401
+    dropping, jumping = set(), set()
+    for rule in _items(listed, "rule"):
+        spoken = {key: value for part in rule["expr"] for key, value in part.items()}
+        if rule["chain"] == "isolations" and "drop" in spoken and "match" in spoken:
+            dropping.add(repr((spoken["match"]["left"], spoken["match"]["right"])))
+        if spoken.get("jump") == {"target": "isolations"}:
+            jumping.add(rule["chain"])
+    wanted = {repr((left, "@" + name)) for left, name in _matches()}
+    return wanted <= dropping and jumping >= set(CHAINS[:2])
 
 
 def _wanted(leases: Iterable[Lease]) -> dict[Element, Armed]:

@@ -176,6 +176,7 @@ def test_counts_beyond_float32_stay_finite() -> None:
         dst_ip_high=one,
         dst_ip_low=one,
         bridge_port=np.zeros(1, np.int16),
+        shared_mac=np.zeros(1, np.bool_),
     )
     counts = dict.fromkeys(COUNTER_NAMES, np.full(1, 1e300))
     vectors = Histories(8).vectors(counts, hosts, 0)

@@ -1,14 +1,11 @@
 """Strikes make an alert, an alert grows and closes, and an isolation goes as far as it may."""
 
-from typing import Any
-
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.config import PolicyConfig
-from agent.effects import Effect, Isolate, Publish
+from agent.effects import Isolate
 from agent.policy import (
     MAX_OPEN_ALERTS,
     MAX_SUSPECTS,
@@ -18,77 +15,21 @@ from agent.policy import (
 )
 from contract.attacks import ATTACKS, AttackType
 from contract.codec import decode_envelope, encode
-from contract.messages import (
-    Alert,
-    AnyMessage,
-    Change,
-    Envelope,
-    Isolation,
-    TopFeature,
-    Verdict,
-)
+from contract.messages import Alert, Envelope, Isolation
 from runtime.errors import ConfigError
-
-SECOND = 1_000_000_000
-START = 1_790_000_000
-MAC, OTHER = "02:00:00:00:00:42", "02:00:00:00:00:43"
-CHANGE = Change(feature="sent_syn_1s", value=2.0, unit="packets", words="at most w")
-REASON = TopFeature(feature="sent_syn_1s", value=9.0, unit="packets", contribution=1.0, words="w")
-
-
-def verdict(
-    at: int = 0, attack: AttackType = "Scan", host: str = MAC, **changes: object
-) -> Verdict:
-    """A malicious verdict, `at` seconds after the start."""
-    start = (START + at) * SECOND
-    found = Verdict(
-        window_start_ns=start,
-        window_end_ns=start + SECOND,
-        host=host,
-        src_mac=host if ":" in host else MAC,
-        src_ip="192.168.1.66",
-        dst_ip="192.168.1.10",
-        bridge_port="lan1",
-        label=attack,
-        scores={"benign": 0.1, attack: 0.9},
-        packets=100,
-        wire_bytes=6000,
-    )
-    return msgspec.structs.replace(found, **changes)
-
-
-class Run:
-    """A policy and what it did so far."""
-
-    def __init__(self, **settings: Any) -> None:
-        self.policy = Policy(PolicyConfig(**settings), "pi-1", "model-1")
-        self.effects: list[Effect] = []
-        self.explained = 0
-
-    def strike(self, *verdicts: Verdict) -> list[Effect]:
-        """Let time come to each verdict, then take it in; return what followed."""
-        before = len(self.effects)
-        for each in verdicts:
-            assert each.label != "benign"
-            self.effects += self.policy.advance(each.window_start_ns)
-            self.effects += self.policy.strike(each, each.label, self._explain)
-        return self.effects[before:]
-
-    def _explain(self) -> Explanation:
-        self.explained += 1
-        return Explanation([REASON], [CHANGE])
-
-    def alerts(self) -> list[Alert]:
-        return [m for m in messages(self.effects) if isinstance(m, Alert)]
-
-    def isolations(self) -> list[Isolation]:
-        published = [m for m in messages(self.effects) if isinstance(m, Isolation)]
-        return published + [e.isolation for e in self.effects if isinstance(e, Isolate)]
-
-
-def messages(effects: list[Effect]) -> list[AnyMessage]:
-    return [effect.message for effect in effects if isinstance(effect, Publish)]
-
+from tests.agent.policy_runs import (
+    CHANGE,
+    MAC,
+    OTHER,
+    REASON,
+    SECOND,
+    START,
+    Run,
+    messages,
+    modes,
+    opened,
+    verdict,
+)
 
 # --- strikes
 
@@ -233,17 +174,6 @@ def test_flushing_closes_every_alert_once() -> None:
 # --- isolation
 
 
-def modes(run: Run) -> list[str]:
-    return [isolation.state for isolation in run.isolations()]
-
-
-def opened(run: Run, count: int = 1, *, at: int = 0, **changes: Any) -> Run:
-    for number in range(count):
-        host = f"02:00:00:00:01:{at + number & 255:02x}"
-        run.strike(*(verdict(at + second, host=host, **changes) for second in (0, 1)))
-    return run
-
-
 def test_observing_never_isolates() -> None:
     run = opened(Run(mode="observe"), 20)
     assert not [effect for effect in run.effects if isinstance(effect, Isolate)]
@@ -315,7 +245,11 @@ def test_who_is_exempt_is_reported_and_never_isolated(exempt: str) -> None:
     run = Run(mode="enforce", exempt=["2001:db8::/32", exempt])
     run.strike(verdict(0), verdict(1))
     assert len(run.alerts()) == 1
-    assert run.isolations() == []
+    assert modes(run) == ["simulated"]
+    assert run.isolations()[0].detail == WOULD_HAVE
+
+
+WOULD_HAVE = "would have isolated, but it is exempt by [policy] exempt"
 
 
 @pytest.mark.parametrize("exempt", ["02:00:00:00:00:99", "192.168.2.0/24", "::/0", "192.168.1.6"])
@@ -328,7 +262,7 @@ def test_exempting_somebody_else_changes_nothing(exempt: str) -> None:
 def test_an_ipv6_network_can_be_exempt() -> None:
     run = Run(mode="enforce", exempt=["2001:db8::/32"])
     run.strike(*(verdict(at, src_ip="2001:db8::7") for at in (0, 1)))
-    assert run.isolations() == []
+    assert modes(run) == ["simulated"]
 
 
 @pytest.mark.parametrize("exempt", ["gateway", "192.168.1", "02:00:00", "", "02:00:00:00:00:0g"])
@@ -341,7 +275,7 @@ def test_exemptions_cost_no_budget() -> None:
     run = Run(mode="enforce", exempt=["192.168.1.66"], max_isolations_per_hour=1)
     run.strike(verdict(0), verdict(1))
     opened(run, src_ip="192.168.1.9")
-    assert modes(run) == ["applied"]
+    assert sorted(modes(run)) == ["applied", "simulated"]
 
 
 def test_a_host_behind_a_router_is_isolated_by_its_ip() -> None:

@@ -77,6 +77,7 @@ def observations(hosts: list[tuple[int, int | str]]) -> Observations:
         packets=np.ones(count, np.int64),
         wire_bytes=np.ones(count, np.int64),
         sampled_one_in=np.ones(count, np.int32),
+        shared_mac=np.zeros(count, np.bool_),
         features=np.zeros((count, FEATURE_COUNT), np.float32),
     )
 

@@ -39,6 +39,10 @@ class Lab:
         """Run a program where the bridge is and return what it printed."""
         return _run(*self.box, *command)
 
+    def on_suspect(self, *command: str) -> str:
+        """Run a program where the suspect is and return what it printed."""
+        return _run(*self.suspect.prefix, *command)
+
     def reachable(self) -> bool:
         """Return whether the suspect reaches the victim now."""
         command = [*self.suspect.prefix, "ping", "-c", "1", "-W", "0.4", self.victim.ip]

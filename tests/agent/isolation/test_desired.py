@@ -1,12 +1,16 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import pytest
 
 from agent.errors import IsolationError
+from agent.exempt import Exempt, Exemption
 from agent.isolation import Lease
 from agent.isolation.desired import DesiredIsolations
 from agent.isolation.dry_run import DryRun
+from agent.isolation.guard import Guard
+from agent.isolation.lease_file import LeaseFile
+from agent.isolation.on_this_box import released
 from contract.messages import Isolation
 from tests.agent.messages import MAC, NOW_NS, isolation
 
@@ -14,13 +18,30 @@ SECOND_NS = 1_000_000_000
 
 
 class Clock:
-    """A clock that stands still until it is set."""
+    """Clocks that stand still until time passes; the one of the wall can be set."""
 
     def __init__(self) -> None:
         self.now_ns = NOW_NS
+        self.passed_ns = 0
+        self.boots = 0
 
     def __call__(self) -> int:
         return self.now_ns
+
+    def passed(self) -> int:
+        return self.passed_ns
+
+    def boot(self) -> str:
+        return str(self.boots)
+
+    def reboot(self) -> None:
+        """The wall's clock goes on, or is set; the other one begins anew."""
+        self.passed_ns = 3 * SECOND_NS
+        self.boots += 1
+
+    def wait(self, seconds: float) -> None:
+        self.now_ns += int(seconds * SECOND_NS)
+        self.passed_ns += int(seconds * SECOND_NS)
 
 
 class Stubborn(DryRun):
@@ -47,8 +68,19 @@ def enforcer(clock) -> Stubborn:
 
 
 @pytest.fixture
-def desired(enforcer, clock) -> DesiredIsolations:
-    return DesiredIsolations(enforcer, clock)
+def file(tmp_path) -> LeaseFile:
+    return LeaseFile(tmp_path)
+
+
+@pytest.fixture
+def started(enforcer, clock, file) -> Callable[[], DesiredIsolations]:
+    """Start the agent, again if it ran before."""
+    return lambda: DesiredIsolations(enforcer, file, clock, clock.passed, clock.boot)
+
+
+@pytest.fixture
+def desired(started: Callable[[], DesiredIsolations]) -> DesiredIsolations:
+    return started()
 
 
 def wanted(number: int = 1, seconds: int = 60) -> Isolation:
@@ -108,25 +140,37 @@ async def test_an_isolation_that_could_not_be_lifted_is_told_and_can_be_tried_ag
 async def test_an_isolation_is_reported_as_expired_once_when_its_time_is_over(desired, clock):
     await desired.isolate(wanted(1, seconds=10))
     await desired.isolate(wanted(2, seconds=60))
-    assert await desired.expire() == []
-    clock.now_ns += 11 * SECOND_NS
-    assert [ended.isolation_id for ended in await desired.expire()] == [wanted(1).isolation_id]
-    assert await desired.expire() == []
+    assert await desired.settle() == []
+    clock.wait(11)
+    assert [ended.isolation_id for ended in await desired.settle()] == [wanted(1).isolation_id]
+    assert await desired.settle() == []
 
 
-async def test_isolations_of_the_start_before_outlive_a_restart(desired, enforcer, clock):
+async def test_who_did_not_hear_that_an_isolation_ended_is_told_again(desired, enforcer, clock):
+    """Not every enforcer ends a lease by itself."""
     await desired.isolate(wanted(1, seconds=10))
-    restarted = DesiredIsolations(enforcer, clock)
+    clock.wait(11)
+    enforcer.refuses = True
+    assert [ended.state for ended in await desired.settle()] == ["expired"]
+    assert enforcer._leases != ()
+    enforcer.refuses = False
+    assert await desired.settle() == []
+    assert enforcer._leases == ()
+
+
+async def test_isolations_of_the_start_before_outlive_a_restart(desired, started, enforcer, clock):
+    await desired.isolate(wanted(1, seconds=10))
+    restarted = started()
     await restarted.isolate(wanted(2))
     assert await macs(enforcer) == ["02:00:00:00:00:01", "02:00:00:00:00:02"]
-    clock.now_ns += 11 * SECOND_NS
-    await restarted.expire()
+    clock.wait(11)
+    await restarted.settle()
     assert await macs(enforcer) == ["02:00:00:00:00:02"]
 
 
-async def test_an_isolation_of_the_start_before_can_be_lifted(desired, enforcer, clock):
+async def test_an_isolation_of_the_start_before_can_be_lifted(desired, started, enforcer):
     await desired.isolate(wanted(1))
-    restarted = DesiredIsolations(enforcer, clock)
+    restarted = started()
     (lifted,) = await restarted.release(wanted(1).isolation_id, "false alarm")
     assert (lifted.state, lifted.host) == ("lifted", "02:00:00:00:00:01")
     assert await enforcer.read_back() == ()
@@ -135,9 +179,182 @@ async def test_an_isolation_of_the_start_before_can_be_lifted(desired, enforcer,
 async def test_what_the_enforcer_lost_is_put_back_and_told(desired, enforcer, caplog):
     await desired.isolate(wanted(1))
     await enforcer.clear()
-    await desired.expire()
+    (told,) = await desired.settle()
+    assert (told.state, told.detail) == (
+        "verified",
+        "was gone from the enforcer, and was put back",
+    )
     assert await macs(enforcer) == ["02:00:00:00:00:01"]
     assert [record.getMessage() for record in caplog.records] == ["isolation_slipped"]
+    assert await desired.settle() == []
+
+
+async def test_what_cannot_be_put_back_is_told_as_failed(desired, enforcer):
+    await desired.isolate(wanted(1))
+    await enforcer.clear()
+    enforcer.forgets = True
+    (told,) = await desired.settle()
+    assert (told.state, told.detail) == ("failed", "lost, and not to be put back")
+
+
+@pytest.mark.parametrize("step_s", [-86_400, 86_400])
+async def test_setting_the_clock_neither_prolongs_nor_shortens_an_isolation(
+    desired, enforcer, clock, step_s
+):
+    await desired.isolate(wanted(1, seconds=60))
+    clock.now_ns += step_s * SECOND_NS
+    await desired.isolate(wanted(2, seconds=60 + step_s))
+    assert "02:00:00:00:00:01" in await macs(enforcer)
+    left = {lease.mac: lease.expires_ns - clock.now_ns for lease in await enforcer.read_back()}
+    assert left["02:00:00:00:00:01"] == 60 * SECOND_NS
+    clock.wait(60)
+    assert "expired" in {ended.state for ended in await desired.settle()}
+    assert await macs(enforcer) == []
+
+
+async def test_after_a_reboot_only_what_remains_is_armed_again(desired, started, enforcer, clock):
+    await desired.isolate(wanted(1, seconds=60))
+    await desired.isolate(wanted(2, seconds=20))
+    await enforcer.clear()
+    clock.now_ns += 25 * SECOND_NS
+    clock.reboot()
+    told = await started().settle()
+    assert [(each.host, each.state) for each in told] == [("02:00:00:00:00:02", "expired")]
+    (lease,) = await enforcer.read_back()
+    assert lease.mac == "02:00:00:00:00:01"
+    assert lease.expires_ns - clock.now_ns == 35 * SECOND_NS
+
+
+async def test_a_reboot_into_the_past_gives_no_more_time_than_was_given(
+    desired, started, enforcer, clock
+):
+    await desired.isolate(wanted(1, seconds=60))
+    await enforcer.clear()
+    clock.now_ns -= 30 * 86_400 * SECOND_NS
+    clock.reboot()
+    await started().settle()
+    (lease,) = await enforcer.read_back()
+    assert lease.expires_ns - clock.now_ns == 60 * SECOND_NS
+
+
+async def test_a_restart_without_a_reboot_arms_nothing_again_whatever_the_clock_says(
+    desired, started, enforcer, clock
+):
+    await desired.isolate(wanted(1, seconds=60))
+    await enforcer.clear()
+    clock.wait(61)
+    clock.now_ns -= 3600 * SECOND_NS
+    (ended,) = await started().settle()
+    assert ended.state == "expired"
+    assert await enforcer.read_back() == ()
+
+
+async def test_what_was_lifted_is_not_armed_again_after_a_reboot(desired, started, enforcer):
+    await desired.isolate(wanted(1))
+    await desired.release(wanted(1).isolation_id, "false alarm")
+    assert await started().settle() == []
+    assert await enforcer.read_back() == ()
+
+
+@pytest.mark.parametrize("target", ["02:00:00:00:00:01", None])
+async def test_who_was_released_on_the_box_stays_free_and_the_centre_is_told(
+    desired, enforcer, file, target
+):
+    await desired.isolate(wanted(1))
+    assert await released(file, enforcer, target) == 0
+    (told,) = await desired.settle()
+    assert (told.state, told.detail) == ("lifted", "released on this box")
+    assert await desired.settle() == []
+    assert await enforcer.read_back() == ()
+
+
+async def test_releasing_one_on_the_box_leaves_the_others(desired, enforcer, file, capsys):
+    for number in (1, 2):
+        await desired.isolate(wanted(number))
+    assert await released(file, enforcer, "02:00:00:00:00:01") == 0
+    await desired.settle()
+    assert await macs(enforcer) == ["02:00:00:00:00:02"]
+    assert await released(file, enforcer, "02:00:00:00:00:01") == 1
+    assert "02:00:00:00:00:01 is not isolated" in capsys.readouterr().err
+
+
+async def test_who_was_released_while_no_agent_ran_is_not_isolated_by_the_next_one(
+    desired, started, enforcer, file
+):
+    await desired.isolate(wanted(1))
+    await released(file, enforcer, None)
+    assert await started().settle() == []
+    assert await enforcer.read_back() == ()
+
+
+async def test_an_isolation_during_a_release_on_the_box_does_not_bring_the_released_back(
+    desired, enforcer, file
+):
+    await desired.isolate(wanted(1))
+    file.take_out(lambda each: each.host == "02:00:00:00:00:01")
+    await desired.isolate(wanted(2))
+    await desired.settle()
+    assert await macs(enforcer) == ["02:00:00:00:00:02"]
+
+
+async def test_a_damaged_file_of_leases_is_told_and_what_the_kernel_holds_goes_on(
+    desired, started, tmp_path, caplog
+):
+    await desired.isolate(wanted(1))
+    (tmp_path / "leases.json").write_bytes(b"[nonsense")
+    restarted = started()
+    assert await restarted.settle() == []
+    assert "leases_unreadable" in [record.getMessage() for record in caplog.records]
+    (lifted,) = await restarted.release(wanted(1).isolation_id, "false alarm")
+    assert lifted.host == "02:00:00:00:00:01"
+
+
+async def test_the_file_of_leases_is_for_the_agent_alone(desired, tmp_path):
+    await desired.isolate(wanted(1))
+    assert (tmp_path / "leases.json").stat().st_mode & 0o777 == 0o600
+
+
+class Neighbourhood:
+    """Who is exempt, as it changes."""
+
+    def __init__(self) -> None:
+        self.exempt = [Exemption(who="the gateway", mac="02:00:00:00:00:01", home="lan1")]
+
+    async def look(self) -> Exempt:
+        return Exempt(self.exempt)
+
+
+async def test_an_exempt_host_is_refused_whoever_asks_and_others_are_not(enforcer, clock, file):
+    guard = Guard(enforcer, Neighbourhood().look)
+    desired = DesiredIsolations(guard, file, clock, clock.passed)
+    refused = await desired.isolate(wanted(1))
+    assert (refused.state, refused.detail) == ("failed", "refused: it is the gateway")
+    assert (await desired.isolate(wanted(2))).state == "verified"
+    assert await macs(enforcer) == ["02:00:00:00:00:02"]
+    assert await desired.settle() == []
+
+
+async def test_who_becomes_exempt_while_isolated_is_let_go(enforcer, clock, file):
+    around = Neighbourhood()
+    guard = Guard(enforcer, around.look)
+    desired = DesiredIsolations(guard, file, clock, clock.passed)
+    await desired.isolate(wanted(2))
+    around.exempt.append(Exemption(who="a DNS server", mac="02:00:00:00:00:02"))
+    await guard.refresh()
+    (told,) = await desired.settle()
+    assert (told.state, told.detail) == ("lifted", "it is a DNS server")
+    assert await macs(enforcer) == []
+
+
+async def test_nobody_is_isolated_while_it_is_not_known_who_is_exempt(enforcer, clock, file):
+    async def blind() -> Exempt:
+        message = "ip: No such file or directory"
+        raise IsolationError(message)
+
+    desired = DesiredIsolations(Guard(enforcer, blind), file, clock, clock.passed)
+    failed = await desired.isolate(wanted(2))
+    assert (failed.state, failed.detail) == ("failed", "ip: No such file or directory")
+    assert await macs(enforcer) == []
 
 
 async def test_there_is_a_bound_on_isolations(desired, monkeypatch):

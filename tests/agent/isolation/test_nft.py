@@ -1,14 +1,20 @@
 import json
+import subprocess
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from agent.errors import IsolationError
 from agent.isolation import Lease
+from agent.isolation.desired import PUT_BACK, DesiredIsolations
+from agent.isolation.lease_file import LeaseFile
 from agent.isolation.nft import NftIsolator
+from agent.isolation.on_this_box import released
 from tests.agent.isolation.lab import Lab
+from tests.agent.messages import isolation
 
 pytestmark = pytest.mark.root
 
@@ -32,6 +38,16 @@ def lease(seconds: float = 60, **what: str) -> Lease:
 def sets(built: Lab) -> dict[str, list[dict[str, dict[str, object]]]]:
     listed = json.loads(built.on_box("nft", "-j", "list", "table", "bridge", "edgewarden"))
     return {i["set"]["name"]: i["set"].get("elem", []) for i in listed["nftables"] if "set" in i}
+
+
+async def make_table(nft: NftIsolator) -> None:
+    await nft.apply([lease(mac="02:00:00:00:00:77")])
+    await nft.apply([])
+
+
+async def test_where_nobody_is_isolated_no_table_is_made(built, nft):
+    await nft.apply([])
+    assert built.on_box("nft", "list", "ruleset") == ""
 
 
 async def test_only_the_remaining_time_is_armed(built, nft):
@@ -83,7 +99,7 @@ async def test_the_table_is_the_one_that_the_box_s_firewall_makes(built, nft):
     await nft.apply([])
     assert built.on_box("nft", "list", "table", "bridge", "edgewarden") == made_at_boot
     await nft.clear()
-    await nft.apply([])
+    await make_table(nft)
     made_by_us = built.on_box("nft", "list", "table", "bridge", "edgewarden")
     assert sorted(made_by_us.split("\n")) == sorted(made_at_boot.split("\n"))
 
@@ -97,8 +113,61 @@ async def test_rules_that_somebody_flushed_are_there_again(built, nft):
     assert not built.reachable()
 
 
+def box_reaches(built: Lab, ip: str) -> bool:
+    ping = [*built.box, "ping", "-c", "1", "-W", "0.4", ip]
+    return subprocess.run(ping, capture_output=True, check=False).returncode == 0
+
+
+async def test_who_borrows_a_mac_is_cut_off_and_its_owner_is_not(built, nft):
+    built.on_box("ip", "address", "add", "10.77.0.254/24", "dev", "br0")
+    try:
+        built.on_suspect("ip", "link", "set", "eth0", "address", built.victim.mac)
+        assert box_reaches(built, built.suspect.ip)
+        await nft.apply([lease(mac=built.victim.mac, bridge_port="lan2")])
+        assert not box_reaches(built, built.suspect.ip)
+        assert box_reaches(built, built.victim.ip)
+    finally:
+        built.on_suspect("ip", "link", "set", "eth0", "address", built.suspect.mac)
+        built.on_box("ip", "address", "flush", "dev", "br0")
+        built.on_box("ip", "neighbour", "flush", "all")
+    await nft.clear()
+    assert built.reachable()
+
+
+@pytest.mark.parametrize("chain", ["isolations", "from_ports"])
+async def test_elements_that_no_rule_looks_at_hold_nobody(built, nft, chain):
+    held = lease(mac=built.suspect.mac)
+    await nft.apply([held])
+    built.on_box("nft", "flush", "chain", "bridge", "edgewarden", chain)
+    assert await nft.read_back() == ()
+    await nft.apply([held])
+    assert len(await nft.read_back()) == 1
+
+
+async def test_whatever_others_flush_the_agent_puts_back_and_tells(built, nft, tmp_path):
+    desired = DesiredIsolations(nft, LeaseFile(tmp_path))
+    mac = built.suspect.mac
+    until_ns = time.time_ns() + 60 * SECOND_NS
+    wanted = structs.replace(
+        isolation(), host=mac, isolated_mac=mac, isolated_ns=time.time_ns(), expires_ns=until_ns
+    )
+    assert (await desired.isolate(wanted)).state == "verified"
+    for flush in (("ruleset",), ("chain", "bridge", "edgewarden", "isolations")):
+        built.on_box("nft", "flush", *flush)
+        assert built.reachable()
+        (told,) = await desired.settle()
+        assert (told.state, told.detail) == ("verified", PUT_BACK)
+        assert not built.reachable()
+    (element,) = sets(built)["isolated_macs"]
+    assert int(str(element["elem"]["timeout"])) <= 60
+    assert await released(LeaseFile(tmp_path), nft, None) == 0
+    await desired.settle()
+    assert built.on_box("nft", "list", "ruleset") == ""
+    assert built.reachable()
+
+
 async def test_what_a_person_put_there_is_shown_and_can_be_taken_away(built, nft):
-    await nft.apply([])
+    await make_table(nft)
     element = "{ 02:00:00:00:00:0b }"
     built.on_box("nft", "add", "element", "bridge", "edgewarden", "isolated_macs", element)
     (found,) = await nft.read_back()

@@ -1,0 +1,113 @@
+"""Who may be reported and is never isolated: by the settings, or because this box needs them."""
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from runtime.errors import ConfigError
+
+THIS_BOX: Final = "this box"  # where its own MACs live
+MAX_EXEMPTIONS: Final = 4096
+_MAC: Final = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+_GROUP_BIT: Final = 1  # of a MAC's first byte: nobody's address, but a group's
+_NOBODY: Final = "00:00:00:00:00:00"
+
+
+class Exemption(msgspec.Struct, frozen=True, kw_only=True):
+    """One who is exempt, by a MAC or by an address or network, not by both."""
+
+    who: str  # for people, behind "it is"
+    mac: str | None = None
+    network: str | None = None
+    # The bridge port behind which the MAC lives, or THIS_BOX; None: unknown.
+    home: str | None = None
+
+
+class Exempt:
+    """Answers whether a cut would hit somebody exempt. Knows at most MAX_EXEMPTIONS."""
+
+    def __init__(self, exemptions: Iterable[Exemption] = ()) -> None:
+        self.exemptions = list(exemptions)[:MAX_EXEMPTIONS]
+        # The first of several reasons is told.
+        backwards = self.exemptions[::-1]
+        self._macs = {each.mac: each.who for each in backwards if each.mac}
+        self._homes = {each.mac: each.home for each in backwards if each.mac and each.home}
+        self._ports = {each.home: each.who for each in backwards if each.home}
+        self._networks = [
+            (ipaddress.ip_network(each.network), each.who)
+            for each in self.exemptions
+            if each.network
+        ]
+
+    def why(
+        self, mac: str | None, ip: str | None = None, bridge_port: str | None = None
+    ) -> str | None:
+        """Return who would be hit by a cut, None if nobody exempt.
+
+        A MAC at a bridge port is not its owner where the owner is known to live elsewhere: then
+        somebody borrowed it, and frames from that port alone may be dropped.
+
+        Args:
+            mac: What is cut, or None.
+            ip: What is cut, or None.
+            bridge_port: The only port at which the MAC is cut; alone, the port that is cut.
+        """
+        found = self._mac(mac, bridge_port) if mac is not None else None
+        if found is None and ip is not None:
+            found = self._ip(ip)
+        if found is None and mac is None and ip is None and bridge_port is not None:
+            found = self._port(bridge_port)
+        return found
+
+    def _mac(self, mac: str, bridge_port: str | None) -> str | None:
+        if mac == _NOBODY or int(mac[:2], 16) & _GROUP_BIT:
+            return "no single host"
+        is_elsewhere = bridge_port is not None and self._homes.get(mac, bridge_port) != bridge_port
+        return None if is_elsewhere else self._macs.get(mac)
+
+    def _ip(self, ip: str) -> str | None:
+        address = ipaddress.ip_address(ip)
+        if address.is_multicast or address.is_unspecified or address.is_loopback:
+            return "no single host"
+        return next((who for network, who in self._networks if address in network), None)
+
+    def _port(self, bridge_port: str) -> str | None:
+        who = self._ports.get(bridge_port)
+        return None if who is None else f"the way to {who}"
+
+
+def configured(texts: Iterable[str], who: str, setting: str) -> list[Exemption]:
+    """Return the exemptions that a person wrote down.
+
+    Args:
+        texts: MACs, IPs and networks.
+        who: What they are, for people.
+        setting: Where they are written.
+
+    Raises:
+        ConfigError: One is neither a MAC nor an IP nor a network.
+    """
+    return [_configured(text, who, setting) for text in texts]
+
+
+def _configured(text: str, who: str, setting: str) -> Exemption:
+    try:
+        return Exemption(who=who, network=str(ipaddress.ip_network(text, strict=False)))
+    except ValueError:
+        mac = text.lower().replace("-", ":")
+    if _MAC.fullmatch(mac):
+        return Exemption(who=who, mac=mac)
+    message = f"{setting}: {text!r} is neither a MAC nor an IP nor a network"
+    raise ConfigError(message)
+
+
+def written_down(texts: Iterable[str]) -> list[Exemption]:
+    """Return whom `[policy] exempt` names.
+
+    Raises:
+        ConfigError: One is neither a MAC nor an IP nor a network.
+    """
+    return configured(texts, "exempt by [policy] exempt", "policy.exempt")

@@ -1,0 +1,69 @@
+"""Behind which bridge port each MAC lives, learned from traffic; in a table of fixed size."""
+
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from agent.flows import Flows
+from agent.grouping import Groups, oldest_first
+from agent.records import I16, I64, Bool
+from agent.tables import KeyTable, hashed
+
+KEEP_NS: Final = 24 * 3_600_000_000_000
+HOME_SILENT_NS: Final = 60_000_000_000  # then another bridge port may become the home
+CAPACITY: Final = 65_536
+_NEVER_NS: Final = np.iinfo(np.int64).min // 2
+_SALT: Final = 3
+
+
+class Places(msgspec.Struct, frozen=True, eq=False):
+    """What is known of the source MAC of each flow row; every column of shape (n,)."""
+
+    away: Bool  # it lives behind another bridge port: somebody borrowed it, or it has just moved
+    shared: Bool  # it was seen behind another bridge port too, within KEEP_NS
+
+
+class Homes:
+    """Learns homes window by window: the first bridge port of a MAC, until it is silent there."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed + _SALT
+        self.table = KeyTable(CAPACITY, KEEP_NS)
+        self._home = np.zeros(self.table.capacity, np.int16)
+        self._seen_ns = np.full(self.table.capacity, _NEVER_NS)
+        self._shared_ns = np.full(self.table.capacity, _NEVER_NS)
+
+    def learn(self, flows: Flows, now_ns: int) -> Places:
+        """Take in the flows of a window and say which do not come from their sender's home.
+
+        Args:
+            flows: All flows of one window.
+            now_ns: The window's start.
+        """
+        away, shared = np.zeros(len(flows), np.bool_), np.zeros(len(flows), np.bool_)
+        rows = np.flatnonzero(flows.src_mac)
+        # Oldest first, so that the home of a newcomer is where it was seen first.
+        rows = rows[oldest_first(flows.first_ns[rows])]
+        keys = hashed(self._seed, flows.src_mac[rows])
+        groups = Groups.of(keys)
+        first = groups.first
+        slots, fresh = self.table.claim(keys[first], now_ns)
+        known = slots >= 0
+        port = flows.bridge_port[rows]
+        self._settle(slots[known], fresh[known], port[first[known]], now_ns)
+        slot = slots[groups.of_rows()]
+        at_home = (slot >= 0) & (self._home[slot] == port)
+        self._seen_ns[slot[at_home]] = now_ns
+        away[rows] = (slot >= 0) & ~at_home
+        self._shared_ns[slot[(slot >= 0) & ~at_home]] = now_ns
+        shared[rows] = (slot >= 0) & (self._shared_ns[slot] >= now_ns - KEEP_NS)
+        return Places(away, shared)
+
+    def _settle(self, slots: I64, fresh: Bool, port: I16, now_ns: int) -> None:
+        """Give newcomers, and who left a home that is silent, the port where they are."""
+        moved = ~fresh & (self._home[slots] != port)
+        moved &= self._seen_ns[slots] < now_ns - HOME_SILENT_NS
+        self._shared_ns[slots[fresh]] = _NEVER_NS
+        self._shared_ns[slots[moved]] = now_ns
+        self._home[slots[fresh | moved]] = port[fresh | moved]

@@ -1,0 +1,79 @@
+"""Between what is wished and what enforces it: no cut hits an exempt host, whoever asks for it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from agent.errors import IsolationError
+from agent.exempt import Exempt
+from agent.isolation import Isolator, Lease
+
+
+class ExemptError(IsolationError):
+    """Leases that would hit somebody exempt; all others hold."""
+
+    def __init__(self, refused: dict[str, str]) -> None:
+        super().__init__("; ".join(f"refused: it is {who}" for who in sorted({*refused.values()})))
+        self.refused = refused  # isolation id -> who would be hit
+
+
+class Guard:
+    """An isolator that refuses what would hit the exempt, by its own look at them."""
+
+    def __init__(self, isolator: Isolator, look: Callable[[], Awaitable[Exempt]]) -> None:
+        """Guard.
+
+        Args:
+            isolator: Who enforces.
+            look: Returns who is exempt now; may raise IsolationError.
+        """
+        self.name = isolator.name
+        self._isolator = isolator
+        self._look = look
+        self._exempt: Exempt | None = None
+        self._applied: list[Lease] = []
+        self._turn = asyncio.Lock()
+
+    async def refresh(self) -> Exempt:
+        """Look again at who is exempt, and let go who became so; return the exempt.
+
+        Raises:
+            IsolationError: It cannot be told: what was last known goes on to hold.
+        """
+        self._exempt = await self._look()
+        async with self._turn:
+            applied = self._applied
+            self._applied = [lease for lease in applied if not _hit(self._exempt, lease)]
+            if len(self._applied) < len(applied):
+                await self._isolator.apply(self._applied)
+        return self._exempt
+
+    async def apply(self, desired: Sequence[Lease]) -> None:
+        """Make the leases hold that hit nobody exempt.
+
+        Raises:
+            ExemptError: The others were left out.
+            IsolationError: It is not known who is exempt, so nothing was done, or the kernel refused.
+        """
+        exempt = self._exempt or await self.refresh()
+        refused = {each.isolation_id: who for each in desired if (who := _hit(exempt, each))}
+        async with self._turn:
+            self._applied = [each for each in desired if each.isolation_id not in refused]
+            await self._isolator.apply(self._applied)
+        if refused:
+            raise ExemptError(refused)
+
+    async def read_back(self) -> tuple[Lease, ...]:
+        """Return the leases that hold."""
+        return await self._isolator.read_back()
+
+    async def clear(self) -> None:
+        """Let everybody go."""
+        self._applied = []
+        await self._isolator.clear()
+
+
+def _hit(exempt: Exempt, lease: Lease) -> str | None:
+    try:
+        return exempt.why(lease.mac, lease.ip, lease.bridge_port)
+    except ValueError as error:  # no address at all
+        raise IsolationError(str(error)) from error

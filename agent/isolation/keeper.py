@@ -1,0 +1,102 @@
+"""Isolations as the agent lives with them: carried out, settled, told, remembered."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from agent.allowance import Allowance
+from agent.errors import IsolationError
+from agent.isolation.desired import DesiredIsolations
+from agent.isolation.guard import Guard
+from agent.isolation.lease_file import LeaseFile
+from agent.isolation.safekeeping import keep_memory, kept_memory
+from contract.messages import Isolation
+
+log = logging.getLogger(__name__)
+
+SETTLE_S: Final = 1.0
+LOOK_S: Final = 10.0
+
+Tell = Callable[[Sequence[Isolation]], Awaitable[None]]
+# Runs something on the thread of the policy, between two windows.
+OnEngine = Callable[[Callable[[], None]], Awaitable[None]]
+
+
+class Keeper:
+    """Holds what is desired, who is exempt and what the policy remembers together."""
+
+    def __init__(
+        self, guard: Guard, allowance: Allowance, folder: Path, tell: Tell, on_engine: OnEngine
+    ) -> None:
+        """Take over what an earlier start remembered.
+
+        Args:
+            guard: Who enforces.
+            allowance: The policy's.
+            folder: Where leases and memory are kept.
+            tell: Takes what changed by itself.
+            on_engine: Runs something on the policy's thread.
+        """
+        self._guard = guard
+        self._allowance = allowance
+        self._desired = DesiredIsolations(guard, LeaseFile(folder))
+        self._path = folder / "allowance.json"
+        self._tell = tell
+        self._on_engine = on_engine
+        allowance.memory = kept_memory(self._path)
+
+    async def isolate(self, isolation: Isolation) -> Isolation:
+        """Cut off; return the isolation as `verified`, or `failed` with the reason."""
+        done = await self._desired.isolate(isolation)
+        await self._remember()
+        return done
+
+    async def lift(self, isolation_id: str, reason: str) -> list[Isolation]:
+        """Let go before the time; return the isolation as lifted, nothing if it is unknown."""
+        lifted = await self._desired.release(isolation_id, reason)
+        await self._take_note(lifted)
+        return lifted
+
+    async def settle(self) -> None:
+        """Tell, for ever, what became of isolations by itself, and put back what the kernel lost."""
+        while True:
+            changed = await self._desired.settle()
+            if changed:
+                await self._take_note(changed)
+                await self._tell(changed)
+            await asyncio.sleep(SETTLE_S)
+
+    async def look_around(self) -> None:
+        """Keep fresh, for ever, what policy and enforcer know of the exempt."""
+        is_blind = False
+        while True:
+            try:
+                self._allowance.exempt = await self._guard.refresh()
+                is_blind = False
+            except IsolationError as error:
+                if not is_blind:
+                    log.warning("exempt_not_refreshed", extra={"why": str(error)})
+                is_blind = True
+            await asyncio.sleep(LOOK_S)
+
+    async def _take_note(self, changed: Sequence[Isolation]) -> None:
+        """Let the policy know whom a person let go."""
+        lifted = [each.isolation_id for each in changed if each.state == "lifted"]
+        if not lifted:
+            return
+
+        def note() -> None:
+            for isolation_id in lifted:
+                self._allowance.lifted(isolation_id, time.time_ns())
+
+        await self._on_engine(note)
+        await self._remember()
+
+    async def _remember(self) -> None:
+        try:
+            await asyncio.to_thread(keep_memory, self._path, self._allowance.memory)
+        except IsolationError as error:
+            log.warning("allowance_not_saved", extra={"why": str(error)})

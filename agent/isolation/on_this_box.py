@@ -1,0 +1,107 @@
+"""What a person on the box can do without the centre: see who is cut off, and let go."""
+
+import asyncio
+import sys
+
+import msgspec
+
+from agent.config import AgentConfig, IsolationConfig
+from agent.errors import IsolationError
+from agent.exempt import written_down
+from agent.isolation import Isolator, Lease
+from agent.isolation.bridge_port import BridgePortIsolator
+from agent.isolation.dry_run import DryRun
+from agent.isolation.lease_file import LeaseFile
+from agent.isolation.nft import NftIsolator
+from agent.isolation.surroundings import Surroundings
+from contract.messages import Isolation
+
+
+def chosen_isolator(config: IsolationConfig) -> Isolator:
+    """Return the enforcer that the settings name."""
+    match config.enforcer:
+        case "nft":
+            return NftIsolator()
+        case "bridge_port":
+            return BridgePortIsolator(config.bridge)
+        case "dry_run":
+            return DryRun()
+
+
+def surroundings_of(config: AgentConfig) -> Surroundings:
+    """Return what finds the exempt of this box.
+
+    Raises:
+        ConfigError: `[policy] exempt` names what is neither a MAC nor an IP nor a network.
+    """
+    names = {config.broker.host: "the broker"}
+    return Surroundings(written_down(config.policy.exempt), names, config.isolation.bridge)
+
+
+def show_isolations(config: AgentConfig) -> int:
+    """Print who is cut off now, by the enforcer's own word, one JSON object a line."""
+    for lease in asyncio.run(chosen_isolator(config.isolation).read_back()):
+        sys.stdout.write(msgspec.json.encode(lease).decode() + "\n")
+    return 0
+
+
+def release(config: AgentConfig, target: str | None, *, everything: bool) -> int:
+    """End isolations; an agent that runs meanwhile tells the centre. Return the exit code.
+
+    Args:
+        config: Which enforcer, and where the leases are kept.
+        target: A MAC, IP or bridge port that `isolations` shows.
+        everything: Let everybody go and remove what is ours.
+    """
+    file = LeaseFile(config.spool.path.parent)
+    isolator = chosen_isolator(config.isolation)
+    return asyncio.run(released(file, isolator, None if everything else target))
+
+
+async def released(file: LeaseFile, isolator: Isolator, target: str | None) -> int:
+    """Let a target go, or everybody; return the exit code.
+
+    Args:
+        file: Where the leases are kept.
+        isolator: Who holds them.
+        target: A MAC, IP or bridge port; None: everybody.
+    """
+    # Out of the file first, or else the agent would take what is gone for lost and put it back.
+    forgotten, why = _forget(file, target)
+    if target is None:
+        await isolator.clear()
+    else:
+        held = await isolator.read_back()
+        kept = [lease for lease in held if not _is_meant(lease, target)]
+        if len(kept) < len(held):
+            await isolator.apply(kept)
+        elif not forgotten:
+            why = f"{target} is not isolated"
+    if why:
+        sys.stderr.write(f"edgewarden-agent: {why}\n")
+    return int(bool(why))
+
+
+def _forget(file: LeaseFile, target: str | None) -> tuple[bool, str]:
+    """Take leases out of the file; return whether there were any, and why it failed."""
+    try:
+        gone = file.take_out(
+            lambda each: target is None or target == each.host or _is_meant(_of(each), target)
+        )
+    except IsolationError as error:
+        return False, f"{error}; an agent that runs will isolate again: stop it first"
+    return bool(gone), ""
+
+
+def _of(isolation: Isolation) -> Lease:
+    return Lease(
+        isolation_id=isolation.isolation_id,
+        mac=isolation.isolated_mac,
+        ip=isolation.isolated_ip,
+        bridge_port=isolation.isolated_port,
+        expires_ns=isolation.expires_ns,
+    )
+
+
+def _is_meant(lease: Lease, target: str) -> bool:
+    return target in {lease.mac, lease.ip, lease.bridge_port}

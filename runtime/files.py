@@ -1,0 +1,24 @@
+"""Files that a power cut leaves whole: the old one or the new one."""
+
+import os
+from pathlib import Path
+
+_PRIVATE = 0o600
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Replace a file in one step. It is private, and belongs to whom the folder belongs.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    unfinished = path.with_suffix(".part")
+    with os.fdopen(os.open(unfinished, _NEW, _PRIVATE), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    owner = path.parent.stat()
+    if owner.st_uid != os.geteuid():  # written by a person with sudo, read by a service
+        os.chown(unfinished, owner.st_uid, owner.st_gid)
+    unfinished.replace(path)
