@@ -1,6 +1,7 @@
 """Parts of a dataset: split by origin, never by row, so that nothing is judged by its neighbours."""
 
 from collections.abc import Collection, Iterator
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -14,6 +15,9 @@ from model_training.dataset import Dataset
 from model_training.errors import ParamsError
 from model_training.labels import BENIGN_INDEX, UNKNOWN
 from model_training.params import DataParams, WeightParams
+
+LOUD_PACKETS: Final = 200.0  # sent in a window
+_SENT: Final = FEATURE_NAMES.index("sent_packets_1s")
 
 
 class Fold(msgspec.Struct, frozen=True, eq=False):
@@ -62,12 +66,18 @@ def telling(dataset: Dataset, rows: I64, params: dict[Label, Evidence]) -> I64:
 
 
 def thinned(dataset: Dataset, rows: I64, params: DataParams, seed: int) -> I64:
-    """Leave out rows of cells (origin and class) that have more than enough; the order is kept."""
+    """Leave out rows of cells (origin and class) that have more than enough; the order is kept.
+
+    Loud rows stay: honest hosts that send as much as a flood are rare, and what a flood must be told
+    from.
+    """
     random = np.random.default_rng(seed)
     kept = []
     for cell in _cells(dataset, rows):
-        count = min(len(cell), params.max_rows_per_origin_and_class)
-        kept.append(random.choice(cell, count, replace=False))
+        is_loud = dataset.features[cell, _SENT] >= LOUD_PACKETS
+        loud, calm = cell[is_loud], cell[~is_loud]
+        count = min(len(calm), params.max_rows_per_origin_and_class)
+        kept += [loud, random.choice(calm, count, replace=False)]
     return np.sort(np.concatenate(kept))
 
 

@@ -74,6 +74,15 @@ def test_origins_share_a_class_by_their_rows_to_a_power(power, ratio):
     assert large / small == pytest.approx(ratio, rel=1e-4)
 
 
+def test_loud_rows_are_never_left_out():
+    data = dataset([(0, 0, second, 0) for second in range(50)])
+    data.features[:5, FEATURE_NAMES.index("sent_packets_1s")] = [199, 200, 900, 5_000, 1]
+    few = DataParams(max_rows_per_origin_and_class=3)
+    kept = thinned(data, np.arange(50), few, seed=1).tolist()
+    assert len(kept) == 6
+    assert {1, 2, 3} <= set(kept)
+
+
 def test_an_attack_that_has_hardly_begun_is_not_learned_from():
     data = dataset([(0, 0, 0, SCAN), (0, 0, 1, SCAN)])
     data.features[:, FEATURE_NAMES.index("arp_targets_60s")] = [5, 6]
