@@ -55,6 +55,7 @@ _HEADS: Final = np.tri(_DIGEST_BYTES + 1, _DIGEST_BYTES, -1, np.uint8) * np.uint
 
 
 _Column = NDArray[Any]
+_Inner = tuple[I64, I64, I64, U8, Bool]
 
 
 def _scalar(column: object) -> type[np.generic]:
@@ -109,8 +110,12 @@ class _Decoder:
         ethertype = self.columns["ethertype"]
         readable = self.columns["status"] == Status.OK
         self._arp(np.flatnonzero((ethertype == ARP) & readable), at)
-        self._ipv4(np.flatnonzero((ethertype == IPV4) & readable), at)
-        self._ipv6(np.flatnonzero((ethertype == IPV6) & readable), at)
+        inner = (
+            self._ipv4(np.flatnonzero((ethertype == IPV4) & readable), at),
+            self._ipv6(np.flatnonzero((ethertype == IPV6) & readable), at),
+        )
+        together: Any = [np.concatenate(parts) for parts in zip(*inner, strict=True)]
+        self._transport(*together)
         return PacketBatch(**self.columns)
 
     def _blocks(self, rows: I64, at: I64, width: int) -> U8:
@@ -173,9 +178,8 @@ class _Decoder:
         columns["claim_ip_low"][rows] = _u32(block, 14) | MAPPED
         columns["asked_ip_low"][rows] = _u32(block, 24) | MAPPED
 
-    def _ipv4(self, rows: I64, at: I64) -> None:
-        if not len(rows):
-            return
+    def _ipv4(self, rows: I64, at: I64) -> _Inner:
+        """Read the headers of some rows; return what _transport takes."""
         start, length = at.take(rows), self._length.take(rows)
         block = self._blocks(rows, start, 20)
         header = (block[:, 0] & 0x0F).astype(np.int64) * 4
@@ -196,11 +200,10 @@ class _Decoder:
         total = _u16(block, 2).astype(np.int64)
         # 0: the sender's network card splits the segment (TSO), so the wire length says it.
         total = np.where(total == 0, room, np.minimum(total, room))
-        self._transport(rows, start + header, np.maximum(total - header, 0), block[:, 9], later)
+        return rows, start + header, np.maximum(total - header, 0), block[:, 9], later
 
-    def _ipv6(self, rows: I64, at: I64) -> None:
-        if not len(rows):
-            return
+    def _ipv6(self, rows: I64, at: I64) -> _Inner:
+        """Read the headers of some rows; return what _transport takes."""
         start = at[rows]
         block = self._blocks(rows, start, 40)
         bad = (self._length[rows] < start + 40) | (block[:, 0] >> 4 != 6)
@@ -220,7 +223,7 @@ class _Decoder:
         columns["protocol"][rows] = protocol
         rest = np.maximum(total - skipped, 0)
         where = start + 40 + skipped
-        self._transport(*_only(good, rows, where, rest, protocol, later))
+        return _only(good, rows, where, rest, protocol, later)
 
     def _extensions(self, rows: I64, start: I64, protocol: U8) -> tuple[U8, I64, Bool, Bool]:
         """Walk the IPv6 extension headers of all rows together.
