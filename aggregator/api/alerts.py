@@ -28,9 +28,9 @@ from aggregator.store.alerts import (
     count_alerts,
     find_alerts,
 )
+from aggregator.store.audit import audit
 from aggregator.store.database import Database
 from aggregator.store.isolations import IsolationFilter, find_isolations
-from aggregator.store.users import audit
 from contract.attacks import Severity
 
 Skip = Annotated[int, Parameter(ge=0, le=10_000_000)]
@@ -108,12 +108,14 @@ async def update_alert(
     row = await _find(database, who.organization, alert_id)
     key = AlertKey(who.organization, row.device_id, row.alert_id)
     now_ns = time.time_ns()
-    detail = msgspec.json.encode(data).decode()
+    fields = msgspec.structs.asdict(data)
+    after = {name: value for name, value in fields.items() if value is not None}
+    before = {name: getattr(row, name) for name in after}
     await database.write(
         change_alert(
             key, status=data.status, notes=data.notes, user_id=who.user.id, now_ns=now_ns
         ),
-        audit(who.user, "alert.change", alert_id, now_ns=now_ns, detail=detail),
+        audit(who.user, "alert.change", alert_id, now_ns=now_ns, before=before, after=after),
     )
     changed = alert_shape(await _find(database, who.organization, alert_id))
     live.publish(who.organization, "alert_updated", changed)

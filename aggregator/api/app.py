@@ -11,14 +11,26 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import Message, Scope
 
-from aggregator.api import alerts, auth, dashboard, devices, isolations, verdicts
+from aggregator.api import (
+    alerts,
+    audit,
+    auth,
+    dashboard,
+    devices,
+    invites,
+    isolations,
+    organizations,
+    tokens,
+    users,
+    verdicts,
+)
 from aggregator.api.authenticator import Authenticator
 from aggregator.api.errors import HANDLERS
 from aggregator.api.health import AskBroker, health, readyz
 from aggregator.api.identity import PUBLIC, authorize
 from aggregator.api.live import watch
 from aggregator.api.pages import root, static_files, version
-from aggregator.config import HttpConfig
+from aggregator.config import AuthConfig, HttpConfig
 from aggregator.live import LiveFeed
 from aggregator.store.database import Database
 
@@ -44,6 +56,7 @@ class Parts(msgspec.Struct, frozen=True):
     live: LiveFeed
     authenticator: Authenticator
     http: HttpConfig
+    auth: AuthConfig
     ask_broker: AskBroker
 
 
@@ -58,6 +71,11 @@ def create_api(parts: Parts) -> Litestar:
             dashboard.router,
             verdicts.router,
             isolations.router,
+            audit.router,
+            invites.router,
+            organizations.router,
+            tokens.router,
+            users.router,
             describe,
             watch,
         ],

@@ -19,13 +19,15 @@ ANALYST: Final = {"role": "analyst"}
 OPERATOR: Final = {"role": "operator"}
 ADMIN: Final = {"role": "admin"}
 OPERATOR_OR_DEVICE: Final = {"role": "operator", "own_device": True}
+SESSION: Final = {"session": True}  # who signed in with a password; a program's token does not do
 
 
 class Person(msgspec.Struct, frozen=True):
-    """A user who is signed in."""
+    """A user who is signed in, or a program that shows a token of theirs."""
 
     user: SessionUser
-    session_id: str
+    session_id: str | None = None
+    token_id: int | None = None
 
     @property
     def organization(self) -> str:
@@ -54,6 +56,11 @@ def bearer_token(authorization: str | None) -> str | None:
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None
 
 
+def address_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    """Return the network address that asks."""
+    return connection.client.host if connection.client else ""
+
+
 async def authorize(
     connection: ASGIConnection[Any, Any, Any, Any], route: BaseRouteHandler
 ) -> None:
@@ -69,7 +76,7 @@ async def authorize(
     if token is None:
         message = "sign in first: an Authorization header with a bearer token is missing"
         raise UnauthenticatedError(message)
-    identity = await connection.app.state.authenticator.identify(token)
+    identity = await connection.app.state.authenticator.identify(token, address_of(connection))
     _require(identity, route.opt, connection.path_params)
     connection.scope["user"] = identity
 
@@ -83,6 +90,9 @@ def _require(identity: Identity, opt: dict[str, Any], path: dict[str, Any]) -> N
     wanted: Role = opt.get("role", "viewer")
     if RANKS[identity.user.role] < RANKS[wanted]:
         message = f"this needs the role {wanted} or higher"
+        raise ForbiddenError(message)
+    if opt.get("session") and identity.session_id is None:
+        message = "this needs a sign-in with a password: a token does not do"
         raise ForbiddenError(message)
 
 

@@ -32,6 +32,13 @@ class AuthMessage(msgspec.Struct, frozen=True, tag="auth", tag_field="type"):
     token: str
 
 
+class Shown(msgspec.Struct, frozen=True):
+    """What an address shows: a ticket, or a stream token."""
+
+    ticket: str | None
+    token: str | None
+
+
 class _OverError(Exception):
     """The connection ends, with this code; None where the client has left."""
 
@@ -51,6 +58,7 @@ async def watch(  # noqa: PLR0913  one parameter for each thing a client chooses
     since: Annotated[int | None, Parameter(ge=0)] = None,
     batch: bool = False,
     ticket: str | None = None,
+    token: str | None = None,
 ) -> None:
     """Send events of the caller's organization until one of us goes."""
     if not origin_allowed(socket, http.allowed_origins):
@@ -59,7 +67,7 @@ async def watch(  # noqa: PLR0913  one parameter for each thing a client chooses
     offered = [name.strip() for name in _header(socket, "sec-websocket-protocol").split(",")]
     await socket.accept(subprotocols=SUBPROTOCOL if SUBPROTOCOL in offered else None)
     try:
-        who = await _credentials(socket, authenticator, offered, ticket)
+        who = await _credentials(socket, authenticator, offered, Shown(ticket, token))
     except (UnauthenticatedError, TimeoutError):
         await socket.close(code=UNAUTHENTICATED)
         return
@@ -111,10 +119,12 @@ async def _check(authenticator: Authenticator, who: Person) -> None:
 
 
 async def _credentials(
-    socket: Socket, authenticator: Authenticator, offered: list[str], ticket: str | None
+    socket: Socket, authenticator: Authenticator, offered: list[str], shown: Shown
 ) -> Person:
-    if ticket is not None:
-        return await authenticator.redeem(ticket)
+    if shown.ticket is not None:
+        return await authenticator.redeem(shown.ticket)
+    if shown.token is not None:
+        return await authenticator.identify_stream(shown.token)
     token = bearer_token(_header(socket, "authorization"))
     if token is None and SUBPROTOCOL in offered:
         token = next((name for name in offered if name != SUBPROTOCOL), None)
