@@ -16,6 +16,7 @@ from litestar import Litestar
 from aggregator.api.app import Parts, create_api
 from aggregator.api.authenticator import Authenticator, signing_key
 from aggregator.api.health import BrokerState
+from aggregator.api.identity import Guest
 from aggregator.api.passwords import MAX_CHARACTERS, MIN_CHARACTERS, Passwords
 from aggregator.broker.own import HOST, OwnBroker, find_mosquitto, own_broker
 from aggregator.config import AggregatorConfig, HttpConfig
@@ -23,6 +24,7 @@ from aggregator.ingest.service import Ingest
 from aggregator.live import LiveFeed
 from aggregator.store.database import Database
 from aggregator.store.users import NewUser, Role, add_user, count_users
+from aggregator.wall import Wall
 from runtime.config import BrokerConfig
 from runtime.errors import ConfigError
 from runtime.systemd import notify, watchdog_interval_s
@@ -57,6 +59,7 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
         authenticator = Authenticator(database, config.auth, signing_key(config.store.path))
         broker, own = await stack.enter_async_context(_broker(config))
         live = LiveFeed()
+        wall = Wall(database, live)
         ingest = Ingest(database, live)
         name = own.kind if own is not None else broker.host
         parts = Parts(
@@ -65,6 +68,8 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
             authenticator=authenticator,
             http=config.http,
             ask_broker=lambda: BrokerState(ingest.connected, name),
+            wall=wall,
+            guests=_guests(config),
         )
         server = uvicorn.Server(_server_config(create_api(parts)))
         async with asyncio.TaskGroup() as tasks:
@@ -73,6 +78,9 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
                 tasks.create_task(_feed_watchdog(database), name="watchdog"),
                 tasks.create_task(_stop(stop, server), name="stop"),
             ]
+            if config.wall.demo:
+                demonstration = wall.make_up_alerts(config.auth.organization)
+                background.append(tasks.create_task(demonstration, name="demonstration"))
             if own is not None:
                 background.append(tasks.create_task(own.supervise(), name="broker"))
             extra = {"url": _url(listener), "broker": name, "broker_port": broker.port}
@@ -131,6 +139,11 @@ async def _broker(
     port = config.broker.port or DEFAULT_BROKER_PORT
     async with own_broker(port, config.store.path, find_mosquitto()) as own:
         yield BrokerConfig(host=HOST, port=port, keepalive_s=config.broker.keepalive_s), own
+
+
+def _guests(config: AggregatorConfig) -> dict[str, Guest]:
+    guest = Guest(config.auth.organization)
+    return {"wall": guest} if config.wall.open else {}
 
 
 def _listen(http: HttpConfig) -> socket.socket:

@@ -78,6 +78,9 @@ class Demo:
         defaults = {
             "EDGEWARDEN_STORE__PATH": str(self.folder / "data"),
             "EDGEWARDEN_HTTP__HOST": "127.0.0.1",
+            # Clients of the alert wall show no token; here only this machine reaches it.
+            "EDGEWARDEN_WALL__OPEN": "true",
+            "EDGEWARDEN_WALL__DEMO": "true",
         }
         # Without a broker's address the aggregator starts one, which is what a demo wants.
         given = {

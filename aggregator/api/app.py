@@ -1,5 +1,6 @@
 """The web application: every route behind one guard, every answer with its headers."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -11,16 +12,17 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import Message, Scope
 
-from aggregator.api import alerts, auth, dashboard, devices, isolations, verdicts
+from aggregator.api import alerts, auth, dashboard, devices, isolations, verdicts, wall
 from aggregator.api.authenticator import Authenticator
 from aggregator.api.errors import HANDLERS
 from aggregator.api.health import AskBroker, health, readyz
-from aggregator.api.identity import PUBLIC, authorize
-from aggregator.api.live import watch
+from aggregator.api.identity import PUBLIC, Guest, authorize
+from aggregator.api.live import Door, watch
 from aggregator.api.pages import root, static_files, version
 from aggregator.config import HttpConfig
 from aggregator.live import LiveFeed
 from aggregator.store.database import Database
+from aggregator.wall import Wall
 
 PREFIX = "/api/v1"
 
@@ -45,6 +47,8 @@ class Parts(msgspec.Struct, frozen=True):
     authenticator: Authenticator
     http: HttpConfig
     ask_broker: AskBroker
+    wall: Wall
+    guests: Mapping[str, Guest]  # the places that are open, and who enters there without a token
 
 
 def create_api(parts: Parts) -> Litestar:
@@ -62,12 +66,13 @@ def create_api(parts: Parts) -> Litestar:
             watch,
         ],
     )
+    given = msgspec.structs.asdict(parts)
+    given["door"] = Door(parts.authenticator, parts.http, parts.guests)
     return Litestar(
-        route_handlers=[native, health, readyz, root, static_files()],
+        route_handlers=[native, wall.router, health, readyz, root, static_files()],
         guards=[authorize],
         dependencies={
-            name: Provide(_giving(getattr(parts, name)), sync_to_thread=False)
-            for name in Parts.__struct_fields__
+            name: Provide(Giver(part), sync_to_thread=False) for name, part in given.items()
         },
         exception_handlers=HANDLERS,
         before_send=[_add_headers],
@@ -75,12 +80,14 @@ def create_api(parts: Parts) -> Litestar:
         logging_config=None,
         openapi_config=_openapi(),
         request_max_body_size=parts.http.max_body_bytes,
-        state=State({"authenticator": parts.authenticator}),
+        state=State(
+            {
+                "authenticator": parts.authenticator,
+                "guests": parts.guests,
+                "allowed_origins": parts.http.allowed_origins,
+            }
+        ),
     )
-
-
-def _giving(part: object) -> "Giver":
-    return Giver(part)
 
 
 class Giver:
@@ -100,7 +107,7 @@ async def _add_headers(message: Message, scope: Scope) -> None:
     headers = MutableScopeHeaders.from_message(message)
     for name, value in HEADERS.items():
         headers[name] = value
-    if scope["path"].startswith("/api/"):
+    if not scope["path"].startswith(("/static/", "/health")):
         headers["Cache-Control"] = "no-store"
 
 
