@@ -22,6 +22,7 @@ from aggregator.broker.own import HOST, OwnBroker, find_mosquitto, own_broker
 from aggregator.config import AggregatorConfig, HttpConfig
 from aggregator.ingest.service import Ingest
 from aggregator.live import LiveFeed
+from aggregator.presence import PresenceKeeper
 from aggregator.store.database import Database
 from aggregator.store.users import NewUser, Role, add_user, count_users
 from aggregator.wall import Wall
@@ -60,7 +61,8 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
         broker, own = await stack.enter_async_context(_broker(config))
         live = LiveFeed()
         wall = Wall(database, live)
-        ingest = Ingest(database, live)
+        presence = PresenceKeeper(database, live)
+        ingest = Ingest(database, live, presence)
         name = own.kind if own is not None else broker.host
         parts = Parts(
             database=database,
@@ -69,12 +71,14 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
             http=config.http,
             ask_broker=lambda: BrokerState(ingest.connected, name),
             wall=wall,
+            presence=presence,
             guests=_guests(config),
         )
         server = uvicorn.Server(_server_config(create_api(parts)))
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(ingest.run(broker), name="ingest"),
+                tasks.create_task(presence.run(), name="presence"),
                 tasks.create_task(_feed_watchdog(database), name="watchdog"),
                 tasks.create_task(_stop(stop, server), name="stop"),
             ]
@@ -143,7 +147,8 @@ async def _broker(
 
 def _guests(config: AggregatorConfig) -> dict[str, Guest]:
     guest = Guest(config.auth.organization)
-    return {"wall": guest} if config.wall.open else {}
+    places = {"wall": config.wall.open, "device_events": config.device_events.open}
+    return {place: guest for place, is_open in places.items() if is_open}
 
 
 def _listen(http: HttpConfig) -> socket.socket:

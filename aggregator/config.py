@@ -41,6 +41,12 @@ class WallConfig(Section, frozen=True):
     demo: bool = False  # whether an alert is made up every ten seconds
 
 
+class DeviceEventsConfig(Section, frozen=True):
+    """What device services tell on /ws/device."""
+
+    open: bool = False  # whether whoever reaches us may tell and watch them without a token
+
+
 class AggregatorConfig(Section, frozen=True):
     """Everything that can be set."""
 
@@ -49,4 +55,5 @@ class AggregatorConfig(Section, frozen=True):
     broker: BrokerConfig = BrokerConfig()  # host "": we start one of our own on `port`
     auth: AuthConfig = AuthConfig()
     wall: WallConfig = WallConfig()
+    device_events: DeviceEventsConfig = DeviceEventsConfig()
     log: LogConfig = LogConfig()

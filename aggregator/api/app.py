@@ -12,7 +12,16 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import Message, Scope
 
-from aggregator.api import alerts, auth, dashboard, devices, isolations, verdicts, wall
+from aggregator.api import (
+    alerts,
+    auth,
+    dashboard,
+    device_events,
+    devices,
+    isolations,
+    verdicts,
+    wall,
+)
 from aggregator.api.authenticator import Authenticator
 from aggregator.api.errors import HANDLERS
 from aggregator.api.health import AskBroker, health, readyz
@@ -21,6 +30,7 @@ from aggregator.api.live import Door, watch
 from aggregator.api.pages import root, static_files, version
 from aggregator.config import HttpConfig
 from aggregator.live import LiveFeed
+from aggregator.presence import PresenceKeeper
 from aggregator.store.database import Database
 from aggregator.wall import Wall
 
@@ -48,6 +58,7 @@ class Parts(msgspec.Struct, frozen=True):
     http: HttpConfig
     ask_broker: AskBroker
     wall: Wall
+    presence: PresenceKeeper
     guests: Mapping[str, Guest]  # the places that are open, and who enters there without a token
 
 
@@ -59,6 +70,7 @@ def create_api(parts: Parts) -> Litestar:
             auth.router,
             alerts.router,
             devices.router,
+            device_events.native,
             dashboard.router,
             verdicts.router,
             isolations.router,
@@ -69,7 +81,15 @@ def create_api(parts: Parts) -> Litestar:
     given = msgspec.structs.asdict(parts)
     given["door"] = Door(parts.authenticator, parts.http, parts.guests)
     return Litestar(
-        route_handlers=[native, wall.router, health, readyz, root, static_files()],
+        route_handlers=[
+            native,
+            wall.router,
+            device_events.sockets,
+            health,
+            readyz,
+            root,
+            static_files(),
+        ],
         guards=[authorize],
         dependencies={
             name: Provide(Giver(part), sync_to_thread=False) for name, part in given.items()

@@ -23,6 +23,8 @@ ADMIN: Final = {"role": "admin"}
 WALL_READERS: Final = {"place": "wall"}  # places may be open to guests, by setting
 WALL_POSTERS: Final = {"place": "wall", "role": "analyst"}
 OPERATOR_OR_DEVICE: Final = {"role": "operator", "own_device": True}
+DEVICE_EVENT_READERS: Final = {"place": "device_events"}
+DEVICE_EVENT_TELLERS: Final = {"place": "device_events", "role": "operator", "own_device": True}
 
 
 class Person(msgspec.Struct, frozen=True):

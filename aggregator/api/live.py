@@ -114,49 +114,51 @@ class Door:
                 if watcher is not None:
                     tasks.create_task(_send(socket, watcher, batch=batch), name="ws-send")
                 tasks.create_task(_hear(socket, take), name="ws-hear")
-                tasks.create_task(self._check(visitor), name="ws-check")
+                tasks.create_task(self._check(socket, visitor), name="ws-check")
         except* (OverError, WebSocketDisconnect) as group:
             codes = [error.code for error in group.exceptions if isinstance(error, OverError)]
             if codes and codes[0] is not None:
                 await socket.close(code=codes[0])
 
-    async def identify(self, token: str) -> Identity:
-        """Return who holds a token.
+    async def identify(self, socket: Socket, token: str) -> Identity:
+        """Return who holds a token that opens this socket.
 
         Raises:
             OverError: Nobody.
         """
         try:
-            return await self._authenticator.identify(token)
+            return await self._identify(socket, token)
         except UnauthenticatedError as error:
             raise OverError(UNAUTHENTICATED) from error
 
-    async def _check(self, visitor: Visitor) -> None:
+    async def _check(self, socket: Socket, visitor: Visitor) -> None:
         while not isinstance(visitor.who, Guest):
             await asyncio.sleep(CHECK_S)
             if isinstance(visitor.who, Machine):
-                await self.identify(visitor.token)
+                await self.identify(socket, visitor.token)
             elif not await self._authenticator.still(visitor.who):
                 raise OverError(UNAUTHENTICATED)
 
     async def _credentials(self, socket: Socket, offered: list[str]) -> Visitor:
-        opt = socket.route_handler.opt
         ticket = socket.query_params.get("ticket")
         if ticket is not None:
             return Visitor(await self._authenticator.redeem(ticket))
         token = bearer_token(_header(socket, "authorization"))
         if token is None and SUBPROTOCOL in offered:
             token = next((name for name in offered if name != SUBPROTOCOL), None)
-        guest = self._guests.get(opt.get("place", ""))
+        guest = self._guests.get(socket.route_handler.opt.get("place", ""))
         if token is None and guest is not None:
             return Visitor(guest)
         if token is None:
             token = await _first_message(socket)
+        return Visitor(await self._identify(socket, token), token)
+
+    async def _identify(self, socket: Socket, token: str) -> Identity:
         who = await self._authenticator.identify(token)
-        if isinstance(who, Machine) and not opt.get("own_device"):
+        if isinstance(who, Machine) and not socket.route_handler.opt.get("own_device"):
             message = "a device's key opens no live feed"
             raise UnauthenticatedError(message)
-        return Visitor(who, token)
+        return who
 
 
 @websocket("/ws", opt=PUBLIC)

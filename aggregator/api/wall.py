@@ -15,23 +15,20 @@ from aggregator.api.identity import (
     WALL_READERS,
     Guest,
     Identity,
-    Machine,
     Person,
     require,
 )
 from aggregator.api.live import (
-    FORBIDDEN,
-    AuthMessage,
     Door,
-    OverError,
     Socket,
-    Visitor,
 )
-from aggregator.errors import AggregatorError, TooManyAttemptsError
-from aggregator.live import LiveFeed, notice
+from aggregator.api.talk import Talk
+from aggregator.errors import TooManyAttemptsError
+from aggregator.live import LiveFeed
 from aggregator.wall import WALL_POST, ChatMessage, Poster, Wall, WallAlert
 
 TRY_AGAIN_LATER = 1013
+EXPECTED = "expected: sender (text) and message (text)"
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
@@ -109,7 +106,13 @@ async def watch_wall(
     visitor = await door.enter(socket)
     if visitor is None:
         return
-    talk = _Talk(socket, door, wall, visitor)
+
+    async def post(said: ChatGiven, who: Identity | Guest) -> None:
+        if not isinstance(who, Guest):
+            require(who, WALL_POSTERS, {})
+        await wall.post_chat(_poster(who, socket), said.sender, said.message)
+
+    talk = Talk(socket, door, visitor, kind=ChatGiven, act=post, expected=EXPECTED)
     kinds = frozenset({WALL_POST})
     try:
         with (
@@ -119,46 +122,6 @@ async def watch_wall(
             await door.serve(socket, visitor, watcher, take=talk.take)
     except TooManyAttemptsError:
         await socket.close(code=TRY_AGAIN_LATER)
-
-
-class _Talk:
-    """What one client of the wall says."""
-
-    def __init__(self, socket: Socket, door: Door, wall: Wall, visitor: Visitor) -> None:
-        self._socket = socket
-        self._door = door
-        self._wall = wall
-        self._who = visitor.who
-
-    async def take(self, text: str) -> None:
-        """Post it, or say why not."""
-        try:
-            await self._post(msgspec.json.decode(text, type=ChatGiven))
-        except (msgspec.MsgspecError, RecursionError):
-            await self._sign_in(text)
-        except AggregatorError as error:
-            await self._refuse(str(error))
-
-    async def _post(self, said: ChatGiven) -> None:
-        if not isinstance(self._who, Guest):
-            require(self._who, WALL_POSTERS, {})
-        poster = _poster(self._who, self._socket)
-        await self._wall.post_chat(poster, said.sender, said.message)
-
-    async def _sign_in(self, text: str) -> None:
-        """Let a guest say who they are after all, as other sockets want it first."""
-        try:
-            token = msgspec.json.decode(text, type=AuthMessage).token
-        except (msgspec.MsgspecError, RecursionError):
-            await self._refuse("expected: sender (text) and message (text)")
-            return
-        who = await self._door.identify(token)
-        if isinstance(who, Machine) or who.organization != self._who.organization:
-            raise OverError(FORBIDDEN)
-        self._who = who
-
-    async def _refuse(self, why: str) -> None:
-        await self._socket.send_data(notice("error", message=why), mode="text")
 
 
 def _poster(who: Identity | Guest, connection: ASGIConnection[Any, Any, Any, Any]) -> Poster:

@@ -1,6 +1,6 @@
 """What was stored, told to those who watch, in the shapes of the API."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -20,7 +20,7 @@ from aggregator.store.isolations import IsolationFilter, find_isolations
 from aggregator.store.reported import Reported
 from aggregator.store.verdicts import confidences
 from contract.attacks import BENIGN
-from contract.messages import Alert, Health, Isolation, PacketSample, Presence, VerdictBatch
+from contract.messages import Alert, Health, Isolation, PacketSample, VerdictBatch
 
 
 class Detection(msgspec.Struct, frozen=True):
@@ -77,13 +77,6 @@ class Announcer:
                 self._live.publish(
                     organization, "packet", sample.message, device_id=sample.device_id
                 )
-
-    async def announce_presence(self, present: Iterable[Reported[Presence]], now_ns: int) -> None:
-        """Tell who is there and who left."""
-        senders = {(item.organization, item.device_id) for item in present}
-        for organization in {organization for organization, _ in senders}:
-            devices = {device for owner, device in senders if owner == organization}
-            await self._devices(organization, devices, "presence", now_ns)
 
     async def _alerts(
         self, organization: str, reported: Sequence[AnyReported], known: set[AlertKey]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from aggregator.ingest.reading import Arrival, Numbered, Present, read
 from aggregator.ingest.service import Ingest
 from aggregator.live import LiveFeed
+from aggregator.presence import PresenceKeeper
 from aggregator.shapes import alert_shape
 from aggregator.store.alerts import AlertFilter, AlertKey, change_alert, find_alerts
 from aggregator.store.database import Database
@@ -66,7 +67,8 @@ def garbage(payload: bytes, where: str = "edgewarden/v1/default/edge-1/health") 
 
 
 def ingest(database: Database) -> Ingest:
-    return Ingest(database, LiveFeed())
+    live = LiveFeed()
+    return Ingest(database, live, PresenceKeeper(database, live))
 
 
 def count(database: Database, table: str) -> int:

@@ -100,9 +100,10 @@ def test_an_alert_is_posted_and_remembered_without_a_token_where_the_wall_is_ope
     assert uuid.UUID(alert["id"]).version == 4
     assert alert["timestamp"].endswith("Z")
     assert datetime.fromisoformat(alert["timestamp"])
+    later = httpx.post(f"{opened.url}/alerts", json=ALERT).json()
     history = httpx.get(f"{opened.url}/alerts/history").json()
     assert history["count"] == len(history["alerts"])
-    assert alert in history["alerts"]
+    assert history["alerts"].index(alert) < history["alerts"].index(later)
 
 
 def test_the_last_ten_messages_are_remembered_oldest_first(opened: Centre):
