@@ -19,6 +19,7 @@ from aggregator.api import (
     device_events,
     devices,
     isolations,
+    triage,
     verdicts,
     wall,
 )
@@ -69,6 +70,7 @@ def create_api(parts: Parts) -> Litestar:
         route_handlers=[
             auth.router,
             alerts.router,
+            triage.router,
             devices.router,
             device_events.native,
             dashboard.router,
