@@ -68,10 +68,10 @@ class PresenceKeeper:
         for organization in {event.organization for event in events}:
             await self._database.write(trim_events(organization))
         for event in events:
-            self._tell(event)
+            self._tell_event(event)
         for organization in {key.organization for key in changed}:
             ids = [key.device_id for key in changed if key.organization == organization]
-            await self._tell_presence(organization, ids, now_ns)
+            await self.tell(organization, ids, now_ns)
 
     async def take(self, key: DeviceKey, event_type: EventType, *, teller: str) -> None:
         """Take a device service's word that a device came or went.
@@ -92,18 +92,19 @@ class PresenceKeeper:
             statements.append(set_connected(key, now_ns, connected=event_type == "connected"))
         event = add_event(key, event_type, cause, now_ns)
         rows = await self._database.write_returning(DeviceEventRow, event, *statements)
-        self._tell(rows[0])
+        self._tell_event(rows[0])
         if teller:
-            await self._tell_presence(key.organization, [key.device_id], now_ns)
+            await self.tell(key.organization, [key.device_id], now_ns)
 
     async def stop_vouching(self, organization: str, device_ids: list[str]) -> None:
         """Note that who vouched for devices has gone: from now on they speak for themselves."""
         await self._database.write(stop_vouching(time.time_ns(), organization, device_ids))
 
-    def _tell(self, event: DeviceEventRow) -> None:
+    def _tell_event(self, event: DeviceEventRow) -> None:
         self._live.publish(event.organization, DEVICE_EVENT, device_event_shape(event))
 
-    async def _tell_presence(self, organization: str, device_ids: list[str], now_ns: int) -> None:
+    async def tell(self, organization: str, device_ids: list[str], now_ns: int) -> None:
+        """Tell how devices are now."""
         rows = await find_devices(
             self._database, organization, now_ns=now_ns, device_ids=device_ids
         )

@@ -161,6 +161,27 @@ def report_health(
     )
 
 
+def hear_device(
+    organization: str,
+    device_id: str,
+    now_ns: int,
+    *,
+    online: bool = True,
+    condition: Condition | None = None,
+) -> Statement:
+    """Note that a device spoke for itself; None leaves its condition as it is."""
+    return Statement(
+        "hear_device",
+        {
+            "organization": organization,
+            "device_id": device_id,
+            "now_ns": now_ns,
+            "online": online,
+            "condition": condition,
+        },
+    )
+
+
 class Heard(msgspec.Struct, frozen=True):
     """That an agent was heard, and how many of its messages are lost for good."""
 
