@@ -14,12 +14,15 @@ from aggregator.accounts import ensure_admin
 from aggregator.api.app import Parts, create_api
 from aggregator.api.authenticator import Authenticator, signing_key
 from aggregator.api.health import BrokerState
+from aggregator.api.identity import Guest
 from aggregator.broker.own import HOST, OwnBroker, find_mosquitto, own_broker
 from aggregator.config import AggregatorConfig, HttpConfig
 from aggregator.ingest.service import Ingest
 from aggregator.live import LiveFeed
+from aggregator.presence import PresenceKeeper
 from aggregator.store.database import Database
 from aggregator.store.users import count_users
+from aggregator.wall import Wall
 from runtime.config import BrokerConfig
 from runtime.errors import ConfigError
 from runtime.systemd import notify, watchdog_interval_s
@@ -52,7 +55,9 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
         authenticator = Authenticator(database, config.auth, signing_key(config.store.path))
         broker, own = await stack.enter_async_context(_broker(config))
         live = LiveFeed()
-        ingest = Ingest(database, live)
+        wall = Wall(database, live)
+        presence = PresenceKeeper(database, live)
+        ingest = Ingest(database, live, presence)
         name = own.kind if own is not None else broker.host
         parts = Parts(
             database=database,
@@ -61,14 +66,21 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
             http=config.http,
             auth=config.auth,
             ask_broker=lambda: BrokerState(ingest.connected, name),
+            wall=wall,
+            presence=presence,
+            guests=_guests(config),
         )
         server = uvicorn.Server(_server_config(create_api(parts)))
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(ingest.run(broker), name="ingest"),
+                tasks.create_task(presence.run(), name="presence"),
                 tasks.create_task(_feed_watchdog(database), name="watchdog"),
                 tasks.create_task(_stop(stop, server), name="stop"),
             ]
+            if config.wall.demo:
+                demonstration = wall.make_up_alerts(config.auth.organization)
+                background.append(tasks.create_task(demonstration, name="demonstration"))
             if own is not None:
                 background.append(tasks.create_task(own.supervise(), name="broker"))
             extra = {"url": _url(listener), "broker": name, "broker_port": broker.port}
@@ -90,6 +102,12 @@ async def _broker(
     port = config.broker.port or DEFAULT_BROKER_PORT
     async with own_broker(port, config.store.path, find_mosquitto()) as own:
         yield BrokerConfig(host=HOST, port=port, keepalive_s=config.broker.keepalive_s), own
+
+
+def _guests(config: AggregatorConfig) -> dict[str, Guest]:
+    guest = Guest(config.auth.organization)
+    places = {"wall": config.wall.open, "device_events": config.device_events.open}
+    return {place: guest for place, is_open in places.items() if is_open}
 
 
 def _listen(http: HttpConfig) -> socket.socket:

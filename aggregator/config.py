@@ -35,6 +35,19 @@ class AuthConfig(Section, frozen=True):
     refresh_token_s: Seconds = 14 * 24 * 3600
 
 
+class WallConfig(Section, frozen=True):
+    """The alert wall with its chat."""
+
+    open: bool = False  # whether whoever reaches us may read and post without a token
+    demo: bool = False  # whether an alert is made up every ten seconds
+
+
+class DeviceEventsConfig(Section, frozen=True):
+    """What device services tell on /ws/device."""
+
+    open: bool = False  # whether whoever reaches us may tell and watch them without a token
+
+
 class AggregatorConfig(Section, frozen=True):
     """Everything that can be set."""
 
@@ -42,4 +55,6 @@ class AggregatorConfig(Section, frozen=True):
     http: HttpConfig = HttpConfig()
     broker: BrokerConfig = BrokerConfig()  # host "": we start one of our own on `port`
     auth: AuthConfig = AuthConfig()
+    wall: WallConfig = WallConfig()
+    device_events: DeviceEventsConfig = DeviceEventsConfig()
     log: LogConfig = LogConfig()

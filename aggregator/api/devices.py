@@ -144,7 +144,7 @@ async def create_device(
     if not added:
         message = f"there is a device {data.device_id} already"
         raise ConflictError(message)
-    shape = await _find(database, who.organization, data.device_id)
+    shape = await find_device(database, who.organization, data.device_id)
     return NewDeviceShape(**msgspec.structs.asdict(shape), api_key=key)
 
 
@@ -153,7 +153,7 @@ async def get_device(
     request: ApiRequest, device_id: str, database: NamedDependency[Database]
 ) -> DeviceShape:
     """Return a device."""
-    return await _find(database, request.user.organization, device_id)
+    return await find_device(database, request.user.organization, device_id)
 
 
 @put("/{device_id:str}", opt=ADMIN)
@@ -162,7 +162,7 @@ async def update_device(
 ) -> DeviceShape:
     """Change what is said of a device."""
     who = person(request)
-    shape = await _find(database, who.organization, device_id)
+    shape = await find_device(database, who.organization, device_id)
     fields = msgspec.structs.asdict(data)
     given = {name: value for name, value in fields.items() if value is not None}
     before = {name: getattr(shape, name) for name in given}
@@ -177,7 +177,7 @@ async def update_device(
             after=given,
         ),
     )
-    return await _find(database, who.organization, device_id)
+    return await find_device(database, who.organization, device_id)
 
 
 @delete("/{device_id:str}", opt=ADMIN)
@@ -186,7 +186,7 @@ async def remove_device(
 ) -> None:
     """Forget a device and its key; what it reported stays."""
     who = person(request)
-    before = await _find(database, who.organization, device_id)
+    before = await find_device(database, who.organization, device_id)
     await database.write(
         delete_device(who.organization, device_id),
         audit(who.user, "device.delete", device_id, now_ns=time.time_ns(), before=before),
@@ -219,7 +219,7 @@ async def put_health(
     if not await database.change(Added, statement, *by_person):
         message = "no such device"
         raise NotFoundError(message)
-    shape = await _find(database, organization, device_id)
+    shape = await find_device(database, organization, device_id)
     live.publish(organization, "device_health", shape, device_id=device_id)
     return HealthTaken("Health updated", shape)
 
@@ -230,7 +230,7 @@ async def get_health(
 ) -> HealthShape:
     """Return how a device is, and for our agents everything they dropped, by reason."""
     organization = request.user.organization
-    shape = await _find(database, organization, device_id)
+    shape = await find_device(database, organization, device_id)
     common = {name: getattr(shape, name) for name in _COMMON}
     told = await last_health(database, organization, device_id)
     if told is None:
@@ -250,7 +250,7 @@ async def get_status(
     request: ApiRequest, device_id: str, database: NamedDependency[Database]
 ) -> StatusShape:
     """Return whether a device is there."""
-    shape = await _find(database, request.user.organization, device_id)
+    shape = await find_device(database, request.user.organization, device_id)
     return StatusShape(shape.device_id, shape.status, shape.last_seen)
 
 
@@ -274,7 +274,12 @@ _OF_AGENTS = (
 )
 
 
-async def _find(database: Database, organization: str, device_id: str) -> DeviceShape:
+async def find_device(database: Database, organization: str, device_id: str) -> DeviceShape:
+    """Return a device.
+
+    Raises:
+        NotFoundError: There is none of that name in the organization.
+    """
     rows = await find_devices(
         database, organization, now_ns=time.time_ns(), device_ids=[device_id]
     )

@@ -1,6 +1,8 @@
 """Who asks, and whether they may: one guard for every route, which lets nobody in by default."""
 
+from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 from litestar import Request
@@ -18,8 +20,12 @@ PUBLIC: Final = {"public": True}
 ANALYST: Final = {"role": "analyst"}
 OPERATOR: Final = {"role": "operator"}
 ADMIN: Final = {"role": "admin"}
+WALL_READERS: Final = {"place": "wall"}  # places may be open to guests, by setting
+WALL_POSTERS: Final = {"place": "wall", "role": "analyst"}
 OPERATOR_OR_DEVICE: Final = {"role": "operator", "own_device": True}
 SESSION: Final = {"session": True}  # who signed in with a password; a program's token does not do
+DEVICE_EVENT_READERS: Final = {"place": "device_events"}
+DEVICE_EVENT_TELLERS: Final = {"place": "device_events", "role": "operator", "own_device": True}
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -44,6 +50,12 @@ class Machine(msgspec.Struct, frozen=True):
     def organization(self) -> str:
         """Whose rows it belongs to."""
         return self.owner.organization
+
+
+class Guest(msgspec.Struct, frozen=True):
+    """Somebody who shows no token where a setting opens a place to such."""
+
+    organization: str
 
 
 Identity = Person | Machine
@@ -73,15 +85,44 @@ async def authorize(
     if route.opt.get("public"):
         return
     token = bearer_token(connection.headers.get("authorization"))
+    guest = connection.app.state.guests.get(route.opt.get("place"))
+    if token is None and guest is not None:
+        _receive(connection, guest)
+        return
     if token is None:
         message = "sign in first: an Authorization header with a bearer token is missing"
         raise UnauthenticatedError(message)
     identity = await connection.app.state.authenticator.identify(token, address_of(connection))
-    _require(identity, route.opt, connection.path_params)
+    require(identity, route.opt, connection.path_params)
     connection.scope["user"] = identity
 
 
-def _require(identity: Identity, opt: dict[str, Any], path: dict[str, Any]) -> None:
+def _receive(connection: ASGIConnection[Any, Any, Any, Any], guest: Guest) -> None:
+    # Nothing but its Origin tells a guest's request from one that a page elsewhere sends.
+    if not origin_allowed(connection, connection.app.state.allowed_origins):
+        message = "pages of other hosts may not do this"
+        raise ForbiddenError(message)
+    connection.scope["user"] = guest
+
+
+def origin_allowed(
+    connection: ASGIConnection[Any, Any, Any, Any], allowed: tuple[str, ...]
+) -> bool:
+    """Return whether the page that asks may: our own, or one that is allowed.
+
+    Programs send no Origin; browsers do wherever it matters, and pages cannot change it.
+    """
+    origin = str(connection.headers.get("origin", ""))
+    host = str(connection.headers.get("host", ""))
+    return not origin or origin in allowed or urlsplit(origin).netloc == host
+
+
+def require(identity: Identity, opt: Mapping[str, Any], path: Mapping[str, Any]) -> None:
+    """Let nobody pass who may not do what `opt` stands for.
+
+    Raises:
+        ForbiddenError: They may not.
+    """
     if isinstance(identity, Machine):
         if opt.get("own_device") and path.get("device_id") == identity.owner.device_id:
             return

@@ -205,10 +205,12 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
         yield database
 
 
-async def next_event(socket: ClientConnection, kind: str) -> dict[str, Any]:
-    """Return the next event of a type."""
+async def next_event(
+    socket: ClientConnection, kind: str, device_id: str | None = None
+) -> dict[str, Any]:
+    """Return the next event of a type, of a device or of whichever."""
     async for text in socket:
         event = json.loads(text)
-        if event["type"] == kind:
+        if event["type"] == kind and device_id in {None, event.get("device_id")}:
             return dict(event)
     pytest.fail(f"the feed ended without {kind}")

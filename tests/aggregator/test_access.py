@@ -14,7 +14,9 @@ from aggregator.api.authenticator import Authenticator
 from aggregator.api.health import BrokerState
 from aggregator.config import AuthConfig, HttpConfig
 from aggregator.live import LiveFeed
+from aggregator.presence import PresenceKeeper
 from aggregator.store.database import Database
+from aggregator.wall import Wall
 from tests.aggregator.access import ALERT, MARK, NOWHERE, RANKS, RULES, Rule, filled, new_name
 from tests.aggregator.conftest import PASSWORD, TLS, Centre
 from tests.aggregator.messages import alert
@@ -27,14 +29,17 @@ SOCKETS = [route.removeprefix("WS ") for route in RULES if route.startswith("WS 
 
 def routes() -> Iterator[str]:
     """Return every route that the application has, as rules name them."""
-    database = Database(Path("unused"))
+    database, live = Database(Path("unused")), LiveFeed()
     parts = Parts(
         database=database,
-        live=LiveFeed(),
+        live=live,
         authenticator=Authenticator(database, AuthConfig(), b"-" * 32),
         http=HttpConfig(),
         auth=AuthConfig(),
         ask_broker=lambda: BrokerState(connected=False, name=""),
+        wall=Wall(database, live),
+        presence=PresenceKeeper(database, live),
+        guests={},
     )
     for route in create_api(parts).routes:
         if isinstance(route, HTTPRoute):
