@@ -1,7 +1,7 @@
 """The aggregator's settings."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -30,8 +30,22 @@ class AuthConfig(Section, frozen=True):
     """Who signs in, and for how long."""
 
     organization: OrganizationId = "default"  # of the first admin and of users made by command
-    access_token_s: Seconds = 900
+    registration: Literal["closed", "invite", "open"] = "closed"  # open: as a viewer
+    access_token_s: Annotated[int, Meta(ge=1, le=3600)] = 900
     refresh_token_s: Seconds = 14 * 24 * 3600
+
+
+class WallConfig(Section, frozen=True):
+    """The alert wall with its chat."""
+
+    open: bool = False  # whether whoever reaches us may read and post without a token
+    demo: bool = False  # whether an alert is made up every ten seconds
+
+
+class DeviceEventsConfig(Section, frozen=True):
+    """What device services tell on /ws/device."""
+
+    open: bool = False  # whether whoever reaches us may tell and watch them without a token
 
 
 class AggregatorConfig(Section, frozen=True):
@@ -41,4 +55,6 @@ class AggregatorConfig(Section, frozen=True):
     http: HttpConfig = HttpConfig()
     broker: BrokerConfig = BrokerConfig()  # host "": we start one of our own on `port`
     auth: AuthConfig = AuthConfig()
+    wall: WallConfig = WallConfig()
+    device_events: DeviceEventsConfig = DeviceEventsConfig()
     log: LogConfig = LogConfig()

@@ -1,5 +1,6 @@
 """The web application: every route behind one guard, every answer with its headers."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -11,16 +12,35 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import Message, Scope
 
-from aggregator.api import alerts, auth, dashboard, devices, isolations, verdicts
+from aggregator.api import (
+    alerts,
+    audit,
+    auth,
+    dashboard,
+    device_events,
+    devices,
+    invites,
+    isolations,
+    logs,
+    organizations,
+    telemetry,
+    tokens,
+    triage,
+    users,
+    verdicts,
+    wall,
+)
 from aggregator.api.authenticator import Authenticator
 from aggregator.api.errors import HANDLERS
 from aggregator.api.health import AskBroker, health, readyz
-from aggregator.api.identity import PUBLIC, authorize
-from aggregator.api.live import watch
+from aggregator.api.identity import PUBLIC, Guest, authorize
+from aggregator.api.live import Door, watch
 from aggregator.api.pages import root, static_files, version
-from aggregator.config import HttpConfig
+from aggregator.config import AuthConfig, HttpConfig
 from aggregator.live import LiveFeed
+from aggregator.presence import PresenceKeeper
 from aggregator.store.database import Database
+from aggregator.wall import Wall
 
 PREFIX = "/api/v1"
 
@@ -44,7 +64,11 @@ class Parts(msgspec.Struct, frozen=True):
     live: LiveFeed
     authenticator: Authenticator
     http: HttpConfig
+    auth: AuthConfig
     ask_broker: AskBroker
+    wall: Wall
+    presence: PresenceKeeper
+    guests: Mapping[str, Guest]  # the places that are open, and who enters there without a token
 
 
 def create_api(parts: Parts) -> Litestar:
@@ -54,20 +78,38 @@ def create_api(parts: Parts) -> Litestar:
         route_handlers=[
             auth.router,
             alerts.router,
+            triage.router,
             devices.router,
+            device_events.native,
+            telemetry.router,
+            logs.router,
             dashboard.router,
             verdicts.router,
             isolations.router,
+            audit.router,
+            invites.router,
+            organizations.router,
+            tokens.router,
+            users.router,
             describe,
             watch,
         ],
     )
+    given = msgspec.structs.asdict(parts)
+    given["door"] = Door(parts.authenticator, parts.http, parts.guests)
     return Litestar(
-        route_handlers=[native, health, readyz, root, static_files()],
+        route_handlers=[
+            native,
+            wall.router,
+            device_events.sockets,
+            health,
+            readyz,
+            root,
+            static_files(),
+        ],
         guards=[authorize],
         dependencies={
-            name: Provide(_giving(getattr(parts, name)), sync_to_thread=False)
-            for name in Parts.__struct_fields__
+            name: Provide(Giver(part), sync_to_thread=False) for name, part in given.items()
         },
         exception_handlers=HANDLERS,
         before_send=[_add_headers],
@@ -75,12 +117,14 @@ def create_api(parts: Parts) -> Litestar:
         logging_config=None,
         openapi_config=_openapi(),
         request_max_body_size=parts.http.max_body_bytes,
-        state=State({"authenticator": parts.authenticator}),
+        state=State(
+            {
+                "authenticator": parts.authenticator,
+                "guests": parts.guests,
+                "allowed_origins": parts.http.allowed_origins,
+            }
+        ),
     )
-
-
-def _giving(part: object) -> "Giver":
-    return Giver(part)
 
 
 class Giver:
@@ -100,7 +144,7 @@ async def _add_headers(message: Message, scope: Scope) -> None:
     headers = MutableScopeHeaders.from_message(message)
     for name, value in HEADERS.items():
         headers[name] = value
-    if scope["path"].startswith("/api/"):
+    if not scope["path"].startswith(("/static/", "/health")):
         headers["Cache-Control"] = "no-store"
 
 
