@@ -5,11 +5,10 @@ from typing import Any
 import msgspec
 from litestar import Litestar, Request, Router, get
 from litestar.config.cors import CORSConfig
-from litestar.datastructures import MutableScopeHeaders, State
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.types import Message, Scope
 
 from aggregator.api import (
     alerts,
@@ -25,6 +24,7 @@ from aggregator.api import (
     verdicts,
 )
 from aggregator.api.authenticator import Authenticator
+from aggregator.api.envelope import REQUEST_ID_HEADER
 from aggregator.api.errors import HANDLERS
 from aggregator.api.health import AskBroker, health, readyz
 from aggregator.api.identity import PUBLIC, authorize
@@ -35,18 +35,6 @@ from aggregator.live import LiveFeed
 from aggregator.store.database import Database
 
 PREFIX = "/api/v1"
-
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-        "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-    ),
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -88,7 +76,6 @@ def create_api(parts: Parts) -> Litestar:
             for name in Parts.__struct_fields__
         },
         exception_handlers=HANDLERS,
-        before_send=[_add_headers],
         cors_config=_cors(parts.http),
         logging_config=None,
         openapi_config=_openapi(),
@@ -112,24 +99,15 @@ class Giver:
         return self._part
 
 
-async def _add_headers(message: Message, scope: Scope) -> None:
-    if message["type"] != "http.response.start":
-        return
-    headers = MutableScopeHeaders.from_message(message)
-    for name, value in HEADERS.items():
-        headers[name] = value
-    if scope["path"].startswith("/api/"):
-        headers["Cache-Control"] = "no-store"
-
-
 def _cors(http: HttpConfig) -> CORSConfig | None:
     if not http.allowed_origins:
         return None
     return CORSConfig(
         allow_origins=list(http.allowed_origins),
-        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "Content-Type"],
-        expose_headers=["X-Total-Count", "Retry-After"],
+        allow_credentials=http.cors_credentials,
+        allow_methods=list(http.cors_methods),
+        allow_headers=list(http.cors_headers),
+        expose_headers=["X-Total-Count", "Retry-After", REQUEST_ID_HEADER],
     )
 
 
