@@ -24,6 +24,7 @@ from aggregator.api import (
     verdicts,
 )
 from aggregator.api.authenticator import Authenticator
+from aggregator.api.description import describe_errors
 from aggregator.api.envelope import REQUEST_ID_HEADER
 from aggregator.api.errors import HANDLERS
 from aggregator.api.health import AskBroker, health, readyz
@@ -68,7 +69,7 @@ def create_api(parts: Parts) -> Litestar:
             watch,
         ],
     )
-    return Litestar(
+    app = Litestar(
         route_handlers=[native, health, readyz, root, static_files()],
         guards=[authorize],
         dependencies={
@@ -82,6 +83,8 @@ def create_api(parts: Parts) -> Litestar:
         request_max_body_size=parts.http.max_body_bytes,
         state=State({"authenticator": parts.authenticator}),
     )
+    describe_errors(app)
+    return app
 
 
 def _giving(part: object) -> "Giver":
