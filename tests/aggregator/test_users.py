@@ -163,7 +163,7 @@ def test_people_change_their_own_password_with_the_one_they_have(centre: Centre)
         token = sign_in(client, user["username"]).json()["access_token"]
         headers = {"Authorization": f"Bearer {token}"}
         body = {"current_password": "wrong", "new_password": ANOTHER}
-        assert client.put("/auth/password", json=body, headers=headers).status_code == 401
+        assert client.put("/auth/password", json=body, headers=headers).status_code == 403
         body = {"current_password": PASSWORD, "new_password": user["username"]}
         assert client.put("/auth/password", json=body, headers=headers).status_code == 400
         body = {"current_password": PASSWORD, "new_password": ANOTHER}
@@ -256,6 +256,20 @@ def test_open_registration_makes_viewers_and_closed_makes_nobody(tmp_path: Path)
         assert answer.status_code == status, answer.text
         assert invited == (201 if setting == "open" else 409)
     assert (answer.json()["role"], answer.json()["organization"]) == ("viewer", "default")
+
+
+def test_who_registers_ever_more_has_to_wait_and_keeps_nobody_from_signing_in(tmp_path: Path):
+    centre = Centre(tmp_path)
+    centre.more["EDGEWARDEN_AUTH__REGISTRATION"] = "open"
+    centre.start()
+    with centre.client(None) as client:
+        body = {"username": "again", "password": "short"}
+        statuses = [client.post("/auth/register", json=body).status_code for _ in range(22)]
+        signed_in = sign_in(client, "admin").status_code
+    assert centre.stop() == 0
+    assert statuses[:20] == [400] * 20
+    assert statuses[-1] == 429
+    assert signed_in == 200
 
 
 def test_an_organization_begins_with_its_admin_and_sees_only_itself(centre: Centre):
