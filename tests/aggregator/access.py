@@ -121,6 +121,7 @@ RULES: dict[str, Rule] = {
     "GET /api/v1/devices/{device_id}/health": Rule(),
     "PUT /api/v1/devices/{device_id}/health": Rule("operator", device=True, body=HEALTH),
     "GET /api/v1/devices/{device_id}/status": Rule(),
+    "POST /api/v1/devices/{device_id}/api-key": Rule("admin", answer=201, makes=makes_device),
     "GET /api/v1/invites": Rule("admin"),
     "POST /api/v1/invites": Rule("admin", answer=201, body={}),
     "DELETE /api/v1/invites/{invite_id}": Rule("admin", answer=204, makes=makes_invite),

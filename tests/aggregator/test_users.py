@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect
 
 from aggregator.api.passwords import check_password
 from aggregator.errors import InvalidError
@@ -107,6 +108,19 @@ def test_who_is_shut_out_is_out_at_once_with_all_tokens(centre: Centre):
         client.patch(f"/users/{user['id']}", json={"is_active": True}).raise_for_status()
         assert sign_in(client, user["username"]).status_code == 200
         assert me(client, token).status_code == me(client, api).status_code == 401
+
+
+async def test_the_feed_of_who_is_shut_out_closes_within_five_seconds(centre: Centre):
+    with centre.client() as client:
+        user = new_user(client)
+        token = sign_in(client, user["username"]).json()["access_token"]
+        feed = f"ws://127.0.0.1:{centre.port}/api/v1/ws"
+        headers = {"Authorization": f"Bearer {token}"}
+        async with asyncio.timeout(15), connect(feed, additional_headers=headers) as socket:
+            client.patch(f"/users/{user['id']}", json={"is_active": False}).raise_for_status()
+            async with asyncio.timeout(5):
+                await socket.wait_closed()
+        assert socket.close_code == 4401
 
 
 def test_another_role_holds_from_the_next_request_on(centre: Centre):
