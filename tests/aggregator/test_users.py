@@ -207,6 +207,22 @@ def test_sessions_are_shown_and_ended_one_by_one_or_all(centre: Centre):
         assert client.get(path).json() == []
 
 
+def test_people_see_and_end_their_own_sessions_and_no_others(centre: Centre):
+    with centre.client() as client:
+        user = new_user(client)
+        tokens = [sign_in(client, user["username"]).json()["access_token"] for _ in range(2)]
+        (foreign, *_) = client.get("/auth/sessions").json()
+        headers = {"Authorization": f"Bearer {tokens[1]}"}
+        shown = client.get("/auth/sessions", headers=headers)
+        assert shown.headers["x-total-count"] == "2"
+        assert [session["current"] for session in shown.json()] == [True, False]
+        first = shown.json()[1]["session_id"]
+        for session_id, status in ((first, 204), (first, 404), (foreign["session_id"], 404)):
+            answer = client.delete(f"/auth/sessions/{session_id}", headers=headers)
+            assert answer.status_code == status
+        assert [me(client, token).status_code for token in tokens] == [401, 200]
+
+
 def test_nobody_registers_unless_registration_is_open(centre: Centre):
     with centre.client() as client:
         body = {"username": "uninvited", "password": PASSWORD}
