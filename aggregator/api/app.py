@@ -6,11 +6,10 @@ from typing import Any
 import msgspec
 from litestar import Litestar, Request, Router, get
 from litestar.config.cors import CORSConfig
-from litestar.datastructures import MutableScopeHeaders, State
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.types import Message, Scope
 
 from aggregator.api import (
     alerts,
@@ -18,11 +17,13 @@ from aggregator.api import (
     auth,
     dashboard,
     device_events,
+    device_keys,
     devices,
     invites,
     isolations,
     logs,
     organizations,
+    own_sessions,
     telemetry,
     tokens,
     triage,
@@ -31,6 +32,8 @@ from aggregator.api import (
     wall,
 )
 from aggregator.api.authenticator import Authenticator
+from aggregator.api.description import describe_errors
+from aggregator.api.envelope import REQUEST_ID_HEADER
 from aggregator.api.errors import HANDLERS
 from aggregator.api.health import AskBroker, health, readyz
 from aggregator.api.identity import PUBLIC, Guest, authorize
@@ -43,18 +46,6 @@ from aggregator.store.database import Database
 from aggregator.wall import Wall
 
 PREFIX = "/api/v1"
-
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-        "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-    ),
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -87,8 +78,10 @@ def create_api(parts: Parts) -> Litestar:
             verdicts.router,
             isolations.router,
             audit.router,
+            device_keys.router,
             invites.router,
             organizations.router,
+            own_sessions.router,
             tokens.router,
             users.router,
             describe,
@@ -97,7 +90,7 @@ def create_api(parts: Parts) -> Litestar:
     )
     given = msgspec.structs.asdict(parts)
     given["door"] = Door(parts.authenticator, parts.http, parts.guests)
-    return Litestar(
+    app = Litestar(
         route_handlers=[
             native,
             wall.router,
@@ -112,7 +105,6 @@ def create_api(parts: Parts) -> Litestar:
             name: Provide(Giver(part), sync_to_thread=False) for name, part in given.items()
         },
         exception_handlers=HANDLERS,
-        before_send=[_add_headers],
         cors_config=_cors(parts.http),
         logging_config=None,
         openapi_config=_openapi(),
@@ -125,6 +117,8 @@ def create_api(parts: Parts) -> Litestar:
             }
         ),
     )
+    describe_errors(app)
+    return app
 
 
 class Giver:
@@ -138,24 +132,15 @@ class Giver:
         return self._part
 
 
-async def _add_headers(message: Message, scope: Scope) -> None:
-    if message["type"] != "http.response.start":
-        return
-    headers = MutableScopeHeaders.from_message(message)
-    for name, value in HEADERS.items():
-        headers[name] = value
-    if not scope["path"].startswith(("/static/", "/health")):
-        headers["Cache-Control"] = "no-store"
-
-
 def _cors(http: HttpConfig) -> CORSConfig | None:
     if not http.allowed_origins:
         return None
     return CORSConfig(
         allow_origins=list(http.allowed_origins),
-        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "Content-Type"],
-        expose_headers=["X-Total-Count", "Retry-After"],
+        allow_credentials=http.cors_credentials,
+        allow_methods=list(http.cors_methods),
+        allow_headers=list(http.cors_headers),
+        expose_headers=["X-Total-Count", "Retry-After", REQUEST_ID_HEADER],
     )
 
 
