@@ -20,6 +20,7 @@ from aggregator.api import (
     devices,
     isolations,
     logs,
+    manager,
     telemetry,
     triage,
     verdicts,
@@ -89,6 +90,7 @@ def create_api(parts: Parts) -> Litestar:
     return Litestar(
         route_handlers=[
             native,
+            manager.router,
             wall.router,
             device_events.sockets,
             health,

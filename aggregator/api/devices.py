@@ -4,12 +4,12 @@ import time
 from typing import Annotated
 
 import msgspec
-from litestar import Router, delete, get, post, put
+from litestar import Response, Router, delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import Parameter
 
 from aggregator.api.authenticator import new_device_key
-from aggregator.api.identity import ADMIN, OPERATOR_OR_DEVICE, ApiRequest, person
+from aggregator.api.identity import ADMIN, OPERATOR_OR_DEVICE, ApiRequest, Person, person
 from aggregator.errors import ConflictError, NotFoundError
 from aggregator.live import LiveFeed
 from aggregator.shapes import DeviceShape, NewDeviceShape, device_shape, rfc3339
@@ -22,6 +22,7 @@ from aggregator.store.devices import (
     Page,
     add_device,
     change_device,
+    count_devices,
     delete_device,
     find_devices,
     report_health,
@@ -109,15 +110,16 @@ class HealthShape(msgspec.Struct, frozen=True, kw_only=True):
 @get("/")
 async def list_devices(
     request: ApiRequest, database: NamedDependency[Database], skip: Skip = 0, limit: Limit = 100
-) -> list[DeviceShape]:
-    """Return devices, in the order they became known."""
+) -> Response[list[DeviceShape]]:
+    """Return devices, in the order they became known; X-Total-Count says how many there are."""
     rows = await find_devices(
         database,
         request.user.organization,
         now_ns=time.time_ns(),
         page=Page(limit, skip),
     )
-    return [device_shape(row) for row in rows]
+    total = await count_devices(database, request.user.organization)
+    return Response([device_shape(row) for row in rows], headers={"X-Total-Count": str(total)})
 
 
 @post("/", opt=ADMIN)
@@ -125,7 +127,15 @@ async def create_device(
     request: ApiRequest, data: Enrolment, database: NamedDependency[Database]
 ) -> NewDeviceShape:
     """Enrol a device; its API key is shown here and never again."""
-    who = person(request)
+    return await enrol(database, person(request), data)
+
+
+async def enrol(database: Database, who: Person, data: Enrolment) -> NewDeviceShape:
+    """Enrol a device.
+
+    Raises:
+        ConflictError: There is one of that name.
+    """
     key, key_hash = new_device_key()
     now_ns = time.time_ns()
     new = NewDevice(
@@ -175,7 +185,15 @@ async def remove_device(
     request: ApiRequest, device_id: str, database: NamedDependency[Database]
 ) -> None:
     """Forget a device and its key; what it reported stays."""
-    who = person(request)
+    await forget(database, person(request), device_id)
+
+
+async def forget(database: Database, who: Person, device_id: str) -> None:
+    """Forget a device and its key.
+
+    Raises:
+        NotFoundError: There is none of that name in the organization.
+    """
     await find_device(database, who.organization, device_id)
     await database.write(
         delete_device(who.organization, device_id),
