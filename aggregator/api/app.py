@@ -8,12 +8,14 @@ from litestar import Litestar, Request, Router, get
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import MutableScopeHeaders, State
 from litestar.di import Provide
+from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import Message, Scope
 
 from aggregator.api import (
     alerts,
+    analytics,
     auth,
     dashboard,
     device_events,
@@ -21,6 +23,8 @@ from aggregator.api import (
     isolations,
     logs,
     manager,
+    packets,
+    system,
     telemetry,
     triage,
     verdicts,
@@ -30,7 +34,8 @@ from aggregator.api.authenticator import Authenticator
 from aggregator.api.errors import HANDLERS
 from aggregator.api.health import AskBroker, health, readyz
 from aggregator.api.identity import PUBLIC, Guest, authorize
-from aggregator.api.live import Door, watch
+from aggregator.api.live import Door, watch, watch_alerts, watch_presence, watch_readings
+from aggregator.api.meter import Meter, Metered
 from aggregator.api.pages import root, static_files, version
 from aggregator.config import HttpConfig
 from aggregator.live import LiveFeed
@@ -78,6 +83,9 @@ def create_api(parts: Parts) -> Litestar:
             device_events.native,
             telemetry.router,
             logs.router,
+            packets.router,
+            analytics.router,
+            system.router,
             dashboard.router,
             verdicts.router,
             isolations.router,
@@ -86,6 +94,8 @@ def create_api(parts: Parts) -> Litestar:
         ],
     )
     given = msgspec.structs.asdict(parts)
+    meter = Meter()
+    given["meter"] = meter
     given["door"] = Door(parts.authenticator, parts.http, parts.guests)
     return Litestar(
         route_handlers=[
@@ -93,6 +103,9 @@ def create_api(parts: Parts) -> Litestar:
             manager.router,
             wall.router,
             device_events.sockets,
+            watch_readings,
+            watch_presence,
+            watch_alerts,
             health,
             readyz,
             root,
@@ -104,6 +117,7 @@ def create_api(parts: Parts) -> Litestar:
         },
         exception_handlers=HANDLERS,
         before_send=[_add_headers],
+        middleware=[DefineMiddleware(Metered, meter=meter)],
         cors_config=_cors(parts.http),
         logging_config=None,
         openapi_config=_openapi(),

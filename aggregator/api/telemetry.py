@@ -15,7 +15,8 @@ from aggregator.api.identity import OPERATOR_OR_DEVICE, ApiRequest
 from aggregator.api.times import to_ns
 from aggregator.live import LiveFeed
 from aggregator.presence import PresenceKeeper
-from aggregator.shapes import NS_PER_S, ReadingShape, reading_shape, readings_told, rfc3339
+from aggregator.samples import ReadingShape, reading_shape, readings_told
+from aggregator.shapes import NS_PER_S, rfc3339
 from aggregator.store.database import Database
 from aggregator.store.devices import hear_device
 from aggregator.store.reported import Reported

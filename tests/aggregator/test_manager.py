@@ -103,6 +103,9 @@ def test_the_envelope_opens_for_those_who_may(centre: Centre, manager: httpx.Cli
     nobody = httpx.get(f"{centre.url}/api/devices")
     assert (nobody.status_code, nobody.json()["success"]) == (401, False)
     assert nobody.headers["www-authenticate"] == "Bearer"
+    operator = {"Authorization": f"Bearer {centre.token('operator')}"}
+    posted = httpx.post(f"{centre.url}/api/devices", json={"name": "new"}, headers=operator)
+    assert posted.status_code == 403
     for role, status in (("operator", 403), ("stranger", 404)):
         headers = {"Authorization": f"Bearer {centre.token(role)}"}
         answer = httpx.delete(f"{centre.url}/api/devices/guarded", headers=headers)
