@@ -36,7 +36,8 @@ from aggregator.api.health import AskBroker, health, readyz
 from aggregator.api.identity import PUBLIC, Guest, authorize
 from aggregator.api.live import Door, watch, watch_alerts, watch_presence, watch_readings
 from aggregator.api.meter import Meter, Metered
-from aggregator.api.pages import root, static_files, version
+from aggregator.api.openapi import describe_api
+from aggregator.api.pages import reference, root, static_files, version
 from aggregator.config import HttpConfig
 from aggregator.live import LiveFeed
 from aggregator.presence import PresenceKeeper
@@ -109,7 +110,8 @@ def create_api(parts: Parts) -> Litestar:
             health,
             readyz,
             root,
-            static_files(),
+            reference,
+            *static_files(),
         ],
         guards=[authorize],
         dependencies={
@@ -149,7 +151,7 @@ async def _add_headers(message: Message, scope: Scope) -> None:
     headers = MutableScopeHeaders.from_message(message)
     for name, value in HEADERS.items():
         headers[name] = value
-    if not scope["path"].startswith(("/static/", "/health")):
+    if not scope["path"].startswith(("/static/", "/reference/", "/health")):
         headers["Cache-Control"] = "no-store"
 
 
@@ -167,7 +169,7 @@ def _cors(http: HttpConfig) -> CORSConfig | None:
 @get("/openapi.json", opt=PUBLIC, include_in_schema=False, sync_to_thread=False)
 def describe(request: Request[Any, Any, Any]) -> dict[str, Any]:
     """Return the description of this API."""
-    return request.app.openapi_schema.to_schema()
+    return describe_api(request.app)
 
 
 def _openapi() -> OpenAPIConfig:

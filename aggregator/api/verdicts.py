@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from litestar import Router, get
+from litestar import Response, Router, get
 from litestar.di import NamedDependency
 from litestar.params import Parameter
 
@@ -11,8 +11,9 @@ from aggregator.api.identity import ApiRequest
 from aggregator.api.times import to_ns
 from aggregator.shapes import VerdictShape, verdict_shape
 from aggregator.store.database import Database
-from aggregator.store.verdicts import VerdictFilter, find_verdicts
+from aggregator.store.verdicts import VerdictFilter, count_verdicts, find_verdicts
 
+Skip = Annotated[int, Parameter(ge=0, le=10_000_000)]
 Limit = Annotated[int, Parameter(ge=1, le=1000)]
 Text = Annotated[str | None, Parameter(max_length=200)]
 
@@ -26,14 +27,18 @@ async def list_verdicts(  # noqa: PLR0913  one parameter for each filter
     host: Text = None,
     label: Text = None,
     since: datetime | None = None,
+    until: datetime | None = None,
+    skip: Skip = 0,
     limit: Limit = 100,
-) -> list[VerdictShape]:
-    """Return verdicts, newest first."""
+) -> Response[list[VerdictShape]]:
+    """Return verdicts, newest first; X-Total-Count says how many there are in all."""
     wanted = VerdictFilter(
-        device_id=device_id, host=host, label=label, since_ns=to_ns(since), limit=limit
+        device_id=device_id, host=host, label=label, since_ns=to_ns(since), until_ns=to_ns(until)
     )
-    rows = await find_verdicts(database, request.user.organization, wanted)
-    return [verdict_shape(row) for row in rows]
+    organization = request.user.organization
+    rows = await find_verdicts(database, organization, wanted, limit=limit, skip=skip)
+    total = await count_verdicts(database, organization, wanted)
+    return Response([verdict_shape(row) for row in rows], headers={"X-Total-Count": str(total)})
 
 
 router = Router("/verdicts", route_handlers=[list_verdicts], tags=["verdicts"])

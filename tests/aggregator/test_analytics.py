@@ -135,12 +135,12 @@ def test_trends_have_a_point_for_every_step(centre: Centre):
 
 
 def test_malicious_verdicts_have_a_trend_too(centre: Centre):
-    batch = verdicts(("benign", "Scan"), number=now_ns() // SECOND_NS)
+    batch = verdicts(("benign", "Scan", "Scan"), number=now_ns() // SECOND_NS)
     centre.told("trend-pi", batch)
     with centre.client() as client:
         query = "/analytics/trends?metric=detections&device_id=trend-pi&hours=1&step_s=60"
         told = client.get(query).json()
-    assert sum(point["count"] for point in told["trends"]) == 1
+    assert sum(point["count"] for point in told["trends"]) == 2
 
 
 def test_the_system_says_how_it_is(centre: Centre):
@@ -206,3 +206,13 @@ async def test_the_sockets_of_the_fleet_want_a_token(centre: Centre, path: str):
         with pytest.raises(ConnectionClosed):
             await socket.recv()
         assert socket.close_code == 4401
+
+
+def test_verdicts_are_paged_and_counted(centre: Centre):
+    centre.told("paged-pi", verdicts(("Scan", "benign", "Scan"), number=5), verdicts(number=6))
+    with centre.client("viewer") as client:
+        page = client.get("/verdicts?device_id=paged-pi&label=Scan&skip=1&limit=1")
+        assert page.headers["x-total-count"] == "3"
+        assert [row["window_start"] for row in page.json()] == ["1970-01-01T00:00:05.000000Z"]
+        until = client.get("/verdicts?device_id=paged-pi&until=1970-01-01T00:00:06Z")
+    assert until.headers["x-total-count"] == "3"
