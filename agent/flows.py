@@ -8,7 +8,7 @@ import numpy as np
 from agent.grouping import Groups
 from agent.logins import ATTEMPT, REFUSAL
 from agent.records import I16, I64, U8, U16, U64, Bool, PacketBatch
-from agent.tables import hashed, members
+from agent.tables import hashed, is_one_of
 
 # What is summed per flow. The first three are amounts, the others count packets by a flag.
 AMOUNTS: Final = ("packets", "wire_bytes", "data_bytes")
@@ -42,8 +42,8 @@ _LANE_BITS: Final = 16
 _LANE: Final = 0xFFFF
 
 TCP: Final = 6
-_IS_ICMP: Final = members(1, 58)
-_HAS_PAYLOAD: Final = members(TCP, 17)
+_ICMP: Final = (1, 58)
+_HAVE_PAYLOAD: Final = (TCP, 17)
 _FIN, _SYN, _RST, _PSH, _ACK, _URG = 1, 2, 4, 8, 16, 32
 
 
@@ -89,8 +89,9 @@ class Flows(msgspec.Struct, frozen=True, eq=False):
 
     def take(self, rows: I64 | Bool) -> "Flows":
         """Return the rows that a mask or ascending row numbers choose."""
-        columns = {name: getattr(self, name)[rows] for name in COLUMNS}
-        return Flows(**columns, sums={name: sums[rows] for name, sums in self.sums.items()})
+        rows = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
+        columns = {name: getattr(self, name).take(rows) for name in COLUMNS}
+        return Flows(**columns, sums={name: sums.take(rows) for name, sums in self.sums.items()})
 
 
 COLUMNS: Final = tuple(name for name in Flows.__struct_fields__ if name != "sums")
@@ -107,18 +108,18 @@ def flows_of(packets: PacketBatch, marks: dict[str, Bool], seed: int) -> Flows:
         marks: Further flags per packet, by their name in FLAGS.
         seed: Of the hash that groups.
     """
-    is_icmp = _IS_ICMP[packets.protocol]
+    is_icmp = is_one_of(packets.protocol, *_ICMP)
     protocol = packets.protocol | packets.arp_operation.astype(np.uint8)
     dst_port = np.where(is_icmp, packets.icmp_type, packets.dst_port).astype(np.uint16)
     key = _keys(packets, protocol, dst_port, seed)
     groups = Groups.of(key)
     first = groups.first
-    columns = {name: getattr(packets, name)[first] for name in _COPIED}
+    columns = {name: getattr(packets, name).take(first) for name in _COPIED}
     return Flows(
-        key=key[first],
-        first_ns=packets.time_ns[first],
-        protocol=protocol[first],
-        dst_port=dst_port[first],
+        key=key.take(first),
+        first_ns=packets.time_ns.take(first),
+        protocol=protocol.take(first),
+        dst_port=dst_port.take(first),
         folded=np.zeros(len(first), np.int64),
         sums=_sums(packets, {**_own_marks(packets), **marks}, groups),
         **columns,
@@ -162,7 +163,7 @@ def _own_marks(packets: PacketBatch) -> dict[str, Bool]:
     no_payload = packets.payload_bytes == 0
     return {
         # Of other protocols nobody knows where a payload begins.
-        "empty": whole & _HAS_PAYLOAD[packets.protocol] & no_payload,
+        "empty": whole & is_one_of(packets.protocol, *_HAVE_PAYLOAD) & no_payload,
         "fragments": packets.fragment > 0,
         "syn": is_tcp & (connect == _SYN),
         "syn_ack": is_tcp & (connect == _SYN | _ACK),

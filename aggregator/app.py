@@ -2,29 +2,26 @@
 
 import asyncio
 import logging
-import os
-import secrets
 import signal
 import socket
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import uvicorn
 from litestar import Litestar
 
+from aggregator.accounts import ensure_admin
 from aggregator.api.app import Parts, create_api
 from aggregator.api.authenticator import Authenticator, signing_key
 from aggregator.api.health import BrokerState
 from aggregator.api.identity import Guest
-from aggregator.api.passwords import MAX_CHARACTERS, MIN_CHARACTERS, Passwords
 from aggregator.broker.own import HOST, OwnBroker, find_mosquitto, own_broker
 from aggregator.config import AggregatorConfig, HttpConfig
 from aggregator.ingest.service import Ingest
 from aggregator.live import LiveFeed
 from aggregator.presence import PresenceKeeper
 from aggregator.store.database import Database
-from aggregator.store.users import NewUser, Role, add_user, count_users
+from aggregator.store.users import count_users
 from aggregator.wall import Wall
 from runtime.config import BrokerConfig
 from runtime.errors import ConfigError
@@ -32,8 +29,6 @@ from runtime.systemd import notify, watchdog_interval_s
 
 log = logging.getLogger(__name__)
 
-ADMIN = "admin"
-ADMIN_PASSWORD_VARIABLE = "EDGEWARDEN_ADMIN_PASSWORD"  # noqa: S105  the name of a variable
 DEFAULT_BROKER_PORT = 1883
 GRACE_S = 3
 MAX_SOCKET_MESSAGE_BYTES = 64 * 1024
@@ -69,6 +64,7 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
             live=live,
             authenticator=authenticator,
             http=config.http,
+            auth=config.auth,
             ask_broker=lambda: BrokerState(ingest.connected, name),
             wall=wall,
             presence=presence,
@@ -94,43 +90,6 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
             notify("STOPPING=1")
             for task in background:
                 task.cancel()
-
-
-async def ensure_admin(database: Database, organization: str, tell: Callable[[str], None]) -> None:
-    """Make the first user, when there is none."""
-    if await count_users(database):
-        return
-    password = os.environ.get(ADMIN_PASSWORD_VARIABLE, "")
-    if not password:
-        password = secrets.token_urlsafe(12)
-        tell(f"first start: sign in as `{ADMIN}` with the password {password} (not shown again)")
-    password_hash = await Passwords().hash(password)
-    admin = NewUser(
-        organization=organization, username=ADMIN, password_hash=password_hash, role="admin"
-    )
-    await add_user(database, admin, time.time_ns())
-
-
-async def create_user(config: AggregatorConfig, username: str, password: str, role: Role) -> None:
-    """Add a user while the service is stopped.
-
-    Raises:
-        ConfigError: The name is taken, or the password is too short or too long.
-        StoreError: The database cannot be opened; the service may be running.
-    """
-    if not MIN_CHARACTERS <= len(password) <= MAX_CHARACTERS:
-        message = f"a password has {MIN_CHARACTERS} to {MAX_CHARACTERS} characters"
-        raise ConfigError(message)
-    async with Database(config.store.path) as database:
-        new = NewUser(
-            organization=config.auth.organization,
-            username=username,
-            password_hash=await Passwords().hash(password),
-            role=role,
-        )
-        if await add_user(database, new, time.time_ns()) is None:
-            message = f"there is a user {username} already"
-            raise ConfigError(message)
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
 """The aggregator's settings."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -30,7 +30,8 @@ class AuthConfig(Section, frozen=True):
     """Who signs in, and for how long."""
 
     organization: OrganizationId = "default"  # of the first admin and of users made by command
-    access_token_s: Seconds = 900
+    registration: Literal["closed", "invite", "open"] = "closed"  # open: as a viewer
+    access_token_s: Annotated[int, Meta(ge=1, le=3600)] = 900
     refresh_token_s: Seconds = 14 * 24 * 3600
 
 

@@ -1,7 +1,6 @@
 """Parts of a dataset: split by origin, never by row, so that nothing is judged by its neighbours."""
 
 from collections.abc import Collection, Iterator
-from typing import cast
 
 import msgspec
 import numpy as np
@@ -9,10 +8,11 @@ import numpy as np
 from agent.records import F32, I64
 from contract.attacks import CLASSES, Label
 from contract.features import FEATURE_NAMES
+from contract.model_metadata import Evidence
 from model_training.dataset import Dataset
 from model_training.errors import ParamsError
 from model_training.labels import BENIGN_INDEX, UNKNOWN
-from model_training.params import DataParams, EvidenceParams, WeightParams
+from model_training.params import DataParams, WeightParams
 
 
 class Fold(msgspec.Struct, frozen=True, eq=False):
@@ -39,25 +39,22 @@ def judged(dataset: Dataset, helpers: Collection[str]) -> I64:
     return np.flatnonzero(~np.isin(dataset.origin, mine))
 
 
-def telling(dataset: Dataset, rows: I64, params: dict[str, EvidenceParams]) -> I64:
+def telling(dataset: Dataset, rows: I64, params: dict[Label, Evidence]) -> I64:
     """Leave out rows of attacks that have hardly begun.
 
     The first probe of a scan looks like any connection; to learn that it is a scan is to learn to
     accuse everybody. Judging always uses all rows.
 
     Raises:
-        ParamsError: There is no such class or feature.
+        ParamsError: There is no such feature.
     """
     kept = np.ones(len(rows), np.bool_)
     for name, evidence in params.items():
-        unknown = sorted({name} - set(CLASSES)) + sorted(
-            set(evidence.features) - set(FEATURE_NAMES)
-        )
-        if unknown:
+        if unknown := sorted(set(evidence.features) - set(FEATURE_NAMES)):
             message = f"evidence: there is no {', '.join(unknown)}"
             raise ParamsError(message)
         columns = [FEATURE_NAMES.index(feature) for feature in evidence.features]
-        mine = dataset.label[rows] == CLASSES.index(cast("Label", name))
+        mine = dataset.label[rows] == CLASSES.index(name)
         kept[mine] = dataset.features[rows[mine]][:, columns].max(axis=1) >= evidence.least
     return rows[kept]
 

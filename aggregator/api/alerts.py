@@ -29,11 +29,11 @@ from aggregator.store.alerts import (
     find_alerts,
     save_alerts,
 )
+from aggregator.store.audit import audit
 from aggregator.store.database import Database
 from aggregator.store.devices import Page, find_devices
 from aggregator.store.isolations import IsolationFilter, find_isolations
 from aggregator.store.reported import Reported
-from aggregator.store.users import audit
 from contract.attacks import ATTACKS, AttackType, Severity
 from contract.identifiers import DeviceId, IpAddress, MacAddress, Probability
 from contract.messages import Alert, TopFeature
@@ -121,10 +121,9 @@ async def post_alert(
     device_id = await _device_id(database, who.organization, data.affected_device_id)
     alert = _by_hand(data, to_ns(data.detected_at) or now_ns)
     told = Reported(who.organization, device_id, "", now_ns, alert)
-    detail = msgspec.json.encode(data).decode()
     await database.write(
         save_alerts([told]),
-        audit(who.user, "alert.create", alert.alert_id, now_ns=now_ns, detail=detail),
+        audit(who.user, "alert.create", alert.alert_id, now_ns=now_ns, after=data),
     )
     row = await find_alert(database, who.organization, alert.alert_id)
     if data.notes is not None:

@@ -16,17 +16,22 @@ from litestar.types import Message, Scope
 from aggregator.api import (
     alerts,
     analytics,
+    audit,
     auth,
     dashboard,
     device_events,
     devices,
+    invites,
     isolations,
     logs,
     manager,
+    organizations,
     packets,
     system,
     telemetry,
+    tokens,
     triage,
+    users,
     verdicts,
     wall,
 )
@@ -38,7 +43,7 @@ from aggregator.api.live import Door, watch, watch_alerts, watch_presence, watch
 from aggregator.api.meter import Meter, Metered
 from aggregator.api.openapi import describe_api
 from aggregator.api.pages import reference, root, static_files, version
-from aggregator.config import HttpConfig
+from aggregator.config import AuthConfig, HttpConfig
 from aggregator.live import LiveFeed
 from aggregator.presence import PresenceKeeper
 from aggregator.store.database import Database
@@ -66,6 +71,7 @@ class Parts(msgspec.Struct, frozen=True):
     live: LiveFeed
     authenticator: Authenticator
     http: HttpConfig
+    auth: AuthConfig
     ask_broker: AskBroker
     wall: Wall
     presence: PresenceKeeper
@@ -90,6 +96,11 @@ def create_api(parts: Parts) -> Litestar:
             dashboard.router,
             verdicts.router,
             isolations.router,
+            audit.router,
+            invites.router,
+            organizations.router,
+            tokens.router,
+            users.router,
             describe,
             watch,
         ],

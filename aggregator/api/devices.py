@@ -13,6 +13,7 @@ from aggregator.api.identity import ADMIN, OPERATOR_OR_DEVICE, ApiRequest, Perso
 from aggregator.errors import ConflictError, NotFoundError
 from aggregator.live import LiveFeed
 from aggregator.shapes import DeviceShape, NewDeviceShape, device_shape, rfc3339
+from aggregator.store.audit import audit
 from aggregator.store.database import Database
 from aggregator.store.devices import (
     Added,
@@ -28,7 +29,6 @@ from aggregator.store.devices import (
     report_health,
 )
 from aggregator.store.health import last_health
-from aggregator.store.users import audit
 from contract.identifiers import DeviceId, IpAddress, MacAddress
 
 Skip = Annotated[int, Parameter(ge=0, le=10_000_000)]
@@ -146,13 +146,14 @@ async def enrol(database: Database, who: Person, data: Enrolment) -> NewDeviceSh
         mac_address=data.mac_address,
         location=data.location,
     )
-    added = await database.write_returning(
-        Added, add_device(who.organization, new, key_hash, now_ns)
+    added = await database.change(
+        Added,
+        add_device(who.organization, new, key_hash, now_ns),
+        audit(who.user, "device.create", data.device_id, now_ns=now_ns, after=new),
     )
     if not added:
         message = f"there is a device {data.device_id} already"
         raise ConflictError(message)
-    await database.write(audit(who.user, "device.create", data.device_id, now_ns=now_ns))
     shape = await find_device(database, who.organization, data.device_id)
     return NewDeviceShape(**msgspec.structs.asdict(shape), api_key=key)
 
@@ -171,11 +172,20 @@ async def update_device(
 ) -> DeviceShape:
     """Change what is said of a device."""
     who = person(request)
-    await find_device(database, who.organization, device_id)
-    detail = msgspec.json.encode(data).decode()
+    shape = await find_device(database, who.organization, device_id)
+    fields = msgspec.structs.asdict(data)
+    given = {name: value for name, value in fields.items() if value is not None}
+    before = {name: getattr(shape, name) for name in given}
     await database.write(
-        change_device(who.organization, device_id, msgspec.structs.asdict(data)),
-        audit(who.user, "device.change", device_id, now_ns=time.time_ns(), detail=detail),
+        change_device(who.organization, device_id, given),
+        audit(
+            who.user,
+            "device.change",
+            device_id,
+            now_ns=time.time_ns(),
+            before=before,
+            after=given,
+        ),
     )
     return await find_device(database, who.organization, device_id)
 
@@ -194,10 +204,10 @@ async def forget(database: Database, who: Person, device_id: str) -> None:
     Raises:
         NotFoundError: There is none of that name in the organization.
     """
-    await find_device(database, who.organization, device_id)
+    before = await find_device(database, who.organization, device_id)
     await database.write(
         delete_device(who.organization, device_id),
-        audit(who.user, "device.delete", device_id, now_ns=time.time_ns()),
+        audit(who.user, "device.delete", device_id, now_ns=time.time_ns(), before=before),
     )
 
 
@@ -217,8 +227,14 @@ async def put_health(
         temperature_celsius=data.temperature,
         uptime_s=data.uptime,
     )
-    statement = report_health(organization, device_id, report, time.time_ns())
-    if not await database.write_returning(Added, statement):
+    who, now_ns = request.user, time.time_ns()
+    by_person = (
+        [audit(who.user, "device.health", device_id, now_ns=now_ns, after=data)]
+        if isinstance(who, Person)
+        else []
+    )
+    statement = report_health(organization, device_id, report, now_ns)
+    if not await database.change(Added, statement, *by_person):
         message = "no such device"
         raise NotFoundError(message)
     shape = await find_device(database, organization, device_id)

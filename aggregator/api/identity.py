@@ -23,15 +23,17 @@ ADMIN: Final = {"role": "admin"}
 WALL_READERS: Final = {"place": "wall"}  # places may be open to guests, by setting
 WALL_POSTERS: Final = {"place": "wall", "role": "analyst"}
 OPERATOR_OR_DEVICE: Final = {"role": "operator", "own_device": True}
+SESSION: Final = {"session": True}  # who signed in with a password; a program's token does not do
 DEVICE_EVENT_READERS: Final = {"place": "device_events"}
 DEVICE_EVENT_TELLERS: Final = {"place": "device_events", "role": "operator", "own_device": True}
 
 
 class Person(msgspec.Struct, frozen=True):
-    """A user who is signed in."""
+    """A user who is signed in, or a program that shows a token of theirs."""
 
     user: SessionUser
-    session_id: str
+    session_id: str | None = None
+    token_id: int | None = None
 
     @property
     def organization(self) -> str:
@@ -66,6 +68,11 @@ def bearer_token(authorization: str | None) -> str | None:
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None
 
 
+def address_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    """Return the network address that asks."""
+    return connection.client.host if connection.client else ""
+
+
 async def authorize(
     connection: ASGIConnection[Any, Any, Any, Any], route: BaseRouteHandler
 ) -> None:
@@ -85,7 +92,7 @@ async def authorize(
     if token is None:
         message = "sign in first: an Authorization header with a bearer token is missing"
         raise UnauthenticatedError(message)
-    identity = await connection.app.state.authenticator.identify(token)
+    identity = await connection.app.state.authenticator.identify(token, address_of(connection))
     require(identity, route.opt, connection.path_params)
     connection.scope["user"] = identity
 
@@ -124,6 +131,9 @@ def require(identity: Identity, opt: Mapping[str, Any], path: Mapping[str, Any])
     wanted: Role = opt.get("role", "viewer")
     if RANKS[identity.user.role] < RANKS[wanted]:
         message = f"this needs the role {wanted} or higher"
+        raise ForbiddenError(message)
+    if opt.get("session") and identity.session_id is None:
+        message = "this needs a sign-in with a password: a token does not do"
         raise ForbiddenError(message)
 
 

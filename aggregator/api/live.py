@@ -144,6 +144,9 @@ class Door:
         ticket = socket.query_params.get("ticket")
         if ticket is not None:
             return Visitor(await self._authenticator.redeem(ticket))
+        shown = socket.query_params.get("token")
+        if shown is not None:
+            return Visitor(await self._authenticator.identify_stream(shown))
         token = bearer_token(_header(socket, "authorization"))
         if token is None and SUBPROTOCOL in offered:
             token = next((name for name in offered if name != SUBPROTOCOL), None)

@@ -30,8 +30,8 @@ from aggregator.store.alert_changes import (
     new_change_id,
 )
 from aggregator.store.alerts import AlertFilter, AlertRow, count_alerts, find_alerts
+from aggregator.store.audit import audit
 from aggregator.store.database import Database
-from aggregator.store.users import audit
 from contract.attacks import Severity
 
 MAX_AT_ONCE = 1000
