@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import getpass
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import msgspec
 
 from aggregator.accounts import check_audit, create_user, reset_password
 from aggregator.app import serve
-from aggregator.config import AggregatorConfig
+from aggregator.config import AggregatorConfig, with_known_names
 from aggregator.store.users import Role
 from runtime.config import load_config
 from runtime.errors import ProcessError
@@ -86,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(given: argparse.Namespace) -> int:
-    config = load_config(AggregatorConfig, given.config)
+    config = load_config(AggregatorConfig, given.config, with_known_names(os.environ))
     set_up_logs(config.log.level)
     match given.command:
         case "serve":

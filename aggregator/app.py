@@ -13,6 +13,8 @@ from litestar import Litestar
 from aggregator.accounts import ensure_admin
 from aggregator.api.app import Parts, create_api
 from aggregator.api.authenticator import Authenticator, signing_key
+from aggregator.api.connection import BoundedHttp
+from aggregator.api.envelope import Envelope
 from aggregator.api.health import BrokerState
 from aggregator.api.identity import Guest
 from aggregator.broker.own import HOST, OwnBroker, find_mosquitto, own_broker
@@ -70,7 +72,7 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
             presence=presence,
             guests=_guests(config),
         )
-        server = uvicorn.Server(_server_config(create_api(parts)))
+        server = uvicorn.Server(_server_config(create_api(parts), config.http))
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(ingest.run(broker), name="ingest"),
@@ -127,9 +129,11 @@ def _url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _server_config(api: Litestar) -> uvicorn.Config:
+def _server_config(api: Litestar, http: HttpConfig) -> uvicorn.Config:
     return uvicorn.Config(
-        api,
+        Envelope(api, http.max_request_s),
+        http=BoundedHttp,
+        forwarded_allow_ips=list(http.trusted_proxies),
         log_config=None,
         access_log=False,
         lifespan="off",

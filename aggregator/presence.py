@@ -18,6 +18,7 @@ from aggregator.store.device_events import (
     note_presence,
     presence_changes,
     set_connected,
+    stop_all_vouching,
     stop_vouching,
     trim_events,
 )
@@ -54,7 +55,7 @@ class PresenceKeeper:
 
     async def run(self) -> None:
         """Look every two seconds, for ever."""
-        await self._database.write(stop_vouching(time.time_ns()))  # no socket outlives us
+        await self._database.write(stop_all_vouching(time.time_ns()))  # no socket outlives us
         while True:
             await self.look(time.time_ns())
             await asyncio.sleep(PERIOD_S)

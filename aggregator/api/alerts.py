@@ -3,6 +3,7 @@
 import secrets
 import time
 from datetime import datetime
+from http import HTTPStatus
 from typing import Annotated
 
 import msgspec
@@ -135,7 +136,7 @@ async def post_alert(
     return alert_shape(row)
 
 
-@get("/{alert_id:str}/pcap", opt=ANALYST)
+@get("/{alert_id:str}/pcap", opt=ANALYST | {"errors": (HTTPStatus.CONFLICT,)})
 async def get_evidence(
     request: ApiRequest, alert_id: str, database: NamedDependency[Database]
 ) -> None:

@@ -6,12 +6,11 @@ from typing import Any
 import msgspec
 from litestar import Litestar, Request, Router, get
 from litestar.config.cors import CORSConfig
-from litestar.datastructures import MutableScopeHeaders, State
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.types import Message, Scope
 
 from aggregator.api import (
     alerts,
@@ -36,12 +35,14 @@ from aggregator.api import (
     wall,
 )
 from aggregator.api.authenticator import Authenticator
+from aggregator.api.description import describe_errors
+from aggregator.api.envelope import REQUEST_ID_HEADER
 from aggregator.api.errors import HANDLERS
+from aggregator.api.examples import describe_requests
 from aggregator.api.health import AskBroker, health, readyz
 from aggregator.api.identity import PUBLIC, Guest, authorize
 from aggregator.api.live import Door, watch, watch_alerts, watch_presence, watch_readings
 from aggregator.api.meter import Meter, Metered
-from aggregator.api.openapi import describe_api
 from aggregator.api.pages import reference, root, static_files, version
 from aggregator.config import AuthConfig, HttpConfig
 from aggregator.live import LiveFeed
@@ -50,18 +51,6 @@ from aggregator.store.database import Database
 from aggregator.wall import Wall
 
 PREFIX = "/api/v1"
-
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-        "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-    ),
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -109,7 +98,7 @@ def create_api(parts: Parts) -> Litestar:
     meter = Meter()
     given["meter"] = meter
     given["door"] = Door(parts.authenticator, parts.http, parts.guests)
-    return Litestar(
+    app = Litestar(
         route_handlers=[
             native,
             manager.router,
@@ -129,7 +118,6 @@ def create_api(parts: Parts) -> Litestar:
             name: Provide(Giver(part), sync_to_thread=False) for name, part in given.items()
         },
         exception_handlers=HANDLERS,
-        before_send=[_add_headers],
         middleware=[DefineMiddleware(Metered, meter=meter)],
         cors_config=_cors(parts.http),
         logging_config=None,
@@ -143,6 +131,9 @@ def create_api(parts: Parts) -> Litestar:
             }
         ),
     )
+    describe_errors(app)
+    describe_requests(app)
+    return app
 
 
 class Giver:
@@ -156,31 +147,22 @@ class Giver:
         return self._part
 
 
-async def _add_headers(message: Message, scope: Scope) -> None:
-    if message["type"] != "http.response.start":
-        return
-    headers = MutableScopeHeaders.from_message(message)
-    for name, value in HEADERS.items():
-        headers[name] = value
-    if not scope["path"].startswith(("/static/", "/reference/", "/health")):
-        headers["Cache-Control"] = "no-store"
-
-
 def _cors(http: HttpConfig) -> CORSConfig | None:
     if not http.allowed_origins:
         return None
     return CORSConfig(
         allow_origins=list(http.allowed_origins),
-        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "Content-Type"],
-        expose_headers=["X-Total-Count", "Retry-After"],
+        allow_credentials=http.cors_credentials,
+        allow_methods=list(http.cors_methods),
+        allow_headers=list(http.cors_headers),
+        expose_headers=["X-Total-Count", "Retry-After", REQUEST_ID_HEADER],
     )
 
 
 @get("/openapi.json", opt=PUBLIC, include_in_schema=False, sync_to_thread=False)
 def describe(request: Request[Any, Any, Any]) -> dict[str, Any]:
     """Return the description of this API."""
-    return describe_api(request.app)
+    return request.app.openapi_schema.to_schema()
 
 
 def _openapi() -> OpenAPIConfig:

@@ -9,6 +9,7 @@ from litestar.exceptions import SerializationException
 from litestar.status_codes import HTTP_200_OK
 
 from aggregator.api.authenticator import TICKET_S, Authenticator, Origin, Tokens
+from aggregator.api.description import SignIn
 from aggregator.api.identity import PUBLIC, SESSION, ApiRequest, address_of, person
 from aggregator.api.passwords import check_password
 from aggregator.errors import InvalidError
@@ -64,7 +65,7 @@ class TicketShape(msgspec.Struct, frozen=True):
     expires_in: int
 
 
-@post("/login", opt=PUBLIC, status_code=HTTP_200_OK)
+@post("/login", opt=PUBLIC, status_code=HTTP_200_OK, operation_class=SignIn)
 async def login(request: ApiRequest, authenticator: NamedDependency[Authenticator]) -> SignedIn:
     """Sign in with JSON or with the OAuth2 password form."""
     credentials = await _credentials(request)

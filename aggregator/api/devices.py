@@ -14,7 +14,7 @@ from aggregator.errors import ConflictError, NotFoundError
 from aggregator.live import LiveFeed
 from aggregator.shapes import DeviceShape, NewDeviceShape, device_shape, rfc3339
 from aggregator.store.audit import audit
-from aggregator.store.database import Database
+from aggregator.store.database import Database, Statement
 from aggregator.store.devices import (
     Added,
     DeviceType,
@@ -227,19 +227,25 @@ async def put_health(
         temperature_celsius=data.temperature,
         uptime_s=data.uptime,
     )
-    who, now_ns = request.user, time.time_ns()
-    by_person = (
-        [audit(who.user, "device.health", device_id, now_ns=now_ns, after=data)]
-        if isinstance(who, Person)
-        else []
-    )
+    now_ns = time.time_ns()
+    noted = note_person(request, "device.health", device_id, now_ns, data)
     statement = report_health(organization, device_id, report, now_ns)
-    if not await database.change(Added, statement, *by_person):
+    if not await database.change(Added, statement, *noted):
         message = "no such device"
         raise NotFoundError(message)
     shape = await find_device(database, organization, device_id)
     live.publish(organization, "device_health", shape, device_id=device_id)
     return HealthTaken("Health updated", shape)
+
+
+def note_person(
+    request: ApiRequest, action: str, device_id: str, now_ns: int, after: object
+) -> list[Statement]:
+    """Return the audit of a person who speaks for a device; a device that speaks has none."""
+    who = request.user
+    if not isinstance(who, Person):
+        return []
+    return [audit(who.user, action, device_id, now_ns=now_ns, after=after)]
 
 
 @get("/{device_id:str}/health")

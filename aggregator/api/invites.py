@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 
 from aggregator.api.authenticator import Authenticator, digest, new_secret
 from aggregator.api.identity import ADMIN, PUBLIC, ApiRequest, address_of, person
-from aggregator.api.paging import Limit, Skip, paged
+from aggregator.api.paging import Limit, RowId, Skip, paged
 from aggregator.api.passwords import check_password
 from aggregator.api.users import Email, FullName, Username, find_user
 from aggregator.config import AuthConfig
@@ -33,7 +33,6 @@ from aggregator.store.users import NewUser, Role, new_user
 
 INVITE_PREFIX = "ewi_"
 DAY_S = 24 * 3600
-MAX_INVITE_ID = 2**53
 
 Life = Annotated[int, msgspec.Meta(ge=60, le=30 * DAY_S)]  # seconds
 
@@ -121,11 +120,11 @@ async def list_invites(
 
 @delete("/invites/{invite_id:int}", opt=ADMIN)
 async def take_back(
-    request: ApiRequest, invite_id: int, database: NamedDependency[Database]
+    request: ApiRequest, invite_id: RowId, database: NamedDependency[Database]
 ) -> None:
     """Take an invite back."""
     who = person(request).user
-    gone = invite_id <= MAX_INVITE_ID and await database.change(
+    gone = await database.change(
         Added,
         delete_invite(who.organization, invite_id),
         audit(who, "invite.delete", str(invite_id), now_ns=time.time_ns()),

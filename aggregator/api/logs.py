@@ -9,7 +9,7 @@ from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import Parameter
 
-from aggregator.api.devices import find_device
+from aggregator.api.devices import find_device, note_person
 from aggregator.api.identity import OPERATOR_OR_DEVICE, ApiRequest
 from aggregator.api.telemetry import Taken
 from aggregator.api.times import to_ns
@@ -76,7 +76,11 @@ async def post_logs(
     await find_device(database, organization, device_id)
     now_ns = time.time_ns()
     told = Reported(organization, device_id, "", now_ns, _lines(data, now_ns))
-    await database.write(save_logs(told), hear_device(organization, device_id, now_ns))
+    await database.write(
+        save_logs(told),
+        hear_device(organization, device_id, now_ns),
+        *note_person(request, "device.logs", device_id, now_ns, {"count": len(data.logs)}),
+    )
     return Taken(message="Logs stored", device_id=device_id, accepted=len(data.logs))
 
 

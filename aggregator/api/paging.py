@@ -1,4 +1,4 @@
-"""Long lists in pages."""
+"""Long lists in pages, and the numbers of what is in them."""
 
 from typing import Annotated, TypeVar
 
@@ -7,6 +7,7 @@ from litestar.params import Parameter
 
 MAX_PAGE = 1000
 
+RowId = Annotated[int, Parameter(ge=0, le=2**53)]  # what JavaScript and a column hold
 Skip = Annotated[int, Parameter(ge=0, le=10_000_000)]
 Limit = Annotated[int, Parameter(ge=1, le=MAX_PAGE)]
 Text = Annotated[str | None, Parameter(max_length=200)]

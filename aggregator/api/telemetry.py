@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import Parameter
 from litestar.status_codes import HTTP_200_OK
 
-from aggregator.api.devices import StatusShape, find_device
+from aggregator.api.devices import StatusShape, find_device, note_person
 from aggregator.api.identity import OPERATOR_OR_DEVICE, ApiRequest
 from aggregator.api.times import to_ns
 from aggregator.live import LiveFeed
@@ -105,7 +105,11 @@ async def post_readings(
     await find_device(database, organization, device_id)
     now_ns = time.time_ns()
     told = Reported(organization, device_id, "", now_ns, _readings(data, now_ns))
-    await database.write(save_readings(told), hear_device(organization, device_id, now_ns))
+    await database.write(
+        save_readings(told),
+        hear_device(organization, device_id, now_ns),
+        *note_person(request, "device.readings", device_id, now_ns, {"count": len(data.readings)}),
+    )
     live.publish(organization, "readings", readings_told(told), device_id=device_id)
     return Taken(message="Readings stored", device_id=device_id, accepted=len(data.readings))
 
@@ -221,7 +225,10 @@ async def _note(
     now_ns = time.time_ns()
     online, condition = status != "offline", None if status == "offline" else status
     await database.write(
-        hear_device(organization, device_id, now_ns, online=online, condition=condition)
+        hear_device(organization, device_id, now_ns, online=online, condition=condition),
+        *note_person(
+            request, "device.status", device_id, now_ns, {"status": status or "heartbeat"}
+        ),
     )
     await presence.look(now_ns)
     shape = await find_device(database, organization, device_id)

@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 
 from aggregator.api.authenticator import API_TOKEN_PREFIX, STREAM_TOKEN_PREFIX, new_secret
 from aggregator.api.identity import RANKS, SESSION, ApiRequest, Person, person
-from aggregator.api.paging import Limit, Skip, paged
+from aggregator.api.paging import Limit, RowId, Skip, paged
 from aggregator.errors import ConflictError, ForbiddenError, NotFoundError
 from aggregator.shapes import NS_PER_S, maybe_rfc3339, rfc3339
 from aggregator.store.audit import audit
@@ -28,7 +28,6 @@ from aggregator.store.tokens import (
 from aggregator.store.users import Role
 
 DAY_S = 24 * 3600
-MAX_TOKEN_ID = 2**53
 PREFIXES: dict[TokenKind, str] = {"api": API_TOKEN_PREFIX, "stream": STREAM_TOKEN_PREFIX}
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
@@ -103,11 +102,11 @@ async def list_tokens(
 
 @delete("/tokens/{token_id:int}", opt=SESSION)
 async def revoke_token(
-    request: ApiRequest, token_id: int, database: NamedDependency[Database]
+    request: ApiRequest, token_id: RowId, database: NamedDependency[Database]
 ) -> None:
     """Revoke one of one's own tokens, of either kind."""
     user = person(request).user
-    gone = token_id <= MAX_TOKEN_ID and await database.change(
+    gone = await database.change(
         Added,
         delete_token(user.organization, user.id, token_id),
         audit(user, "token.revoke", str(token_id), now_ns=time.time_ns()),

@@ -4,6 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from http import HTTPStatus
 from typing import Annotated, Literal
 
 import msgspec
@@ -189,7 +190,7 @@ async def update_alerts(
     )
 
 
-@post("/undo", opt=ANALYST, status_code=HTTP_200_OK)
+@post("/undo", opt=ANALYST | {"errors": (HTTPStatus.NOT_FOUND,)}, status_code=HTTP_200_OK)
 async def undo_change(
     request: ApiRequest,
     data: UndoRequest,

@@ -10,7 +10,7 @@ from litestar.status_codes import HTTP_200_OK
 
 from aggregator.api.authenticator import Authenticator
 from aggregator.api.identity import ADMIN, ApiRequest, person
-from aggregator.api.paging import Limit, Skip, Text, paged
+from aggregator.api.paging import Limit, RowId, Skip, Text, paged
 from aggregator.api.passwords import check_password, generated_password
 from aggregator.errors import ConflictError, NotFoundError
 from aggregator.shapes import UserShape, rfc3339, user_shape
@@ -39,8 +39,6 @@ from aggregator.store.users import (
     set_password,
     user_by_name,
 )
-
-MAX_USER_ID = 2**53
 
 Username = Annotated[str, msgspec.Meta(pattern=r"\A[\w.@+-]{1,64}\Z")]
 Email = Annotated[str, msgspec.Meta(pattern=r"\A[^@\s]+@[^@\s]+\Z", max_length=254)]
@@ -142,7 +140,7 @@ async def create_user(
 
 @get("/{user_id:int}", opt=ADMIN)
 async def get_user(
-    request: ApiRequest, user_id: int, database: NamedDependency[Database]
+    request: ApiRequest, user_id: RowId, database: NamedDependency[Database]
 ) -> UserShape:
     """Return a user."""
     return user_shape(await find_user(database, request.user.organization, user_id))
@@ -151,7 +149,7 @@ async def get_user(
 @patch("/{user_id:int}", opt=ADMIN)
 async def update_user(
     request: ApiRequest,
-    user_id: int,
+    user_id: RowId,
     data: UserChangeGiven,
     database: NamedDependency[Database],
 ) -> UserShape:
@@ -181,7 +179,7 @@ async def update_user(
 @post("/{user_id:int}/password", opt=ADMIN, status_code=HTTP_200_OK)
 async def reset_password(
     request: ApiRequest,
-    user_id: int,
+    user_id: RowId,
     data: PasswordGiven,
     database: NamedDependency[Database],
     authenticator: NamedDependency[Authenticator],
@@ -205,7 +203,7 @@ async def reset_password(
 @get("/{user_id:int}/sessions", opt=ADMIN)
 async def list_sessions(
     request: ApiRequest,
-    user_id: int,
+    user_id: RowId,
     database: NamedDependency[Database],
     skip: Skip = 0,
     limit: Limit = 100,
@@ -223,7 +221,7 @@ async def list_sessions(
 
 @delete("/{user_id:int}/sessions", opt=ADMIN)
 async def end_sessions(
-    request: ApiRequest, user_id: int, database: NamedDependency[Database]
+    request: ApiRequest, user_id: RowId, database: NamedDependency[Database]
 ) -> None:
     """Sign a user out everywhere."""
     who = person(request).user
@@ -237,7 +235,7 @@ async def end_sessions(
 
 @delete("/{user_id:int}/sessions/{session_id:str}", opt=ADMIN)
 async def end_session(
-    request: ApiRequest, user_id: int, session_id: str, database: NamedDependency[Database]
+    request: ApiRequest, user_id: RowId, session_id: str, database: NamedDependency[Database]
 ) -> None:
     """End one session of a user."""
     who = person(request).user
@@ -259,12 +257,11 @@ async def find_user(database: Database, organization: str, user_id: int) -> User
     Raises:
         NotFoundError: It has none of that number.
     """
-    if user_id <= MAX_USER_ID:
-        rows = await find_users(database, organization, UserFilter(user_id=user_id), limit=1)
-        if rows:
-            return rows[0]
-    message = "no such user"
-    raise NotFoundError(message)
+    rows = await find_users(database, organization, UserFilter(user_id=user_id), limit=1)
+    if not rows:
+        message = "no such user"
+        raise NotFoundError(message)
+    return rows[0]
 
 
 def session_shape(row: SessionRow, current: str | None) -> SessionShape:

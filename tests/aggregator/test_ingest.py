@@ -215,7 +215,8 @@ async def test_an_alert_is_updated_by_its_device_and_keeps_what_people_decided(
     one = ingest(database)
     await one.take([arrival(alert(1, windows=2))])
     (before,) = await find_alerts(database, "default", AlertFilter(), limit=9)
-    user = SessionUser(1, "default", "ada", None, None, "analyst", True, 0, None)
+    is_active = True
+    user = SessionUser(1, "default", "ada", None, None, "analyst", is_active, 0, None)
     decided = AlertChange(status="acknowledged", notes="mine")
     await database.write(*change_alerts(user, "change", [before.id], decided, 5))
     await one.take([arrival(alert(1, windows=5, state="closed"), 2)])

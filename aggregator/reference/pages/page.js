@@ -115,7 +115,7 @@ function describeAnswers(operation) {
   const rows = Object.entries(operation.responses).map(([status, answer]) => {
     const [kind, content] = Object.entries(answer.content ?? {})[0] ?? [];
     const what = kind ? typeName(content.schema) : "nothing";
-    return [make("code", {}, status === "default" ? "4xx, 5xx" : status), make("code", {}, what), kind ?? ""];
+    return [make("code", {}, status), make("code", {}, what), kind ?? ""];
   });
   const good = Object.entries(operation.responses).find(([status]) => status < "300")?.[1];
   const content = good?.content?.["application/json"];
