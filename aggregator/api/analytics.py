@@ -11,6 +11,7 @@ from litestar.params import Parameter
 
 from aggregator.api.dashboard import DAY_S, HOUR_S, MAX_BARS
 from aggregator.api.identity import ApiRequest
+from aggregator.api.paging import Text
 from aggregator.errors import InvalidError
 from aggregator.shapes import NS_PER_S, rfc3339
 from aggregator.store.alerts import TypeCount, count_by_type
@@ -23,7 +24,6 @@ MAX_DEVICES = 100_000
 
 Hours = Annotated[int, Parameter(ge=1, le=24 * 90)]
 Step = Annotated[int, Parameter(ge=10, le=DAY_S)]
-Text = Annotated[str | None, Parameter(max_length=200)]
 
 
 class DeviceCounts(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,10 +6,10 @@ from typing import Annotated
 import msgspec
 from litestar import Response, Router, delete, get, post, put
 from litestar.di import NamedDependency
-from litestar.params import Parameter
 
 from aggregator.api.authenticator import new_device_key
 from aggregator.api.identity import ADMIN, OPERATOR_OR_DEVICE, ApiRequest, Person, person
+from aggregator.api.paging import Limit, Skip, paged
 from aggregator.errors import ConflictError, NotFoundError
 from aggregator.live import LiveFeed
 from aggregator.shapes import DeviceShape, NewDeviceShape, device_shape, rfc3339
@@ -31,8 +31,6 @@ from aggregator.store.devices import (
 from aggregator.store.health import last_health
 from contract.identifiers import DeviceId, IpAddress, MacAddress
 
-Skip = Annotated[int, Parameter(ge=0, le=10_000_000)]
-Limit = Annotated[int, Parameter(ge=1, le=1000)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Location = Annotated[str, msgspec.Meta(max_length=200)]
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
@@ -119,7 +117,7 @@ async def list_devices(
         page=Page(limit, skip),
     )
     total = await count_devices(database, request.user.organization)
-    return Response([device_shape(row) for row in rows], headers={"X-Total-Count": str(total)})
+    return paged([device_shape(row) for row in rows], total)
 
 
 @post("/", opt=ADMIN)

@@ -7,13 +7,13 @@ from typing import Annotated, Any, Generic, TypeVar
 import msgspec
 from litestar import Request, Response, Router, delete, get, post
 from litestar.di import NamedDependency
-from litestar.params import Parameter
 from litestar.status_codes import HTTP_200_OK
 from litestar.types import ExceptionHandlersMap
 
 from aggregator.api.devices import Enrolment, enrol, find_device, forget
 from aggregator.api.errors import HANDLERS, Problem
 from aggregator.api.identity import ADMIN, PUBLIC, ApiRequest, person
+from aggregator.api.paging import Limit, Skip
 from aggregator.errors import ConflictError, InvalidError
 from aggregator.shapes import DeviceShape, device_shape
 from aggregator.store.database import Database
@@ -26,8 +26,6 @@ DEFAULT_SSH_PORT = 22
 
 T = TypeVar("T")
 
-Skip = Annotated[int, Parameter(ge=0, le=10_000_000)]
-Limit = Annotated[int, Parameter(ge=1, le=1000)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 HostName = Annotated[str, msgspec.Meta(pattern=whole(r"[A-Za-z0-9.:_-]{1,253}"))]
 UserName = Annotated[str, msgspec.Meta(pattern=whole(r"[\x21-\x7e]{1,64}"))]

@@ -1,21 +1,16 @@
 """/api/v1/packets: headers kept as examples of what was seen."""
 
 from datetime import datetime
-from typing import Annotated
 
 from litestar import Response, Router, get
 from litestar.di import NamedDependency
-from litestar.params import Parameter
 
 from aggregator.api.identity import ApiRequest
+from aggregator.api.paging import Limit, Skip, Text, paged
 from aggregator.api.times import to_ns
 from aggregator.samples import PacketShape, packet_shape
 from aggregator.store.database import Database
 from aggregator.store.packets import PacketFilter, count_packets, find_packets
-
-Skip = Annotated[int, Parameter(ge=0, le=10_000_000)]
-Limit = Annotated[int, Parameter(ge=1, le=1000)]
-Text = Annotated[str | None, Parameter(max_length=200)]
 
 
 @get("/")
@@ -46,7 +41,7 @@ async def list_packets(  # noqa: PLR0913  one parameter for each filter
     organization = request.user.organization
     rows = await find_packets(database, organization, wanted, limit=limit, skip=skip)
     total = await count_packets(database, organization, wanted)
-    return Response([packet_shape(row) for row in rows], headers={"X-Total-Count": str(total)})
+    return paged([packet_shape(row) for row in rows], total)
 
 
 router = Router("/packets", route_handlers=[list_packets], tags=["packets"])

@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 import msgspec
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import Parameter
 from litestar.status_codes import HTTP_200_OK
 
 from aggregator.api.devices import StatusShape, find_device, note_person
 from aggregator.api.identity import OPERATOR_OR_DEVICE, ApiRequest
+from aggregator.api.paging import Limit, Skip, Text, paged
 from aggregator.api.times import to_ns
 from aggregator.live import LiveFeed
 from aggregator.presence import PresenceKeeper
@@ -34,10 +34,6 @@ Status = Literal["online", "warning", "error", "offline"]
 
 DAY_NS = 24 * 3600 * NS_PER_S
 MAX_SENSORS = 1000
-
-Skip = Annotated[int, Parameter(ge=0, le=10_000_000)]
-Limit = Annotated[int, Parameter(ge=1, le=1000)]
-Text = Annotated[str | None, Parameter(max_length=200)]
 
 
 class ReadingGiven(msgspec.Struct, frozen=True):
@@ -135,7 +131,7 @@ async def list_readings(  # noqa: PLR0913  one parameter for each filter
     rows = await find_readings(database, organization, wanted, limit=limit, skip=skip)
     total = await count_readings(database, organization, wanted)
     shapes = [reading_shape(row) for row in rows]
-    return Response(shapes, headers={"X-Total-Count": str(total)})
+    return paged(shapes, total)
 
 
 @get("/{device_id:str}/readings/latest")

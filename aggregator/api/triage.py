@@ -10,11 +10,11 @@ from typing import Annotated, Literal
 import msgspec
 from litestar import Response, Router, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import Parameter
 from litestar.status_codes import HTTP_200_OK
 
 from aggregator.api.alerts import find_alert
 from aggregator.api.identity import ANALYST, ApiRequest, Person, person
+from aggregator.api.paging import Limit, Skip, paged
 from aggregator.api.times import to_ns
 from aggregator.errors import InvalidError, NotFoundError
 from aggregator.live import LiveFeed
@@ -58,8 +58,6 @@ STATUS_AFTER: dict[Action, AlertStatus] = {
 
 Words = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 Name = Annotated[str, msgspec.Meta(max_length=200)]
-Skip = Annotated[int, Parameter(ge=0, le=10_000_000)]
-Limit = Annotated[int, Parameter(ge=1, le=1000)]
 
 
 class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -250,7 +248,7 @@ async def list_changes(
     changes = await find_changes(database, organization, row.id, limit=limit, skip=skip)
     total = await count_changes(database, organization, row.id)
     shapes = [_change_shape(change) for change in changes]
-    return Response(shapes, headers={"X-Total-Count": str(total)})
+    return paged(shapes, total)
 
 
 class _Desk:

@@ -1,21 +1,16 @@
 """/api/v1/verdicts: what agents concluded, window by window."""
 
 from datetime import datetime
-from typing import Annotated
 
 from litestar import Response, Router, get
 from litestar.di import NamedDependency
-from litestar.params import Parameter
 
 from aggregator.api.identity import ApiRequest
+from aggregator.api.paging import Limit, Skip, Text, paged
 from aggregator.api.times import to_ns
 from aggregator.shapes import VerdictShape, verdict_shape
 from aggregator.store.database import Database
 from aggregator.store.verdicts import VerdictFilter, count_verdicts, find_verdicts
-
-Skip = Annotated[int, Parameter(ge=0, le=10_000_000)]
-Limit = Annotated[int, Parameter(ge=1, le=1000)]
-Text = Annotated[str | None, Parameter(max_length=200)]
 
 
 @get("/")
@@ -38,7 +33,7 @@ async def list_verdicts(  # noqa: PLR0913  one parameter for each filter
     organization = request.user.organization
     rows = await find_verdicts(database, organization, wanted, limit=limit, skip=skip)
     total = await count_verdicts(database, organization, wanted)
-    return Response([verdict_shape(row) for row in rows], headers={"X-Total-Count": str(total)})
+    return paged([verdict_shape(row) for row in rows], total)
 
 
 router = Router("/verdicts", route_handlers=[list_verdicts], tags=["verdicts"])
