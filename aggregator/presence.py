@@ -22,7 +22,7 @@ from aggregator.store.device_events import (
     stop_vouching,
     trim_events,
 )
-from aggregator.store.devices import find_devices
+from aggregator.store.devices import Page, find_devices
 
 DEVICE_EVENT = "device_event"  # the type of its events on the live feed
 PERIOD_S = 2.0
@@ -85,7 +85,7 @@ class PresenceKeeper:
         Raises:
             TooManyAttemptsError: They tell faster than devices come and go.
         """
-        self._pace.take(teller)
+        self._pace.take(f"{key.organization}/{teller}")
         now_ns = time.time_ns()
         cause: Cause = "told" if teller else "guest"
         statements = [trim_events(key.organization)]
@@ -106,8 +106,9 @@ class PresenceKeeper:
 
     async def tell(self, organization: str, device_ids: list[str], now_ns: int) -> None:
         """Tell how devices are now."""
+        everybody = Page(limit=len(device_ids))
         rows = await find_devices(
-            self._database, organization, now_ns=now_ns, device_ids=device_ids
+            self._database, organization, now_ns=now_ns, device_ids=device_ids, page=everybody
         )
         for row in rows:
             shape = device_shape(row)

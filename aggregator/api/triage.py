@@ -154,8 +154,11 @@ async def update_alert(
     who = person(request)
     row = await find_alert(database, who.organization, alert_id)
     change = AlertChange(status=data.status, notes=data.notes, reason=data.reason)
-    detail = msgspec.json.encode(data).decode()
-    await _Desk(database, live, who).change([_key(row)], change, "alert.change", detail)
+    fields = msgspec.structs.asdict(data)
+    after = {name: value for name, value in fields.items() if value is not None}
+    before = {name: getattr(row, name) for name in after if name != "reason"}
+    desk = _Desk(database, live, who)
+    await desk.change([_key(row)], change, "alert.change", before=before, after=after)
     return alert_shape(await find_alert(database, who.organization, alert_id))
 
 
@@ -174,9 +177,8 @@ async def update_alerts(
     status = STATUS_AFTER[data.action]
     differ = [row for row in rows if row.status != status]
     change = AlertChange(status=status, reason=data.reason, comment=data.note)
-    detail = msgspec.json.encode(data).decode()
     desk = _Desk(database, live, who)
-    await desk.change([_key(row) for row in differ], change, "alert.bulk", detail)
+    await desk.change([_key(row) for row in differ], change, "alert.bulk", after=data)
     known = {row.alert_id for row in rows}
     return BulkDone(
         change_id=desk.change_id,
@@ -209,7 +211,7 @@ async def undo_change(
     reason = data.reason or f"takes back {data.change_id}"
     for (status, notes), items in groups.items():
         change = AlertChange(status=status, notes=notes, reason=reason)
-        await desk.change(items, change, "alert.undo", reason)
+        await desk.change(items, change, "alert.undo", after=data)
     return Undone(
         change_id=desk.change_id,
         changed=sum(map(len, groups.values())),
@@ -261,9 +263,15 @@ class _Desk:
         self.change_id = new_change_id()
 
     async def change(
-        self, keys: Sequence[AlertNumber], change: AlertChange, action: str, detail: str
+        self,
+        keys: Sequence[AlertNumber],
+        change: AlertChange,
+        action: str,
+        *,
+        before: object = None,
+        after: object,
     ) -> None:
-        """Write a change down, and tell it."""
+        """Write a change down, with what the audit is to say of it, and tell it."""
         if not keys:
             return
         now_ns = time.time_ns()
@@ -271,7 +279,7 @@ class _Desk:
         target = keys[0].alert_id if len(keys) == 1 else self.change_id
         await self._database.write(
             *change_alerts(self._who.user, self.change_id, numbers, change, now_ns),
-            audit(self._who.user, action, target, now_ns=now_ns, detail=detail),
+            audit(self._who.user, action, target, now_ns=now_ns, before=before, after=after),
         )
         organization = self._who.organization
         wanted = AlertFilter(alert_ids=[key.alert_id for key in keys])
