@@ -18,10 +18,11 @@ from aggregator.store.device_events import (
     note_presence,
     presence_changes,
     set_connected,
+    stop_all_vouching,
     stop_vouching,
     trim_events,
 )
-from aggregator.store.devices import find_devices
+from aggregator.store.devices import Page, find_devices
 
 DEVICE_EVENT = "device_event"  # the type of its events on the live feed
 PERIOD_S = 2.0
@@ -54,7 +55,7 @@ class PresenceKeeper:
 
     async def run(self) -> None:
         """Look every two seconds, for ever."""
-        await self._database.write(stop_vouching(time.time_ns()))  # no socket outlives us
+        await self._database.write(stop_all_vouching(time.time_ns()))  # no socket outlives us
         while True:
             await self.look(time.time_ns())
             await asyncio.sleep(PERIOD_S)
@@ -84,7 +85,7 @@ class PresenceKeeper:
         Raises:
             TooManyAttemptsError: They tell faster than devices come and go.
         """
-        self._pace.take(teller)
+        self._pace.take(f"{key.organization}/{teller}")
         now_ns = time.time_ns()
         cause: Cause = "told" if teller else "guest"
         statements = [trim_events(key.organization)]
@@ -105,8 +106,9 @@ class PresenceKeeper:
 
     async def tell(self, organization: str, device_ids: list[str], now_ns: int) -> None:
         """Tell how devices are now."""
+        everybody = Page(limit=len(device_ids))
         rows = await find_devices(
-            self._database, organization, now_ns=now_ns, device_ids=device_ids
+            self._database, organization, now_ns=now_ns, device_ids=device_ids, page=everybody
         )
         for row in rows:
             shape = device_shape(row)

@@ -8,12 +8,10 @@ import msgspec
 from aggregator.store.alerts import AlertRow, counterfactual, top_features
 from aggregator.store.devices import DeviceRow, DeviceType
 from aggregator.store.isolations import IsolationRow
-from aggregator.store.reported import Reported
-from aggregator.store.telemetry import ReadingRow
 from aggregator.store.users import Role, User
 from aggregator.store.verdicts import VerdictRow
 from contract.attacks import ATTACKS, AttackType, Severity
-from contract.messages import IsolationState, Readings, TopFeature
+from contract.messages import IsolationState, TopFeature
 
 NS_PER_S = 1_000_000_000
 
@@ -160,17 +158,6 @@ class UserShape(msgspec.Struct, frozen=True, kw_only=True):
     last_login: str | None
 
 
-class ReadingShape(msgspec.Struct, frozen=True, kw_only=True):
-    """One value of one sensor."""
-
-    device_id: str
-    sensor_type: str
-    value: float
-    unit: str
-    timestamp: str
-    received_at: str
-
-
 def rfc3339(ns: int) -> str:
     """Return a moment as text; whole microseconds, since JavaScript loses longer integers."""
     seconds, rest = divmod(ns, NS_PER_S)
@@ -314,31 +301,3 @@ def user_shape(user: User) -> UserShape:
         created_at=rfc3339(user.created_ns),
         last_login=maybe_rfc3339(user.last_login_ns),
     )
-
-
-def reading_shape(row: ReadingRow) -> ReadingShape:
-    """Return one value of one sensor."""
-    return ReadingShape(
-        device_id=row.device_id,
-        sensor_type=row.sensor_type,
-        value=row.value,
-        unit=row.unit,
-        timestamp=rfc3339(row.read_ns),
-        received_at=rfc3339(row.received_ns),
-    )
-
-
-def readings_told(told: Reported[Readings]) -> list[ReadingShape]:
-    """Return the values of sensors that a device just told."""
-    rows = [
-        ReadingRow(
-            told.device_id,
-            reading.sensor_type,
-            reading.value,
-            reading.unit,
-            reading.read_ns,
-            told.received_ns,
-        )
-        for reading in told.message.readings
-    ]
-    return [reading_shape(row) for row in rows]

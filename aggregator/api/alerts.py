@@ -3,14 +3,15 @@
 import secrets
 import time
 from datetime import datetime
+from http import HTTPStatus
 from typing import Annotated
 
 import msgspec
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import Parameter
 
 from aggregator.api.identity import ANALYST, ApiRequest, person
+from aggregator.api.paging import Limit, Skip, Text, paged
 from aggregator.api.times import to_ns
 from aggregator.errors import ConflictError, InvalidError, NotFoundError
 from aggregator.live import LiveFeed
@@ -40,10 +41,6 @@ from contract.messages import Alert, TopFeature
 
 MAX_DEVICES = 100_000  # among which a number is looked for
 BY_HAND = "manual"  # the device and the model of an alert that no device told
-
-Skip = Annotated[int, Parameter(ge=0, le=10_000_000)]
-Limit = Annotated[int, Parameter(ge=1, le=1000)]
-Text = Annotated[str | None, Parameter(max_length=200)]
 
 
 class AlertGiven(msgspec.Struct, frozen=True):
@@ -91,7 +88,7 @@ async def list_alerts(  # noqa: PLR0913  one parameter for each filter
     organization = request.user.organization
     rows = await find_alerts(database, organization, wanted, limit=limit, skip=skip)
     total = await count_alerts(database, organization, wanted)
-    return Response([alert_shape(row) for row in rows], headers={"X-Total-Count": str(total)})
+    return paged([alert_shape(row) for row in rows], total)
 
 
 @get("/{alert_id:str}")
@@ -135,7 +132,7 @@ async def post_alert(
     return alert_shape(row)
 
 
-@get("/{alert_id:str}/pcap", opt=ANALYST)
+@get("/{alert_id:str}/pcap", opt=ANALYST | {"errors": (HTTPStatus.CONFLICT,)})
 async def get_evidence(
     request: ApiRequest, alert_id: str, database: NamedDependency[Database]
 ) -> None:

@@ -8,11 +8,13 @@ from litestar import Litestar, Request, Router, get
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
 from aggregator.api import (
     alerts,
+    analytics,
     audit,
     auth,
     dashboard,
@@ -22,8 +24,11 @@ from aggregator.api import (
     invites,
     isolations,
     logs,
+    manager,
     organizations,
     own_sessions,
+    packets,
+    system,
     telemetry,
     tokens,
     triage,
@@ -35,10 +40,12 @@ from aggregator.api.authenticator import Authenticator
 from aggregator.api.description import describe_errors
 from aggregator.api.envelope import REQUEST_ID_HEADER
 from aggregator.api.errors import HANDLERS
+from aggregator.api.examples import describe_requests
 from aggregator.api.health import AskBroker, health, readyz
 from aggregator.api.identity import PUBLIC, Guest, authorize
-from aggregator.api.live import Door, watch
-from aggregator.api.pages import root, static_files, version
+from aggregator.api.live import Door, watch, watch_alerts, watch_presence, watch_readings
+from aggregator.api.meter import Meter, Metered
+from aggregator.api.pages import reference, root, static_files, version
 from aggregator.config import AuthConfig, HttpConfig
 from aggregator.live import LiveFeed
 from aggregator.presence import PresenceKeeper
@@ -74,6 +81,9 @@ def create_api(parts: Parts) -> Litestar:
             device_events.native,
             telemetry.router,
             logs.router,
+            packets.router,
+            analytics.router,
+            system.router,
             dashboard.router,
             verdicts.router,
             isolations.router,
@@ -89,22 +99,30 @@ def create_api(parts: Parts) -> Litestar:
         ],
     )
     given = msgspec.structs.asdict(parts)
+    meter = Meter()
+    given["meter"] = meter
     given["door"] = Door(parts.authenticator, parts.http, parts.guests)
     app = Litestar(
         route_handlers=[
             native,
+            manager.router,
             wall.router,
             device_events.sockets,
+            watch_readings,
+            watch_presence,
+            watch_alerts,
             health,
             readyz,
             root,
-            static_files(),
+            reference,
+            *static_files(),
         ],
         guards=[authorize],
         dependencies={
             name: Provide(Giver(part), sync_to_thread=False) for name, part in given.items()
         },
         exception_handlers=HANDLERS,
+        middleware=[DefineMiddleware(Metered, meter=meter)],
         cors_config=_cors(parts.http),
         logging_config=None,
         openapi_config=_openapi(),
@@ -118,6 +136,7 @@ def create_api(parts: Parts) -> Litestar:
         ),
     )
     describe_errors(app)
+    describe_requests(app)
     return app
 
 

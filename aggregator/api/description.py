@@ -92,6 +92,7 @@ def _errors(method: str, handler: HTTPRouteHandler, route: HTTPRoute) -> set[HTT
         found.add(HTTPStatus.NOT_FOUND)
     if method in CHANGES:
         found |= {HTTPStatus.CONFLICT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
+    found |= set(handler.opt.get("errors", ()))
     if method in CHANGES and "/auth/" in route.path:
         found |= {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
     return found

@@ -6,7 +6,6 @@ from typing import Annotated
 import msgspec
 from litestar import Response, Router, get, websocket
 from litestar.di import NamedDependency
-from litestar.params import Parameter
 
 from aggregator.api.identity import (
     DEVICE_EVENT_READERS,
@@ -19,6 +18,7 @@ from aggregator.api.identity import (
     require,
 )
 from aggregator.api.live import Door, Socket
+from aggregator.api.paging import Limit, Skip, Text, paged
 from aggregator.api.talk import Talk
 from aggregator.api.times import to_ns
 from aggregator.live import LiveFeed
@@ -40,10 +40,6 @@ from contract.identifiers import whole
 
 MAX_VOUCHED = 10_000  # devices for which one socket vouches
 EXPECTED = "expected: device_id (text) and event_type (connected or disconnected)"
-
-Skip = Annotated[int, Parameter(ge=0, le=10_000_000)]
-Limit = Annotated[int, Parameter(ge=1, le=1000)]
-Text = Annotated[str | None, Parameter(max_length=200)]
 
 
 class DeviceEventGiven(msgspec.Struct, frozen=True):
@@ -73,7 +69,7 @@ async def list_device_events(  # noqa: PLR0913  one parameter for each filter
     rows = await find_events(database, organization, wanted, limit=limit, skip=skip)
     total = await count_events(database, organization, wanted)
     shapes = [device_event_shape(row) for row in rows]
-    return Response(shapes, headers={"X-Total-Count": str(total)})
+    return paged(shapes, total)
 
 
 @websocket("/device", opt=PUBLIC | DEVICE_EVENT_TELLERS)

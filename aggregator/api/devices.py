@@ -4,17 +4,17 @@ import time
 from typing import Annotated
 
 import msgspec
-from litestar import Router, delete, get, post, put
+from litestar import Response, Router, delete, get, post, put
 from litestar.di import NamedDependency
-from litestar.params import Parameter
 
 from aggregator.api.authenticator import new_device_key
 from aggregator.api.identity import ADMIN, OPERATOR_OR_DEVICE, ApiRequest, Person, person
+from aggregator.api.paging import Limit, Skip, paged
 from aggregator.errors import ConflictError, NotFoundError
 from aggregator.live import LiveFeed
 from aggregator.shapes import DeviceShape, NewDeviceShape, device_shape, rfc3339
 from aggregator.store.audit import audit
-from aggregator.store.database import Database
+from aggregator.store.database import Database, Statement
 from aggregator.store.devices import (
     Added,
     DeviceType,
@@ -23,6 +23,7 @@ from aggregator.store.devices import (
     Page,
     add_device,
     change_device,
+    count_devices,
     delete_device,
     find_devices,
     report_health,
@@ -30,8 +31,6 @@ from aggregator.store.devices import (
 from aggregator.store.health import last_health
 from contract.identifiers import DeviceId, IpAddress, MacAddress
 
-Skip = Annotated[int, Parameter(ge=0, le=10_000_000)]
-Limit = Annotated[int, Parameter(ge=1, le=1000)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Location = Annotated[str, msgspec.Meta(max_length=200)]
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
@@ -109,15 +108,16 @@ class HealthShape(msgspec.Struct, frozen=True, kw_only=True):
 @get("/")
 async def list_devices(
     request: ApiRequest, database: NamedDependency[Database], skip: Skip = 0, limit: Limit = 100
-) -> list[DeviceShape]:
-    """Return devices, in the order they became known."""
+) -> Response[list[DeviceShape]]:
+    """Return devices, in the order they became known; X-Total-Count says how many there are."""
     rows = await find_devices(
         database,
         request.user.organization,
         now_ns=time.time_ns(),
         page=Page(limit, skip),
     )
-    return [device_shape(row) for row in rows]
+    total = await count_devices(database, request.user.organization)
+    return paged([device_shape(row) for row in rows], total)
 
 
 @post("/", opt=ADMIN)
@@ -125,7 +125,15 @@ async def create_device(
     request: ApiRequest, data: Enrolment, database: NamedDependency[Database]
 ) -> NewDeviceShape:
     """Enrol a device; its API key is shown here and never again."""
-    who = person(request)
+    return await enrol(database, person(request), data)
+
+
+async def enrol(database: Database, who: Person, data: Enrolment) -> NewDeviceShape:
+    """Enrol a device.
+
+    Raises:
+        ConflictError: There is one of that name.
+    """
     key, key_hash = new_device_key()
     now_ns = time.time_ns()
     new = NewDevice(
@@ -185,7 +193,15 @@ async def remove_device(
     request: ApiRequest, device_id: str, database: NamedDependency[Database]
 ) -> None:
     """Forget a device and its key; what it reported stays."""
-    who = person(request)
+    await forget(database, person(request), device_id)
+
+
+async def forget(database: Database, who: Person, device_id: str) -> None:
+    """Forget a device and its key.
+
+    Raises:
+        NotFoundError: There is none of that name in the organization.
+    """
     before = await find_device(database, who.organization, device_id)
     await database.write(
         delete_device(who.organization, device_id),
@@ -209,19 +225,25 @@ async def put_health(
         temperature_celsius=data.temperature,
         uptime_s=data.uptime,
     )
-    who, now_ns = request.user, time.time_ns()
-    by_person = (
-        [audit(who.user, "device.health", device_id, now_ns=now_ns, after=data)]
-        if isinstance(who, Person)
-        else []
-    )
+    now_ns = time.time_ns()
+    noted = note_person(request, "device.health", device_id, now_ns, data)
     statement = report_health(organization, device_id, report, now_ns)
-    if not await database.change(Added, statement, *by_person):
+    if not await database.change(Added, statement, *noted):
         message = "no such device"
         raise NotFoundError(message)
     shape = await find_device(database, organization, device_id)
     live.publish(organization, "device_health", shape, device_id=device_id)
     return HealthTaken("Health updated", shape)
+
+
+def note_person(
+    request: ApiRequest, action: str, device_id: str, now_ns: int, after: object
+) -> list[Statement]:
+    """Return the audit of a person who speaks for a device; a device that speaks has none."""
+    who = request.user
+    if not isinstance(who, Person):
+        return []
+    return [audit(who.user, action, device_id, now_ns=now_ns, after=after)]
 
 
 @get("/{device_id:str}/health")

@@ -28,6 +28,7 @@ HEADERS = {
 }
 HTTPS_HEADERS = {"Strict-Transport-Security": "max-age=31536000"}
 REQUEST_ID_HEADER = "X-Request-ID"
+FOR_EVERYBODY = ("/static/", "/reference/", "/health")  # what may be kept on the way
 _GIVEN_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 
@@ -77,7 +78,7 @@ class _Answer:
                 headers[name] = value
             if self._scope["scheme"] == "https":
                 headers.update(HTTPS_HEADERS)
-            if self._scope["path"].startswith("/api/"):
+            if not self._scope["path"].startswith(FOR_EVERYBODY):
                 headers["Cache-Control"] = "no-store"
             headers[REQUEST_ID_HEADER] = self.id
         await self._send(message)

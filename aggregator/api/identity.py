@@ -1,6 +1,7 @@
 """Who asks, and whether they may: one guard for every route, which lets nobody in by default."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -21,7 +22,11 @@ ANALYST: Final = {"role": "analyst"}
 OPERATOR: Final = {"role": "operator"}
 ADMIN: Final = {"role": "admin"}
 WALL_READERS: Final = {"place": "wall"}  # places may be open to guests, by setting
-WALL_POSTERS: Final = {"place": "wall", "role": "analyst"}
+WALL_POSTERS: Final = {
+    "place": "wall",
+    "role": "analyst",
+    "errors": (HTTPStatus.TOO_MANY_REQUESTS,),  # beside those that every such route has
+}
 OPERATOR_OR_DEVICE: Final = {"role": "operator", "own_device": True}
 SESSION: Final = {"session": True}  # who signed in with a password; a program's token does not do
 DEVICE_EVENT_READERS: Final = {"place": "device_events"}

@@ -31,6 +31,7 @@ BATCH_S = 0.1
 SUBPROTOCOL = "bearer"
 
 Socket = WebSocket[Any, Any, Any]
+Since = Annotated[int | None, Parameter(ge=0)]
 Take = Callable[[str], Awaitable[None]]
 
 
@@ -171,15 +172,67 @@ async def watch(  # noqa: PLR0913  one parameter for each thing a client chooses
     live: NamedDependency[LiveFeed],
     *,
     types: str | None = None,
-    since: Annotated[int | None, Parameter(ge=0)] = None,
+    since: Since = None,
     batch: bool = False,
 ) -> None:
     """Send events of the caller's organization until one of us goes."""
+    wanted = frozenset(filter(None, types.split(","))) if types else None
+    await _watch(socket, door, live, wanted, since, batch=batch)
+
+
+@websocket("/ws/live-data", opt=PUBLIC)
+async def watch_readings(
+    socket: Socket,
+    door: NamedDependency[Door],
+    live: NamedDependency[LiveFeed],
+    since: Since = None,
+    *,
+    batch: bool = False,
+) -> None:
+    """Send values of sensors as devices tell them."""
+    await _watch(socket, door, live, frozenset({"readings"}), since, batch=batch)
+
+
+@websocket("/ws/device-status", opt=PUBLIC)
+async def watch_presence(
+    socket: Socket,
+    door: NamedDependency[Door],
+    live: NamedDependency[LiveFeed],
+    since: Since = None,
+    *,
+    batch: bool = False,
+) -> None:
+    """Send who comes, who is late and who goes."""
+    await _watch(socket, door, live, frozenset({"presence"}), since, batch=batch)
+
+
+@websocket("/ws/alerts", opt=PUBLIC)
+async def watch_alerts(
+    socket: Socket,
+    door: NamedDependency[Door],
+    live: NamedDependency[LiveFeed],
+    since: Since = None,
+    *,
+    batch: bool = False,
+) -> None:
+    """Send alerts as they open and change."""
+    kinds = frozenset({"new_alert", "alert_updated"})
+    await _watch(socket, door, live, kinds, since, batch=batch)
+
+
+async def _watch(  # noqa: PLR0913  one parameter for each thing a client chooses
+    socket: Socket,
+    door: Door,
+    live: LiveFeed,
+    kinds: frozenset[str] | None,
+    since: int | None,
+    *,
+    batch: bool,
+) -> None:
     visitor = await door.enter(socket)
     if visitor is None:
         return
-    wanted = frozenset(filter(None, types.split(","))) if types else None
-    with live.watch(visitor.organization, wanted, since) as watcher:
+    with live.watch(visitor.organization, kinds, since) as watcher:
         await door.serve(socket, visitor, watcher, batch=batch)
 
 

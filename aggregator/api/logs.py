@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import Parameter
 
-from aggregator.api.devices import find_device
+from aggregator.api.devices import find_device, note_person
 from aggregator.api.identity import OPERATOR_OR_DEVICE, ApiRequest
+from aggregator.api.paging import Limit, Skip, Text, paged
 from aggregator.api.telemetry import Taken
 from aggregator.api.times import to_ns
 from aggregator.shapes import rfc3339
@@ -33,10 +33,6 @@ LEVELS: dict[GivenLevel, Level] = {
     "critical": "error",
     "fatal": "error",
 }
-
-Skip = Annotated[int, Parameter(ge=0, le=10_000_000)]
-Limit = Annotated[int, Parameter(ge=1, le=1000)]
-Text = Annotated[str | None, Parameter(max_length=200)]
 
 
 class LogGiven(msgspec.Struct, frozen=True):
@@ -76,7 +72,11 @@ async def post_logs(
     await find_device(database, organization, device_id)
     now_ns = time.time_ns()
     told = Reported(organization, device_id, "", now_ns, _lines(data, now_ns))
-    await database.write(save_logs(told), hear_device(organization, device_id, now_ns))
+    await database.write(
+        save_logs(told),
+        hear_device(organization, device_id, now_ns),
+        *note_person(request, "device.logs", device_id, now_ns, {"count": len(data.logs)}),
+    )
     return Taken(message="Logs stored", device_id=device_id, accepted=len(data.logs))
 
 
@@ -139,7 +139,7 @@ async def _page(
 ) -> Response[list[LogShape]]:
     rows = await find_logs(database, organization, wanted, limit=limit, skip=skip)
     total = await count_logs(database, organization, wanted)
-    return Response([_shape(row) for row in rows], headers={"X-Total-Count": str(total)})
+    return paged([_shape(row) for row in rows], total)
 
 
 def _shape(row: LogRow) -> LogShape:

@@ -10,6 +10,7 @@ from litestar.static_files import create_static_files_router
 
 from aggregator.api.identity import PUBLIC
 from aggregator.dashboard import STATIC
+from aggregator.reference import PAGES
 
 
 class Welcome(msgspec.Struct, frozen=True):
@@ -33,8 +34,22 @@ def root(request: Request[Any, Any, Any]) -> Response[Any]:
     return Response(Welcome("Edgewarden aggregator", version()), headers={"Vary": "Accept"})
 
 
-def static_files() -> Router:
-    """Return the routes of what the page is made of."""
-    return create_static_files_router(
-        path="/static", directories=[STATIC], opt=PUBLIC, include_in_schema=False
-    )
+@get(
+    ["/docs", "/api/docs", "/redoc", "/api/redoc"],
+    opt=PUBLIC,
+    include_in_schema=False,
+    sync_to_thread=False,
+)
+def reference() -> Response[bytes]:
+    """Return the description of the API for people: to try under /docs, to read under /redoc."""
+    return Response((PAGES / "page.html").read_bytes(), media_type=MediaType.HTML)
+
+
+def static_files() -> list[Router]:
+    """Return the routes of what the pages are made of."""
+    return [
+        create_static_files_router(
+            path=path, directories=[folder], opt=PUBLIC, include_in_schema=False
+        )
+        for path, folder in (("/static", STATIC), ("/reference", PAGES))
+    ]

@@ -7,15 +7,16 @@ from typing import Annotated, Literal
 import msgspec
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import Parameter
 from litestar.status_codes import HTTP_200_OK
 
-from aggregator.api.devices import StatusShape, find_device
+from aggregator.api.devices import StatusShape, find_device, note_person
 from aggregator.api.identity import OPERATOR_OR_DEVICE, ApiRequest
+from aggregator.api.paging import Limit, Skip, Text, paged
 from aggregator.api.times import to_ns
 from aggregator.live import LiveFeed
 from aggregator.presence import PresenceKeeper
-from aggregator.shapes import NS_PER_S, ReadingShape, reading_shape, readings_told, rfc3339
+from aggregator.samples import ReadingShape, reading_shape, readings_told
+from aggregator.shapes import NS_PER_S, rfc3339
 from aggregator.store.database import Database
 from aggregator.store.devices import hear_device
 from aggregator.store.reported import Reported
@@ -33,10 +34,6 @@ Status = Literal["online", "warning", "error", "offline"]
 
 DAY_NS = 24 * 3600 * NS_PER_S
 MAX_SENSORS = 1000
-
-Skip = Annotated[int, Parameter(ge=0, le=10_000_000)]
-Limit = Annotated[int, Parameter(ge=1, le=1000)]
-Text = Annotated[str | None, Parameter(max_length=200)]
 
 
 class ReadingGiven(msgspec.Struct, frozen=True):
@@ -104,7 +101,11 @@ async def post_readings(
     await find_device(database, organization, device_id)
     now_ns = time.time_ns()
     told = Reported(organization, device_id, "", now_ns, _readings(data, now_ns))
-    await database.write(save_readings(told), hear_device(organization, device_id, now_ns))
+    await database.write(
+        save_readings(told),
+        hear_device(organization, device_id, now_ns),
+        *note_person(request, "device.readings", device_id, now_ns, {"count": len(data.readings)}),
+    )
     live.publish(organization, "readings", readings_told(told), device_id=device_id)
     return Taken(message="Readings stored", device_id=device_id, accepted=len(data.readings))
 
@@ -130,7 +131,7 @@ async def list_readings(  # noqa: PLR0913  one parameter for each filter
     rows = await find_readings(database, organization, wanted, limit=limit, skip=skip)
     total = await count_readings(database, organization, wanted)
     shapes = [reading_shape(row) for row in rows]
-    return Response(shapes, headers={"X-Total-Count": str(total)})
+    return paged(shapes, total)
 
 
 @get("/{device_id:str}/readings/latest")
@@ -220,7 +221,10 @@ async def _note(
     now_ns = time.time_ns()
     online, condition = status != "offline", None if status == "offline" else status
     await database.write(
-        hear_device(organization, device_id, now_ns, online=online, condition=condition)
+        hear_device(organization, device_id, now_ns, online=online, condition=condition),
+        *note_person(
+            request, "device.status", device_id, now_ns, {"status": status or "heartbeat"}
+        ),
     )
     await presence.look(now_ns)
     shape = await find_device(database, organization, device_id)

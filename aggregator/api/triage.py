@@ -4,16 +4,17 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from http import HTTPStatus
 from typing import Annotated, Literal
 
 import msgspec
 from litestar import Response, Router, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import Parameter
 from litestar.status_codes import HTTP_200_OK
 
 from aggregator.api.alerts import find_alert
 from aggregator.api.identity import ANALYST, ApiRequest, Person, person
+from aggregator.api.paging import Limit, Skip, paged
 from aggregator.api.times import to_ns
 from aggregator.errors import InvalidError, NotFoundError
 from aggregator.live import LiveFeed
@@ -57,8 +58,6 @@ STATUS_AFTER: dict[Action, AlertStatus] = {
 
 Words = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 Name = Annotated[str, msgspec.Meta(max_length=200)]
-Skip = Annotated[int, Parameter(ge=0, le=10_000_000)]
-Limit = Annotated[int, Parameter(ge=1, le=1000)]
 
 
 class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -155,8 +154,11 @@ async def update_alert(
     who = person(request)
     row = await find_alert(database, who.organization, alert_id)
     change = AlertChange(status=data.status, notes=data.notes, reason=data.reason)
-    detail = msgspec.json.encode(data).decode()
-    await _Desk(database, live, who).change([_key(row)], change, "alert.change", detail)
+    fields = msgspec.structs.asdict(data)
+    after = {name: value for name, value in fields.items() if value is not None}
+    before = {name: getattr(row, name) for name in after if name != "reason"}
+    desk = _Desk(database, live, who)
+    await desk.change([_key(row)], change, "alert.change", before=before, after=after)
     return alert_shape(await find_alert(database, who.organization, alert_id))
 
 
@@ -175,9 +177,8 @@ async def update_alerts(
     status = STATUS_AFTER[data.action]
     differ = [row for row in rows if row.status != status]
     change = AlertChange(status=status, reason=data.reason, comment=data.note)
-    detail = msgspec.json.encode(data).decode()
     desk = _Desk(database, live, who)
-    await desk.change([_key(row) for row in differ], change, "alert.bulk", detail)
+    await desk.change([_key(row) for row in differ], change, "alert.bulk", after=data)
     known = {row.alert_id for row in rows}
     return BulkDone(
         change_id=desk.change_id,
@@ -189,7 +190,7 @@ async def update_alerts(
     )
 
 
-@post("/undo", opt=ANALYST, status_code=HTTP_200_OK)
+@post("/undo", opt=ANALYST | {"errors": (HTTPStatus.NOT_FOUND,)}, status_code=HTTP_200_OK)
 async def undo_change(
     request: ApiRequest,
     data: UndoRequest,
@@ -210,7 +211,7 @@ async def undo_change(
     reason = data.reason or f"takes back {data.change_id}"
     for (status, notes), items in groups.items():
         change = AlertChange(status=status, notes=notes, reason=reason)
-        await desk.change(items, change, "alert.undo", reason)
+        await desk.change(items, change, "alert.undo", after=data)
     return Undone(
         change_id=desk.change_id,
         changed=sum(map(len, groups.values())),
@@ -249,7 +250,7 @@ async def list_changes(
     changes = await find_changes(database, organization, row.id, limit=limit, skip=skip)
     total = await count_changes(database, organization, row.id)
     shapes = [_change_shape(change) for change in changes]
-    return Response(shapes, headers={"X-Total-Count": str(total)})
+    return paged(shapes, total)
 
 
 class _Desk:
@@ -262,9 +263,15 @@ class _Desk:
         self.change_id = new_change_id()
 
     async def change(
-        self, keys: Sequence[AlertNumber], change: AlertChange, action: str, detail: str
+        self,
+        keys: Sequence[AlertNumber],
+        change: AlertChange,
+        action: str,
+        *,
+        before: object = None,
+        after: object,
     ) -> None:
-        """Write a change down, and tell it."""
+        """Write a change down, with what the audit is to say of it, and tell it."""
         if not keys:
             return
         now_ns = time.time_ns()
@@ -272,7 +279,7 @@ class _Desk:
         target = keys[0].alert_id if len(keys) == 1 else self.change_id
         await self._database.write(
             *change_alerts(self._who.user, self.change_id, numbers, change, now_ns),
-            audit(self._who.user, action, target, now_ns=now_ns, detail=detail),
+            audit(self._who.user, action, target, now_ns=now_ns, before=before, after=after),
         )
         organization = self._who.organization
         wanted = AlertFilter(alert_ids=[key.alert_id for key in keys])

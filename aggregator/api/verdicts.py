@@ -1,20 +1,16 @@
 """/api/v1/verdicts: what agents concluded, window by window."""
 
 from datetime import datetime
-from typing import Annotated
 
-from litestar import Router, get
+from litestar import Response, Router, get
 from litestar.di import NamedDependency
-from litestar.params import Parameter
 
 from aggregator.api.identity import ApiRequest
+from aggregator.api.paging import Limit, Skip, Text, paged
 from aggregator.api.times import to_ns
 from aggregator.shapes import VerdictShape, verdict_shape
 from aggregator.store.database import Database
-from aggregator.store.verdicts import VerdictFilter, find_verdicts
-
-Limit = Annotated[int, Parameter(ge=1, le=1000)]
-Text = Annotated[str | None, Parameter(max_length=200)]
+from aggregator.store.verdicts import VerdictFilter, count_verdicts, find_verdicts
 
 
 @get("/")
@@ -26,14 +22,18 @@ async def list_verdicts(  # noqa: PLR0913  one parameter for each filter
     host: Text = None,
     label: Text = None,
     since: datetime | None = None,
+    until: datetime | None = None,
+    skip: Skip = 0,
     limit: Limit = 100,
-) -> list[VerdictShape]:
-    """Return verdicts, newest first."""
+) -> Response[list[VerdictShape]]:
+    """Return verdicts, newest first; X-Total-Count says how many there are in all."""
     wanted = VerdictFilter(
-        device_id=device_id, host=host, label=label, since_ns=to_ns(since), limit=limit
+        device_id=device_id, host=host, label=label, since_ns=to_ns(since), until_ns=to_ns(until)
     )
-    rows = await find_verdicts(database, request.user.organization, wanted)
-    return [verdict_shape(row) for row in rows]
+    organization = request.user.organization
+    rows = await find_verdicts(database, organization, wanted, limit=limit, skip=skip)
+    total = await count_verdicts(database, organization, wanted)
+    return paged([verdict_shape(row) for row in rows], total)
 
 
 router = Router("/verdicts", route_handlers=[list_verdicts], tags=["verdicts"])

@@ -37,7 +37,7 @@ Place = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 WallRequest = Request[Identity | Guest, Any, Any]
 
 
-class AlertGiven(msgspec.Struct, frozen=True):
+class WallAlertGiven(msgspec.Struct, frozen=True):
     """An alert to be posted."""
 
     message: Text
@@ -67,7 +67,7 @@ class ChatHistory(msgspec.Struct, frozen=True, rename="camel"):
 
 @post("/alerts", opt=WALL_POSTERS, status_code=HTTP_200_OK)
 async def post_alert(
-    request: WallRequest, data: AlertGiven, wall: NamedDependency[Wall]
+    request: WallRequest, data: WallAlertGiven, wall: NamedDependency[Wall]
 ) -> WallAlert:
     """Post an alert on the wall."""
     return await wall.post_alert(_poster(request.user, request), data.message, data.location)

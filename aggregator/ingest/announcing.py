@@ -6,14 +6,8 @@ import msgspec
 
 from aggregator.ingest.storing import AnyReported, of_kind
 from aggregator.live import LiveFeed
-from aggregator.shapes import (
-    NS_PER_S,
-    alert_shape,
-    device_shape,
-    isolation_shape,
-    readings_told,
-    rfc3339,
-)
+from aggregator.samples import packet_told, readings_told
+from aggregator.shapes import NS_PER_S, alert_shape, device_shape, isolation_shape, rfc3339
 from aggregator.store.alerts import AlertFilter, AlertKey, find_alerts
 from aggregator.store.database import Database
 from aggregator.store.devices import find_devices
@@ -80,7 +74,7 @@ class Announcer:
                 )
             for sample in of_kind(own, PacketSample):
                 self._live.publish(
-                    organization, "packet", sample.message, device_id=sample.device_id
+                    organization, "packet", packet_told(sample), device_id=sample.device_id
                 )
 
     async def _alerts(

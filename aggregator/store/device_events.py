@@ -66,15 +66,17 @@ def set_connected(key: DeviceKey, at_ns: int, *, connected: bool) -> Statement:
     )
 
 
-def stop_vouching(
-    now_ns: int, organization: str | None = None, device_ids: Sequence[str] | None = None
-) -> Statement:
-    """Note that nobody vouches for devices any more: all, or some of an organization."""
-    devices = None if device_ids is None else list(device_ids)
+def stop_vouching(now_ns: int, organization: str, device_ids: Sequence[str]) -> Statement:
+    """Note that nobody vouches for some devices any more."""
     return Statement(
         "stop_vouching",
-        {"organization": organization, "device_ids": devices, "now_ns": now_ns},
+        {"organization": organization, "device_ids": list(device_ids), "now_ns": now_ns},
     )
+
+
+def stop_all_vouching(now_ns: int) -> Statement:
+    """Note that nobody vouches for any device any more."""
+    return Statement("stop_all_vouching", {"now_ns": now_ns})
 
 
 async def presence_changes(database: Database, now_ns: int) -> list[DeviceKey]:

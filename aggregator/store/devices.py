@@ -102,6 +102,16 @@ async def find_devices(
     return await database.read("devices", parameters, DeviceRow)
 
 
+class _Count(msgspec.Struct, frozen=True):
+    count: int
+
+
+async def count_devices(database: Database, organization: str) -> int:
+    """Return how many devices an organization has."""
+    rows = await database.read("count_devices", {"organization": organization}, _Count)
+    return rows[0].count
+
+
 async def owner_of_key(database: Database, api_key_hash: str) -> KeyOwner | None:
     """Return the device that holds an API key, if there is one."""
     rows = await database.read("device_by_key", {"api_key_hash": api_key_hash}, KeyOwner)

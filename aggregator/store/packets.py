@@ -2,11 +2,67 @@
 
 from collections.abc import Sequence
 
-from aggregator.store.database import Statement
+import msgspec
+
+from aggregator.store.database import Database, Statement
 from aggregator.store.reported import Reported, columns
 from contract.messages import PacketSample
+
+
+class PacketRow(msgspec.Struct, frozen=True):
+    """One sample as it is kept."""
+
+    id: int
+    device_id: str
+    captured_ns: int
+    src_mac: str
+    dst_mac: str
+    src_ip: str | None
+    dst_ip: str | None
+    src_port: int
+    dst_port: int
+    protocol: str
+    packet_bytes: int
+    ttl: int
+    flags: str
+    label: str
+    confidence: float
+    received_ns: int
+
+
+class PacketFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which samples; what is None does not matter."""
+
+    device_id: str | None = None
+    protocol: str | None = None
+    is_malicious: bool | None = None
+    src_ip: str | None = None
+    dst_ip: str | None = None
+    since_ns: int | None = None
+    until_ns: int | None = None
+
+
+class _Count(msgspec.Struct, frozen=True):
+    count: int
 
 
 def save_packets(reported: Sequence[Reported[PacketSample]]) -> Statement:
     """Add samples."""
     return Statement("save_packets", columns(reported, *PacketSample.__struct_fields__))
+
+
+async def find_packets(
+    database: Database, organization: str, wanted: PacketFilter, *, limit: int, skip: int
+) -> list[PacketRow]:
+    """Return samples of an organization, newest first."""
+    parameters = _sought(organization, wanted) | {"limit": limit, "skip": skip}
+    return await database.read("packets", parameters, PacketRow)
+
+
+async def count_packets(database: Database, organization: str, wanted: PacketFilter) -> int:
+    """Return how many samples of an organization there are."""
+    return (await database.read("count_packets", _sought(organization, wanted), _Count))[0].count
+
+
+def _sought(organization: str, wanted: PacketFilter) -> dict[str, object]:
+    return {"organization": organization} | msgspec.structs.asdict(wanted)

@@ -110,15 +110,29 @@ class VerdictFilter(msgspec.Struct, frozen=True, kw_only=True):
     host: str | None = None
     label: str | None = None
     since_ns: int | None = None
-    limit: int = 100
+    until_ns: int | None = None
+
+
+class _Count(msgspec.Struct, frozen=True):
+    count: int
 
 
 async def find_verdicts(
-    database: Database, organization: str, wanted: VerdictFilter
+    database: Database, organization: str, wanted: VerdictFilter, *, limit: int, skip: int = 0
 ) -> list[VerdictRow]:
     """Return verdicts of an organization, newest first."""
-    sought = {"organization": organization} | msgspec.structs.asdict(wanted)
+    sought = _sought(organization, wanted) | {"limit": limit, "skip": skip}
     return await database.read("verdicts", sought, VerdictRow)
+
+
+async def count_verdicts(database: Database, organization: str, wanted: VerdictFilter) -> int:
+    """Return how many verdicts of an organization there are."""
+    rows = await database.read("count_verdicts", _sought(organization, wanted), _Count)
+    return rows[0].count
+
+
+def _sought(organization: str, wanted: VerdictFilter) -> dict[str, object]:
+    return {"organization": organization} | msgspec.structs.asdict(wanted)
 
 
 def _floats(data: bytes) -> Sequence[float]:

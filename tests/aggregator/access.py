@@ -15,6 +15,8 @@ ALERT = f"{700:032x}"
 HEALTH: dict[str, object] = {"cpu_usage": 1.0, "memory_usage": 1.0, "uptime": 1}
 
 Makes = Callable[[httpx.Client], dict[str, object]]
+READINGS: dict[str, object] = {"readings": [{"sensor_type": MARK, "value": 1.0}]}
+
 _number = iter(range(10**9))
 
 
@@ -54,6 +56,12 @@ def makes_device(admin: httpx.Client) -> dict[str, object]:
     name = new_name()
     admin.post("/devices", json={"device_id": name}).raise_for_status()
     return {"device_id": name}
+
+
+def makes_change(admin: httpx.Client) -> dict[str, object]:
+    body = {"comment": MARK}
+    answer = admin.post(f"/alerts/{ALERT}/comments", json=body).raise_for_status()
+    return {"change_id": answer.json()["change_id"]}
 
 
 def makes_user(admin: httpx.Client) -> dict[str, object]:
@@ -118,6 +126,20 @@ RULES: dict[str, Rule] = {
     "GET /api/v1/alerts": Rule(),
     "GET /api/v1/alerts/{alert_id}": Rule(),
     "PATCH /api/v1/alerts/{alert_id}": Rule("analyst", body={"notes": MARK}),
+    "POST /api/v1/alerts": Rule(
+        "analyst", answer=201, body={"attack_type": "Scan", "src_ip": "10.0.0.9"}
+    ),
+    "GET /api/v1/alerts/{alert_id}/pcap": Rule("analyst", answer=404),
+    "POST /api/v1/alerts/bulk": Rule(
+        "analyst", body={"action": "resolve", "ids": ["{alert_id}"]}, audited=False
+    ),
+    "POST /api/v1/alerts/undo": Rule(
+        "analyst", body={"change_id": "{change_id}"}, makes=makes_change
+    ),
+    "POST /api/v1/alerts/{alert_id}/comments": Rule("analyst", answer=201, body={"comment": MARK}),
+    "GET /api/v1/alerts/{alert_id}/changes": Rule(),
+    "GET /api/v1/analytics/summary": Rule(),
+    "GET /api/v1/analytics/trends": Rule(),
     "GET /api/v1/audit": Rule("admin"),
     "GET /api/v1/audit/verify": Rule("admin"),
     "GET /api/v1/dashboard/overview": Rule(),
@@ -133,6 +155,39 @@ RULES: dict[str, Rule] = {
     "PUT /api/v1/devices/{device_id}/health": Rule("operator", device=True, body=HEALTH),
     "GET /api/v1/devices/{device_id}/status": Rule(),
     "POST /api/v1/devices/{device_id}/api-key": Rule("admin", answer=201, makes=makes_device),
+    "POST /api/v1/devices/{device_id}/status": Rule(
+        "operator", device=True, body={"status": "online"}
+    ),
+    "POST /api/v1/devices/{device_id}/heartbeat": Rule("operator", device=True),
+    "POST /api/v1/devices/{device_id}/readings": Rule(
+        "operator", device=True, answer=201, body=READINGS
+    ),
+    "GET /api/v1/devices/{device_id}/readings": Rule(),
+    "GET /api/v1/devices/{device_id}/readings/latest": Rule(),
+    "GET /api/v1/devices/{device_id}/readings/stats": Rule(),
+    "POST /api/v1/devices/{device_id}/logs": Rule(
+        "operator", device=True, answer=201, body={"logs": [{"message": MARK}]}
+    ),
+    "GET /api/v1/devices/{device_id}/logs": Rule(),
+    "GET /api/v1/device-events": Rule(),
+    "GET /api/v1/logs": Rule(),
+    "GET /api/v1/packets": Rule(),
+    "GET /api/v1/system/metrics": Rule(),
+    "GET /api/v1/system/version": EVERYBODY,
+    "GET /api/health": EVERYBODY,
+    "GET /api/devices": Rule(),
+    "POST /api/devices": Rule("admin", answer=201, body={"name": "{name}"}, makes=makes_name),
+    "GET /api/devices/{device_id}": Rule(),
+    "DELETE /api/devices/{device_id}": Rule("admin", makes=makes_device),
+    "POST /alerts": Rule("analyst", body={"message": MARK, "location": MARK}, audited=False),
+    "GET /alerts/history": Rule(),
+    "POST /message": Rule("analyst", body={"sender": MARK, "message": MARK}, audited=False),
+    "GET /message": Rule(),
+    "GET /docs": EVERYBODY,
+    "GET /api/docs": EVERYBODY,
+    "GET /redoc": EVERYBODY,
+    "GET /api/redoc": EVERYBODY,
+    "GET /reference/{file_path}": Rule("everybody", answer=404),
     "GET /api/v1/invites": Rule("admin"),
     "POST /api/v1/invites": Rule("admin", answer=201, body={}),
     "DELETE /api/v1/invites/{invite_id}": Rule("admin", answer=204, makes=makes_invite),
@@ -160,9 +215,16 @@ RULES: dict[str, Rule] = {
     ),
     "GET /api/v1/verdicts": Rule(),
     "WS /api/v1/ws": Rule(),
+    "WS /ws": Rule(),
+    "WS /ws/device": Rule("operator", device=True),
+    "WS /ws/frontend": Rule(),
+    "WS /ws/live-data": Rule(),
+    "WS /ws/device-status": Rule(),
+    "WS /ws/alerts": Rule(),
 }
 NOWHERE: dict[str, object] = {
     "alert_id": "f" * 32,
+    "change_id": "nowhere",
     "device_id": "nowhere",
     "invite_id": 999_999_999,
     "organization": "nowhere",
@@ -176,4 +238,6 @@ def filled(body: object, names: dict[str, object]) -> object:
     """Return a body with `{name}` filled in."""
     if isinstance(body, dict):
         return {key: filled(value, names) for key, value in body.items()}
+    if isinstance(body, list):
+        return [filled(value, names) for value in body]
     return body.format(**names) if isinstance(body, str) else body

@@ -34,9 +34,11 @@ CHECKS = [
 DESCRIBED = [
     route
     for route in RULES
-    if route.partition(" ")[2].startswith(("/api/v1/", "/health", "/readyz"))
+    if route.partition(" ")[2].startswith(("/api/", "/health", "/readyz", "/alerts", "/message"))
     and not route.startswith("WS ")
     and "/schema" not in route
+    and not route.endswith("docs")
+    and not route.endswith("redoc")
     and "openapi.json" not in route
 ]
 

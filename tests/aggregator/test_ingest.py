@@ -190,7 +190,7 @@ async def test_verdict_columns_that_do_not_fit_together_are_rejected(database: D
 async def test_verdicts_keep_how_their_flows_were_sampled(database: Database):
     sampled = msgspec.structs.replace(verdicts(number=2), sampled_one_in=[1, 16])
     await ingest(database).take([arrival(verdicts(number=1), 1), arrival(sampled, 2)])
-    rows = await find_verdicts(database, EDGE_1.organization, VerdictFilter())
+    rows = await find_verdicts(database, EDGE_1.organization, VerdictFilter(), limit=100)
     assert sorted((row.window_start_ns // 1_000_000_000, row.sampled_one_in) for row in rows) == [
         (1, 1),
         (1, 1),
@@ -201,7 +201,7 @@ async def test_verdicts_keep_how_their_flows_were_sampled(database: Database):
 
 async def test_verdicts_keep_their_scores_by_class(database: Database):
     await ingest(database).take([arrival(verdicts(("Scan", "Anomaly"), number=5))])
-    rows = await find_verdicts(database, "default", VerdictFilter())
+    rows = await find_verdicts(database, "default", VerdictFilter(), limit=100)
     found = {row.label: (row.confidence, row.scores, row.classes) for row in rows}
     assert found == {
         "Scan": (0.875, [0.125, 0.875], ["benign", "Scan"]),

@@ -69,6 +69,10 @@ def test_readings_are_taken_and_read_back_newest_first(centre: Centre, device: h
             "last_at": "2024-01-01T04:00:00.000000Z",
         }
         assert client.get(f"{path}/stats").json() == []
+    with centre.client() as client:
+        client.post("/devices", json={"device_id": "esp-quiet"})
+        for what in ("readings", "readings/latest", "readings/stats"):
+            assert client.get(f"/devices/esp-quiet/{what}").json() == []
 
 
 async def test_readings_reach_those_who_watch_from_http_and_mqtt(

@@ -50,6 +50,9 @@ def test_many_alerts_are_decided_at_once_by_their_ids(centre: Centre):
     assert (newest["username"], newest["reason"], newest["comment"]) == ("analyst", "seen", "mine")
     assert (newest["status_before"], newest["status_after"]) == ("active", "acknowledged")
     assert newest["at"].endswith("Z")
+    with centre.client() as client:
+        (entry,) = client.get(f"/audit?action=alert.bulk&target={done['change_id']}").json()
+    assert (entry["username"], entry["after"]["reason"]) == ("analyst", "seen")
     again = decide(centre, {"ids": ids, "action": "acknowledged"})
     assert (again["changed"], again["unchanged"]) == (0, 2)
 

@@ -15,6 +15,10 @@ WITHOUT = {
 }
 # What asks before it is known who asks, or on behalf of the centre itself.
 ACROSS = {
+    "add_presence_events": "the centre notices who came and who went, in every organization",
+    "presence_changes": "the centre looks after everybody; answers with the organization",
+    "stop_all_vouching": "at the start no socket is open, of whomever",
+    "update_presence": "the centre notices who came and who went, in every organization",
     "add_user": "a name is taken for everybody: who signs in says no organization",
     "count_organizations": "all of them, for who runs the installation",
     "count_users": "whether there is anybody",

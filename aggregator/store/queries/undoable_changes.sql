@@ -14,6 +14,6 @@ SELECT
       )
   ) AS decided_again
 FROM store.alert_changes AS c
-JOIN store.alerts AS a ON a.id = c.alert_number
+JOIN store.alerts AS a ON a.organization = c.organization AND a.id = c.alert_number
 WHERE c.organization = $organization AND c.change_id = $change_id
 ORDER BY c.id;

@@ -7,5 +7,6 @@ WHERE organization = $organization
   AND ($host::VARCHAR IS NULL OR host = $host::VARCHAR)
   AND ($label::VARCHAR IS NULL OR label = $label::VARCHAR)
   AND ($since_ns::BIGINT IS NULL OR window_start_ns >= $since_ns::BIGINT)
+  AND ($until_ns::BIGINT IS NULL OR window_start_ns < $until_ns::BIGINT)
 ORDER BY window_start_ns DESC, host
-LIMIT $limit;
+LIMIT $limit OFFSET $skip;

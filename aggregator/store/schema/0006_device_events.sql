@@ -24,5 +24,6 @@ CREATE MACRO store.presence_of(online, vouched, last_seen_ns, late_ns, stale_ns)
 END;
 
 CREATE VIEW main.device_events AS
-SELECT organization, device_id, event_type, cause, make_timestamp(at_ns // 1000) AS at
+SELECT
+  organization, id, device_id, event_type, make_timestamp(at_ns // 1000) AS timestamp, cause
 FROM store.device_events;

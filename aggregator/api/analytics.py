@@ -1,0 +1,159 @@
+"""/api/v1/analytics: the last hours in numbers, and how they went."""
+
+import time
+from collections import Counter
+from typing import Annotated
+
+import msgspec
+from litestar import Router, get
+from litestar.di import NamedDependency
+from litestar.params import Parameter
+
+from aggregator.api.dashboard import DAY_S, HOUR_S, MAX_BARS
+from aggregator.api.identity import ApiRequest
+from aggregator.api.paging import Text
+from aggregator.errors import InvalidError
+from aggregator.shapes import NS_PER_S, rfc3339
+from aggregator.store.alerts import TypeCount, count_by_type
+from aggregator.store.analytics import Metric, count_by_severity, find_trend, summarize
+from aggregator.store.database import Database
+from aggregator.store.devices import Page, find_devices
+from contract.attacks import SEVERITIES
+
+MAX_DEVICES = 100_000
+
+Hours = Annotated[int, Parameter(ge=1, le=24 * 90)]
+Step = Annotated[int, Parameter(ge=10, le=DAY_S)]
+
+
+class DeviceCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """How many devices there are, and how they are now."""
+
+    total: int
+    online: int
+    warning: int
+    error: int
+    offline: int
+
+
+class AlertCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """How many alerts reached us."""
+
+    total: int
+    active: int  # nobody has decided about
+    by_severity: dict[str, int]
+    by_type: list[TypeCount]
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """The last hours in numbers."""
+
+    since: str
+    until: str
+    devices: DeviceCounts
+    alerts: AlertCounts
+    active_isolations: int
+    readings: int
+    sensors: int
+    error_lines: int
+
+
+class Point(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of time."""
+
+    timestamp: str
+    count: int
+    average: float | None  # of readings
+
+
+class Trends(msgspec.Struct, frozen=True, kw_only=True):
+    """How something went, oldest first, with a point for every step."""
+
+    metric: Metric
+    step_s: int
+    trends: list[Point]
+
+
+@get("/summary")
+async def summary(
+    request: ApiRequest, database: NamedDependency[Database], hours: Hours = 24
+) -> Summary:
+    """Return the last hours in numbers, by the time at which things reached us."""
+    organization = request.user.organization
+    now_ns = time.time_ns()
+    since_ns = now_ns - hours * HOUR_S * NS_PER_S
+    row = await summarize(database, organization, since_ns=since_ns, now_ns=now_ns)
+    severities = await count_by_severity(database, organization, since_ns)
+    found = {item.severity: item.count for item in severities}
+    return Summary(
+        since=rfc3339(since_ns),
+        until=rfc3339(now_ns),
+        devices=await _devices(database, organization, now_ns),
+        alerts=AlertCounts(
+            total=row.alerts,
+            active=row.active_alerts,
+            by_severity={severity: found.get(severity, 0) for severity in SEVERITIES},
+            by_type=await count_by_type(database, organization, since_ns),
+        ),
+        active_isolations=row.active_isolations,
+        readings=row.readings,
+        sensors=row.sensors,
+        error_lines=row.error_lines,
+    )
+
+
+@get("/trends")
+async def trends(  # noqa: PLR0913  one parameter for each filter
+    request: ApiRequest,
+    database: NamedDependency[Database],
+    *,
+    metric: Metric = "alerts",
+    hours: Hours = 24,
+    step_s: Step = HOUR_S,
+    device_id: Text = None,
+    sensor_type: Text = None,
+) -> Trends:
+    """Return how alerts, malicious verdicts or readings went."""
+    step_ns = step_s * NS_PER_S
+    last = time.time_ns() // step_ns
+    first = last - hours * HOUR_S // step_s
+    if last - first > MAX_BARS:
+        message = f"more than {MAX_BARS} steps: choose fewer hours or a longer step_s"
+        raise InvalidError(message)
+    rows = await find_trend(
+        database,
+        request.user.organization,
+        metric,
+        since_ns=first * step_ns,
+        step_ns=step_ns,
+        device_id=device_id,
+        sensor_type=sensor_type,
+    )
+    found = {row.start_ns: row for row in rows}
+    points = []
+    for start_ns in (step * step_ns for step in range(first, last + 1)):
+        row = found.get(start_ns)
+        points.append(
+            Point(
+                timestamp=rfc3339(start_ns),
+                count=row.count if row else 0,
+                average=row.average if row else None,
+            )
+        )
+    return Trends(metric=metric, step_s=step_s, trends=points)
+
+
+async def _devices(database: Database, organization: str, now_ns: int) -> DeviceCounts:
+    everybody = Page(limit=MAX_DEVICES)
+    rows = await find_devices(database, organization, now_ns=now_ns, page=everybody)
+    counts = Counter(row.status for row in rows)
+    return DeviceCounts(
+        total=len(rows),
+        online=counts["online"],
+        warning=counts["warning"],
+        error=counts["error"],
+        offline=counts["offline"],
+    )
+
+
+router = Router("/analytics", route_handlers=[summary, trends], tags=["analytics"])

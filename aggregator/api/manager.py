@@ -1,0 +1,194 @@
+"""/api/health and /api/devices, as clients of device managers know them: everything in an envelope."""
+
+import re
+import time
+from typing import Annotated, Any, Generic, TypeVar
+
+import msgspec
+from litestar import Request, Response, Router, delete, get, post
+from litestar.di import NamedDependency
+from litestar.status_codes import HTTP_200_OK
+from litestar.types import ExceptionHandlersMap
+
+from aggregator.api.devices import Enrolment, enrol, find_device, forget
+from aggregator.api.errors import HANDLERS, Problem
+from aggregator.api.identity import ADMIN, PUBLIC, ApiRequest, person
+from aggregator.api.paging import Limit, Skip
+from aggregator.errors import ConflictError, InvalidError
+from aggregator.shapes import DeviceShape, device_shape
+from aggregator.store.database import Database
+from aggregator.store.device_hosts import DeviceHost, device_hosts, set_device_host
+from aggregator.store.devices import DeviceType, Page, count_devices, find_devices
+from contract.identifiers import NAME_PATTERN, DeviceId, whole
+
+MAX_NAMESAKES = 100
+DEFAULT_SSH_PORT = 22
+
+T = TypeVar("T")
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+HostName = Annotated[str, msgspec.Meta(pattern=whole(r"[A-Za-z0-9.:_-]{1,253}"))]
+UserName = Annotated[str, msgspec.Meta(pattern=whole(r"[\x21-\x7e]{1,64}"))]
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+
+
+class Envelope(msgspec.Struct, Generic[T], frozen=True):
+    """What every answer lies in."""
+
+    data: T
+    message: str
+    success: bool = True
+
+
+class FailedEnvelope(Problem, frozen=True):
+    """What an error lies in: a problem (RFC 9457) and the envelope's fields."""
+
+    error: str
+    success: bool = False
+    data: None = None
+
+
+class ManagedHealth(msgspec.Struct, frozen=True):
+    """We live."""
+
+    status: str = "healthy"
+
+
+class ManagedGiven(msgspec.Struct, frozen=True):
+    """A device to be managed. A password that clients send along is kept nowhere."""
+
+    name: Name
+    host: HostName | None = None
+    port: Port = DEFAULT_SSH_PORT
+    username: UserName | None = None
+    description: Annotated[str, msgspec.Meta(max_length=2000)] = ""
+    device_id: DeviceId | None = None  # None: made from the name
+    type: DeviceType = "generic"
+
+
+class ManagedDevice(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A device, in the names of device managers."""
+
+    id: str
+    name: str
+    host: str | None
+    port: int
+    username: str | None
+    description: str
+    status: str
+    last_seen: str | None
+    created_at: str
+    api_key: str | msgspec.UnsetType = msgspec.UNSET  # shown once, when it is added
+
+
+@get("/health", opt=PUBLIC)
+async def managed_health() -> Envelope[ManagedHealth]:
+    """Say that we live."""
+    return Envelope(ManagedHealth(), "API is healthy")
+
+
+@get("/devices")
+async def list_managed(
+    request: ApiRequest, database: NamedDependency[Database], skip: Skip = 0, limit: Limit = 1000
+) -> Response[Envelope[list[ManagedDevice]]]:
+    """Return devices, in the order they became known; X-Total-Count says how many there are."""
+    organization = request.user.organization
+    rows = await find_devices(
+        database, organization, now_ns=time.time_ns(), page=Page(limit, skip)
+    )
+    hosts = await device_hosts(database, organization, [row.device_id for row in rows])
+    devices = [_managed(device_shape(row), hosts[row.device_id]) for row in rows]
+    total = await count_devices(database, organization)
+    return Response(Envelope(devices, "Devices retrieved"), headers={"X-Total-Count": str(total)})
+
+
+@post("/devices", opt=ADMIN)
+async def add_managed(
+    request: ApiRequest, data: ManagedGiven, database: NamedDependency[Database]
+) -> Envelope[ManagedDevice]:
+    """Add a device; its API key is shown here and never again."""
+    who = person(request)
+    device_id = data.device_id or await _free_name(database, who.organization, data.name)
+    enrolled = await enrol(
+        database, who, Enrolment(device_id=device_id, name=data.name, type=data.type)
+    )
+    where = DeviceHost(
+        device_id=device_id,
+        host=data.host,
+        ssh_port=data.port,
+        ssh_username=data.username,
+        description=data.description,
+    )
+    await database.write(set_device_host(who.organization, where))
+    shown = _managed(enrolled, where)
+    return Envelope(msgspec.structs.replace(shown, api_key=enrolled.api_key), "Device added")
+
+
+@get("/devices/{device_id:str}")
+async def get_managed(
+    request: ApiRequest, device_id: str, database: NamedDependency[Database]
+) -> Envelope[ManagedDevice]:
+    """Return a device."""
+    organization = request.user.organization
+    shape = await find_device(database, organization, device_id)
+    hosts = await device_hosts(database, organization, [device_id])
+    return Envelope(_managed(shape, hosts[device_id]), "Device retrieved")
+
+
+@delete("/devices/{device_id:str}", opt=ADMIN, status_code=HTTP_200_OK)
+async def remove_managed(
+    request: ApiRequest, device_id: str, database: NamedDependency[Database]
+) -> Envelope[None]:
+    """Forget a device and its key; what it reported stays."""
+    await forget(database, person(request), device_id)
+    return Envelope(None, "Device deleted")
+
+
+def _managed(shape: DeviceShape, where: DeviceHost) -> ManagedDevice:
+    return ManagedDevice(
+        id=shape.device_id,
+        name=shape.name,
+        host=where.host or shape.ip_address,
+        port=where.ssh_port or DEFAULT_SSH_PORT,
+        username=where.ssh_username,
+        description=where.description or "",
+        status=shape.status,
+        last_seen=shape.last_seen,
+        created_at=shape.created_at,
+    )
+
+
+async def _free_name(database: Database, organization: str, name: str) -> str:
+    stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:50]
+    if not re.match(NAME_PATTERN, stem):
+        message = "no device_id can be made from this name: say device_id as well"
+        raise InvalidError(message)
+    names = [stem, *(f"{stem}-{number}" for number in range(2, MAX_NAMESAKES))]
+    taken = await device_hosts(database, organization, names)
+    free = next((candidate for candidate in names if candidate not in taken), None)
+    if free is None:
+        message = f"there are {MAX_NAMESAKES} devices of this name: say device_id as well"
+        raise ConflictError(message)
+    return free
+
+
+def _enveloped(request: Request[Any, Any, Any], error: Exception) -> Response[FailedEnvelope]:
+    handler = next(HANDLERS[kind] for kind in type(error).__mro__ if kind in HANDLERS)
+    answer: Response[Problem] = handler(request, error)
+    failed = FailedEnvelope(**msgspec.structs.asdict(answer.content), error=answer.content.detail)
+    return Response(
+        failed,
+        status_code=answer.status_code,
+        media_type=answer.media_type,
+        headers=answer.headers,
+    )
+
+
+ENVELOPED: ExceptionHandlersMap = dict.fromkeys(HANDLERS, _enveloped)
+
+router = Router(
+    "/api",
+    route_handlers=[managed_health, list_managed, add_managed, get_managed, remove_managed],
+    exception_handlers=ENVELOPED,
+    tags=["device manager"],
+)

@@ -1,0 +1,72 @@
+"""Analytics: the last hours in numbers, and how they went."""
+
+from typing import Literal
+
+import msgspec
+
+from aggregator.store.database import Database
+
+Metric = Literal["alerts", "detections", "readings"]
+
+
+class SummaryRow(msgspec.Struct, frozen=True):
+    """What reached us since a moment, and what is in force now."""
+
+    alerts: int
+    active_alerts: int
+    active_isolations: int
+    readings: int
+    sensors: int
+    error_lines: int
+
+
+class SeverityCount(msgspec.Struct, frozen=True):
+    """How many alerts of one severity."""
+
+    severity: str
+    count: int
+
+
+class TrendRow(msgspec.Struct, frozen=True):
+    """How many from one moment to the next, and the average of readings."""
+
+    start_ns: int
+    count: int
+    average: float | None
+
+
+async def summarize(
+    database: Database, organization: str, *, since_ns: int, now_ns: int
+) -> SummaryRow:
+    """Return what reached us since a moment."""
+    parameters = {"organization": organization, "since_ns": since_ns, "now_ns": now_ns}
+    return (await database.read("summary", parameters, SummaryRow))[0]
+
+
+async def count_by_severity(
+    database: Database, organization: str, since_ns: int
+) -> list[SeverityCount]:
+    """Return how many alerts of each severity that has any reached us since a moment."""
+    parameters = {"organization": organization, "since_ns": since_ns}
+    return await database.read("count_alerts_by_severity", parameters, SeverityCount)
+
+
+async def find_trend(  # noqa: PLR0913  one parameter for each filter
+    database: Database,
+    organization: str,
+    metric: Metric,
+    *,
+    since_ns: int,
+    step_ns: int,
+    device_id: str | None,
+    sensor_type: str | None,
+) -> list[TrendRow]:
+    """Return each step of time that has any, oldest first."""
+    parameters = {
+        "organization": organization,
+        "since_ns": since_ns,
+        "step_ns": step_ns,
+        "device_id": device_id,
+        "sensor_type": sensor_type,
+    }
+    return await database.read(f"trend_{metric}", parameters, TrendRow)

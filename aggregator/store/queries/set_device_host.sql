@@ -1,0 +1,3 @@
+UPDATE store.devices SET
+  host = $host, ssh_port = $ssh_port, ssh_username = $ssh_username, description = $description
+WHERE organization = $organization AND device_id = $device_id;
