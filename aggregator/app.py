@@ -21,6 +21,8 @@ from aggregator.broker.own import HOST, OwnBroker, find_mosquitto, own_broker
 from aggregator.config import AggregatorConfig, HttpConfig
 from aggregator.ingest.service import Ingest
 from aggregator.live import LiveFeed
+from aggregator.sandbox.runner import Sandbox
+from aggregator.store.archive import Archive
 from aggregator.store.database import Database
 from aggregator.store.users import NewUser, Role, add_user, count_users
 from runtime.config import BrokerConfig
@@ -56,6 +58,9 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
         await ensure_admin(database, config.auth.organization, tell)
         authenticator = Authenticator(database, config.auth, signing_key(config.store.path))
         broker, own = await stack.enter_async_context(_broker(config))
+        archive = Archive(database)
+        await archive.open()
+        sandbox = Sandbox(database, archive, config.query)
         live = LiveFeed()
         ingest = Ingest(database, live)
         name = own.kind if own is not None else broker.host
@@ -65,13 +70,14 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
             authenticator=authenticator,
             http=config.http,
             ask_broker=lambda: BrokerState(ingest.connected, name),
+            sandbox=sandbox,
         )
         server = uvicorn.Server(_server_config(create_api(parts)))
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(ingest.run(broker), name="ingest"),
                 tasks.create_task(_feed_watchdog(database), name="watchdog"),
-                tasks.create_task(_stop(stop, server), name="stop"),
+                tasks.create_task(_stop(stop, server, sandbox), name="stop"),
             ]
             if own is not None:
                 background.append(tasks.create_task(own.supervise(), name="broker"))
@@ -174,9 +180,10 @@ def _told_to_stop() -> asyncio.Event:
     return told
 
 
-async def _stop(told: asyncio.Event, server: uvicorn.Server) -> None:
+async def _stop(told: asyncio.Event, server: uvicorn.Server, sandbox: Sandbox) -> None:
     await told.wait()
     server.should_exit = True
+    sandbox.close()
 
 
 async def _feed_watchdog(database: Database) -> None:

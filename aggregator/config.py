@@ -34,6 +34,14 @@ class AuthConfig(Section, frozen=True):
     refresh_token_s: Seconds = 14 * 24 * 3600
 
 
+class QueryConfig(Section, frozen=True):
+    """What a statement of an analyst may take; at most two run at once."""
+
+    seconds: Annotated[float, Meta(ge=0.1, le=300)] = 10.0
+    memory_bytes: Annotated[int, Meta(ge=512 * 2**20)] = 768 * 2**20  # address space
+    result_bytes: Annotated[int, Meta(ge=2**16, le=2**30)] = 32 * 2**20
+
+
 class AggregatorConfig(Section, frozen=True):
     """Everything that can be set."""
 
@@ -41,4 +49,5 @@ class AggregatorConfig(Section, frozen=True):
     http: HttpConfig = HttpConfig()
     broker: BrokerConfig = BrokerConfig()  # host "": we start one of our own on `port`
     auth: AuthConfig = AuthConfig()
+    query: QueryConfig = QueryConfig()
     log: LogConfig = LogConfig()

@@ -11,7 +11,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import Message, Scope
 
-from aggregator.api import alerts, auth, dashboard, devices, isolations, verdicts
+from aggregator.api import alerts, auth, dashboard, devices, isolations, query, verdicts
 from aggregator.api.authenticator import Authenticator
 from aggregator.api.errors import HANDLERS
 from aggregator.api.health import AskBroker, health, readyz
@@ -20,6 +20,7 @@ from aggregator.api.live import watch
 from aggregator.api.pages import root, static_files, version
 from aggregator.config import HttpConfig
 from aggregator.live import LiveFeed
+from aggregator.sandbox.runner import Sandbox
 from aggregator.store.database import Database
 
 PREFIX = "/api/v1"
@@ -45,6 +46,7 @@ class Parts(msgspec.Struct, frozen=True):
     authenticator: Authenticator
     http: HttpConfig
     ask_broker: AskBroker
+    sandbox: Sandbox
 
 
 def create_api(parts: Parts) -> Litestar:
@@ -58,6 +60,7 @@ def create_api(parts: Parts) -> Litestar:
             dashboard.router,
             verdicts.router,
             isolations.router,
+            query.router,
             describe,
             watch,
         ],

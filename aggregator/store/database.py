@@ -19,6 +19,7 @@ import msgspec
 from aggregator.errors import RefusedError, StoreError
 
 FILE_NAME = "edgewarden.duckdb"
+ARCHIVE, COPIES = "archive", "copies"  # the only folders whose files a statement may touch
 READERS = 4
 
 # A smaller threshold makes commits wait for checkpoints; a larger one makes starting slow.
@@ -28,8 +29,6 @@ SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "threads": 2,
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
-    "enable_external_access": False,
-    "lock_configuration": True,
 }
 
 Value = object
@@ -119,6 +118,7 @@ class Database:
         connection = duckdb.connect(str(self.path), config=SETTINGS)
         try:
             migrate(connection)
+            _confine(connection, [self.path.parent / ARCHIVE, self.path.parent / COPIES])
         except BaseException:
             connection.close()
             raise
@@ -140,6 +140,14 @@ class Database:
             _roll_back(connection)
             raise
         return results[0] if results else []
+
+
+def _confine(connection: duckdb.DuckDBPyConnection, folders: Sequence[Path]) -> None:
+    texts = [str(folder.resolve()).replace("'", "''") for folder in folders]
+    allowed = ", ".join(f"'{text}'" for text in texts)
+    connection.execute(f"SET allowed_directories = [{allowed}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
 
 
 def _run(
