@@ -2,6 +2,7 @@
 
 ProcessError             told to a person in one line, and the process ends
 ├── StoreError           the database cannot be opened, or does not answer any more
+│   ├── InUseError       another process has the database open
 │   └── RefusedError     the database is well but does not take these values
 └── OwnBrokerError       the broker that we start ourselves does not start
 AggregatorError          told to whoever asked; api/errors.py turns it into an answer
@@ -18,6 +19,10 @@ from runtime.errors import ProcessError
 
 class StoreError(ProcessError):
     """The database cannot be opened, or does not answer any more."""
+
+
+class InUseError(StoreError):
+    """Another process has the database open."""
 
 
 class RefusedError(StoreError):
