@@ -24,6 +24,8 @@ from aggregator.live import LiveFeed
 from aggregator.sandbox.runner import Sandbox
 from aggregator.store.archive import Archive
 from aggregator.store.database import Database
+from aggregator.store.retention import Retention
+from aggregator.store.room import Room
 from aggregator.store.users import NewUser, Role, add_user, count_users
 from runtime.config import BrokerConfig
 from runtime.errors import ConfigError
@@ -61,8 +63,10 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
         archive = Archive(database)
         await archive.open()
         sandbox = Sandbox(database, archive, config.query)
+        retention = Retention(database, archive, config.store)
         live = LiveFeed()
-        ingest = Ingest(database, live)
+        room = Room(config.store.path, config.store.min_free_bytes)
+        ingest = Ingest(database, live, room)
         name = own.kind if own is not None else broker.host
         parts = Parts(
             database=database,
@@ -71,11 +75,13 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
             http=config.http,
             ask_broker=lambda: BrokerState(ingest.connected, name),
             sandbox=sandbox,
+            room=room,
         )
         server = uvicorn.Server(_server_config(create_api(parts)))
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(ingest.run(broker), name="ingest"),
+                tasks.create_task(retention.run(), name="retention"),
                 tasks.create_task(_feed_watchdog(database), name="watchdog"),
                 tasks.create_task(_stop(stop, server, sandbox), name="stop"),
             ]

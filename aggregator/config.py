@@ -8,6 +8,7 @@ from msgspec import Meta
 from contract.identifiers import OrganizationId
 from runtime.config import BrokerConfig, LogConfig, Section
 
+Days = Annotated[int, Meta(ge=1, le=36500)]
 Seconds = Annotated[int, Meta(ge=1)]
 
 
@@ -15,6 +16,11 @@ class StoreConfig(Section, frozen=True):
     """Where everything is kept."""
 
     path: Path = Path("data")  # a directory; created when it is missing
+    hot_days: Days = 2  # so many days, today included, are in the database itself
+    keep_days: Days = 90  # in the archive: verdicts, packets, health, logs, readings
+    keep_alerts_days: Days = 400  # alerts and isolations, which stay in the database
+    max_archive_bytes: Annotated[int, Meta(ge=2**20)] = 8 * 2**30  # the oldest days go first
+    min_free_bytes: Annotated[int, Meta(ge=0)] = 512 * 2**20  # with less, nothing is taken in
 
 
 class HttpConfig(Section, frozen=True):

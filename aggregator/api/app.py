@@ -22,6 +22,7 @@ from aggregator.config import HttpConfig
 from aggregator.live import LiveFeed
 from aggregator.sandbox.runner import Sandbox
 from aggregator.store.database import Database
+from aggregator.store.room import Room
 
 PREFIX = "/api/v1"
 
@@ -47,6 +48,7 @@ class Parts(msgspec.Struct, frozen=True):
     http: HttpConfig
     ask_broker: AskBroker
     sandbox: Sandbox
+    room: Room
 
 
 def create_api(parts: Parts) -> Litestar:

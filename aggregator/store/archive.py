@@ -5,6 +5,7 @@ of smaller pieces before it, so that a day has a handful of files however often 
 """
 
 import asyncio
+import logging
 import os
 import shutil
 import time
@@ -15,6 +16,8 @@ from pathlib import Path
 import msgspec
 
 from aggregator.store.database import ARCHIVE, COPIES, Database, Statement
+
+log = logging.getLogger(__name__)
 
 GROWING = ("verdicts", "packets", "health", "logs", "readings")
 CHANGING = ("alerts", "isolations", "devices", "audit")
@@ -76,7 +79,11 @@ class Archive:
     async def open(self) -> None:
         """Make the folders, and throw away what a crash has left half done."""
         parts = await self.parts()
-        await asyncio.to_thread(self._tidy, {part.file for part in parts})
+        there = await asyncio.to_thread(self._tidy, {part.file for part in parts})
+        missing = [part for part in parts if part.file not in there]
+        for part in missing:
+            log.error("archive_file_missing", extra={"file": str(part.file), "rows": part.rows})
+        await self._forget(missing)
         for view in GROWING:
             await self._copy(view, "", self._copy_of(SHAPES, view))
 
@@ -100,6 +107,19 @@ class Archive:
         """Bring the archive of an organization up to date."""
         async with self._locks[organization]:
             await self._write(organization)
+
+    async def drop(self, parts: Sequence[Part]) -> None:
+        """Throw files away."""
+        for organization in {part.organization for part in parts}:
+            async with self._locks[organization]:
+                gone = [part for part in parts if part.organization == organization]
+                await self._forget(gone)
+                await asyncio.to_thread(_remove, [self.path / part.file for part in gone])
+
+    async def _forget(self, parts: Sequence[Part]) -> None:
+        names = ("view", "organization", "day", "after", "upto")
+        fields = [_only(msgspec.structs.asdict(part), *names) for part in parts]
+        await self._database.write(*(Statement("drop_archive_part", item) for item in fields))
 
     async def _refresh(self, organization: str) -> int:
         clock = asyncio.get_running_loop().time
@@ -202,13 +222,14 @@ class Archive:
         for part in parts:
             os.link(self.path / part.file, folder / part.view / f"{part.day}.{part.after}.parquet")
 
-    def _tidy(self, known: set[Path]) -> None:
+    def _tidy(self, known: set[Path]) -> set[Path]:
+        """Remove what is not known, and return what is there."""
         shutil.rmtree(self.copies, ignore_errors=True)
         for folder in (self.path, self.copies):
             folder.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
-        for file in list(self.path.rglob("*")):
-            if file.is_file() and file.relative_to(self.path) not in known:
-                file.unlink()
+        there = {file.relative_to(self.path) for file in self.path.rglob("*") if file.is_file()}
+        _remove([self.path / file for file in there - known])
+        return there & known
 
 
 def _taken_in(rows: int, before: Sequence[Part]) -> list[Part]:

@@ -152,7 +152,7 @@ def _connect(path: Path) -> duckdb.DuckDBPyConnection:
         return duckdb.connect(str(path), config=SETTINGS)
     except duckdb.Error as error:
         if "Could not set lock" in str(error):
-            message = f"{path}: another process has it open, such as the running service"
+            message = f"{path}: another process holds its lock, such as the running service"
             raise InUseError(message) from error
         if "replaying WAL" not in str(error):
             raise
