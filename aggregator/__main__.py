@@ -10,8 +10,11 @@ from typing import get_args
 
 import msgspec
 
+from aggregator import terminal
 from aggregator.app import create_user, serve
 from aggregator.config import AggregatorConfig
+from aggregator.remote import Login, Service, url_of
+from aggregator.sandbox.job import Format
 from aggregator.store.users import Role
 from runtime.config import load_config
 from runtime.errors import ProcessError
@@ -30,10 +33,20 @@ examples:
       show the settings that would be used
   edgewarden-aggregator create-user alice --role analyst
       add a user while the service is stopped; the password is asked for
+  edgewarden-aggregator sql "SELECT attack_type, count(*) FROM alerts GROUP BY ALL"
+      one statement (see docs/analysts.md); without one, statements are read from the terminal
+  edgewarden-aggregator sql "FROM verdicts" --format parquet > verdicts.parquet
+  edgewarden-aggregator backup /media/usb/edgewarden.tar
+      everything in one file; while the service runs it is asked for it (--url, --user)
+  EDGEWARDEN_STORE__PATH=data2 edgewarden-aggregator restore /media/usb/edgewarden.tar
+      put it back where no database is; the service has to be stopped
+  edgewarden-aggregator export verdicts-and-more
+      what the organization sees, as Parquet files in a new folder
 
 settings: a TOML file (--config), then EDGEWARDEN_SECTION__KEY variables, such as
   EDGEWARDEN_STORE__PATH, EDGEWARDEN_HTTP__HOST, EDGEWARDEN_HTTP__PORT, EDGEWARDEN_BROKER__HOST,
   EDGEWARDEN_BROKER__PORT. EDGEWARDEN_ADMIN_PASSWORD is the password of the first admin.
+  EDGEWARDEN_TOKEN, an access token, saves sql, backup and export from asking for a password.
 """
 
 
@@ -52,6 +65,20 @@ def _parser() -> argparse.ArgumentParser:
     user = commands.add_parser("create-user", parents=[common], help="add a user")
     user.add_argument("username")
     user.add_argument("--role", choices=get_args(Role), default="viewer")
+    asking = argparse.ArgumentParser(add_help=False)
+    asking.add_argument("--url", help="where the service runs, if it does (default: as set)")
+    asking.add_argument("--user", default="admin", help="who asks it (default: admin)")
+    sql = commands.add_parser("sql", parents=[common, asking], help="ask with a SELECT")
+    sql.add_argument("statement", nargs="?", help="without it, statements are read line by line")
+    sql.add_argument("--format", choices=("table", *get_args(Format)), default="table")
+    backup = commands.add_parser("backup", parents=[common, asking], help="save everything")
+    backup.add_argument("file", type=Path, help="a tar file that is not there yet")
+    restore = commands.add_parser("restore", parents=[common], help="put a backup back")
+    restore.add_argument("file", type=Path)
+    export = commands.add_parser(
+        "export", parents=[common, asking], help="write what the organization sees"
+    )
+    export.add_argument("folder", type=Path, help="a folder that is not there yet")
     return parser
 
 
@@ -80,8 +107,33 @@ def _run(given: argparse.Namespace) -> None:
         asyncio.run(serve(config, _tell))
     elif given.command == "check":
         print(msgspec.json.format(msgspec.json.encode(config, enc_hook=str)).decode())
-    else:
+    elif given.command == "create-user":
         asyncio.run(create_user(config, given.username, _password(), given.role))
+    else:
+        asyncio.run(_use_store(config, given))
+
+
+async def _use_store(config: AggregatorConfig, given: argparse.Namespace) -> None:
+    if given.command == "restore":
+        await terminal.restore(config, given.file, _tell)
+        return
+    service = Service(given.url or url_of(config.http), Login(given.user, _password))
+    if given.command == "backup":
+        await terminal.back_up(config, service, given.file, _tell)
+    elif given.command == "export":
+        await terminal.export(config, service, given.folder, _tell)
+    else:
+        await _sql(config, service, given)
+
+
+async def _sql(config: AggregatorConfig, service: Service, given: argparse.Namespace) -> None:
+    async with terminal.answering(config, service) as ask:
+        if given.statement is None:
+            await terminal.converse(ask, input, _tell)
+        elif given.format == "table":
+            print(terminal.table(await ask(given.statement, "json")), end="")
+        else:
+            sys.stdout.buffer.write(await ask(given.statement, given.format))
 
 
 def _password() -> str:

@@ -23,6 +23,7 @@ from aggregator.ingest.service import Ingest
 from aggregator.live import LiveFeed
 from aggregator.sandbox.runner import Sandbox
 from aggregator.store.archive import Archive
+from aggregator.store.backups import Backups
 from aggregator.store.database import Database
 from aggregator.store.retention import Retention
 from aggregator.store.room import Room
@@ -76,6 +77,8 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
             ask_broker=lambda: BrokerState(ingest.connected, name),
             sandbox=sandbox,
             room=room,
+            backups=Backups(database, archive),
+            auth=config.auth,
         )
         server = uvicorn.Server(_server_config(create_api(parts)))
         async with asyncio.TaskGroup() as tasks:

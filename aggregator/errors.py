@@ -4,7 +4,8 @@ ProcessError             told to a person in one line, and the process ends
 ├── StoreError           the database cannot be opened, or does not answer any more
 │   ├── InUseError       another process has the database open
 │   └── RefusedError     the database is well but does not take these values
-└── OwnBrokerError       the broker that we start ourselves does not start
+├── OwnBrokerError       the broker that we start ourselves does not start
+└── ServiceError         a running service refuses what a command asks, or does not answer
 AggregatorError          told to whoever asked; api/errors.py turns it into an answer
 ├── UnauthenticatedError who asks is not known
 ├── ForbiddenError       who asks may not do this
@@ -31,6 +32,10 @@ class RefusedError(StoreError):
 
 class OwnBrokerError(ProcessError):
     """The broker that we start ourselves does not start."""
+
+
+class ServiceError(ProcessError):
+    """A running service refuses what a command asks, or does not answer."""
 
 
 class AggregatorError(Exception):

@@ -11,16 +11,17 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import Message, Scope
 
-from aggregator.api import alerts, auth, dashboard, devices, isolations, query, verdicts
+from aggregator.api import alerts, auth, backup, dashboard, devices, isolations, query, verdicts
 from aggregator.api.authenticator import Authenticator
 from aggregator.api.errors import HANDLERS
 from aggregator.api.health import AskBroker, health, readyz
 from aggregator.api.identity import PUBLIC, authorize
 from aggregator.api.live import watch
 from aggregator.api.pages import root, static_files, version
-from aggregator.config import HttpConfig
+from aggregator.config import AuthConfig, HttpConfig
 from aggregator.live import LiveFeed
 from aggregator.sandbox.runner import Sandbox
+from aggregator.store.backups import Backups
 from aggregator.store.database import Database
 from aggregator.store.room import Room
 
@@ -49,6 +50,8 @@ class Parts(msgspec.Struct, frozen=True):
     ask_broker: AskBroker
     sandbox: Sandbox
     room: Room
+    backups: Backups
+    auth: AuthConfig
 
 
 def create_api(parts: Parts) -> Litestar:
@@ -63,6 +66,7 @@ def create_api(parts: Parts) -> Litestar:
             verdicts.router,
             isolations.router,
             query.router,
+            backup.router,
             describe,
             watch,
         ],

@@ -2,11 +2,7 @@
 
 import asyncio
 import logging
-import secrets
-import shutil
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -15,7 +11,7 @@ from aggregator.config import QueryConfig
 from aggregator.errors import InvalidError, TooManyAttemptsError
 from aggregator.sandbox.job import Comment, Format, Job, Outcome, View
 from aggregator.shapes import rfc3339
-from aggregator.store.archive import CHANGING, DERIVED, FOLDER_MODE, GROWING, Archive
+from aggregator.store.archive import CHANGING, DERIVED, GROWING, Archive
 from aggregator.store.database import Database
 
 log = logging.getLogger(__name__)
@@ -26,7 +22,6 @@ RETRY_AFTER_S = 5
 ENVIRONMENT = {"LANG": "C.UTF-8", "TZ": "UTC"}
 CHUNK_BYTES = 64 * 1024
 MAX_OUTCOME_BYTES = 64 * 1024
-JOBS = "_jobs"  # no name of an organization begins like that
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +49,6 @@ class Sandbox:
         self._database = database
         self._archive = archive
         self._limits = limits
-        self._jobs = archive.copies / JOBS
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
         self._running: set[asyncio.subprocess.Process] = set()
@@ -82,21 +76,12 @@ class Sandbox:
             self._waiting -= 1
 
     async def _run(self, query: Query) -> Result:
-        async with self._folder() as folder:
+        async with self._archive.folder() as folder:
             as_of_ns = await self._archive.give(query.organization, folder)
             body, outcome = await self._start(await self._job(query, as_of_ns), folder)
         if outcome.refusal is not None:
             raise InvalidError(outcome.refusal)
         return Result(body=body, rows=outcome.rows, truncated=outcome.truncated, as_of_ns=as_of_ns)
-
-    @asynccontextmanager
-    async def _folder(self) -> AsyncIterator[Path]:
-        folder = self._jobs / secrets.token_hex(8)
-        await asyncio.to_thread(folder.mkdir, parents=True, mode=FOLDER_MODE)
-        try:
-            yield folder
-        finally:
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def _job(self, query: Query, as_of_ns: int) -> Job:
         defined = {

@@ -7,10 +7,12 @@ of smaller pieces before it, so that a day has a handful of files however often 
 import asyncio
 import logging
 import os
+import secrets
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -25,7 +27,7 @@ DERIVED = ("hosts",)  # made of the others wherever these are
 MAX_AGE_S = 3.0
 GROWTH = 4  # a piece is taken into the next when it has at most this many times its rows
 FILE_MODE, FOLDER_MODE = 0o600, 0o700
-SHAPES = "_shapes"  # no name of an organization begins like that
+SHAPES, JOBS = "_shapes", "_jobs"  # no name of an organization begins like that
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -91,6 +93,16 @@ class Archive:
         """Return the files of the archive, oldest day first; None: of every organization."""
         return await self._database.read("archive_parts", {"organization": organization}, Part)
 
+    @asynccontextmanager
+    async def folder(self) -> AsyncIterator[Path]:
+        """Give an empty folder beside the files, for as long as it is used."""
+        folder = self.copies / JOBS / secrets.token_hex(8)
+        await asyncio.to_thread(folder.mkdir, parents=True, mode=FOLDER_MODE)
+        try:
+            yield folder
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
     async def give(self, organization: str, folder: Path) -> int:
         """Link the files of an organization into a folder, one sub-folder for each view.
 
@@ -102,6 +114,14 @@ class Archive:
             parts = await self.parts(organization)
             await asyncio.to_thread(self._link, organization, parts, folder)
         return taken_ns
+
+    @asynccontextmanager
+    async def at_rest(self) -> AsyncIterator[list[Part]]:
+        """Hold the archive as it is, and give its files."""
+        async with AsyncExitStack() as stack:
+            for organization in sorted({part.organization for part in await self.parts()}):
+                await stack.enter_async_context(self._locks[organization])
+            yield await self.parts()
 
     async def write(self, organization: str) -> None:
         """Bring the archive of an organization up to date."""

@@ -97,6 +97,10 @@ class Database:
         rows = await self._on(self._writer, lambda: self._transact([statement, *others]))
         return [row(*values) for values in rows]
 
+    async def copy_to(self, file: Path) -> None:
+        """Write the database as it is at this moment into a new file below COPIES."""
+        await self._on(self._readers, lambda: _copy(self._cursor(), self.path.stem, file))
+
     async def _on(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(pool, work)
@@ -128,10 +132,13 @@ class Database:
         return connection
 
     def _fetch(self, query: str, parameters: Mapping[str, Value]) -> Sequence[tuple[Value, ...]]:
+        return self._cursor().execute(sql(query), _values(parameters)).fetchall()
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
         cursor: duckdb.DuckDBPyConnection | None = getattr(self._cursors, "cursor", None)
         if cursor is None:
             cursor = self._cursors.cursor = self._open_connection().cursor()
-        return cursor.execute(sql(query), _values(parameters)).fetchall()
+        return cursor
 
     def _transact(self, statements: Sequence[Statement]) -> Sequence[tuple[Value, ...]]:
         connection = self._open_connection()

@@ -1,4 +1,4 @@
 SELECT view_name, sql
 FROM duckdb_views()
-WHERE schema_name = 'main' AND NOT internal
+WHERE database_name = current_database() AND schema_name = 'main' AND NOT internal
 ORDER BY view_name;
