@@ -16,7 +16,7 @@ class StoreConfig(Section, frozen=True):
     """Where everything is kept."""
 
     path: Path = Path("data")  # a directory; created when it is missing
-    hot_days: Days = 2  # so many days, today included, are in the database itself
+    hot_days: Days = 2  # today and so many whole days before it are in the database itself
     keep_days: Days = 90  # in the archive: verdicts, packets, health, logs, readings
     keep_alerts_days: Days = 400  # alerts and isolations, which stay in the database
     max_archive_bytes: Annotated[int, Meta(ge=2**20)] = 8 * 2**30  # the oldest days go first

@@ -67,7 +67,7 @@ class Archive:
 
     Args:
         database: Where the rows are; open.
-        max_age_s: How old what is given may be.
+        max_age_s: For how long what was brought up to date is given as it is.
     """
 
     def __init__(self, database: Database, *, max_age_s: float = MAX_AGE_S) -> None:
@@ -76,7 +76,9 @@ class Archive:
         self.copies = database.path.parent / COPIES
         self._max_age_s = max_age_s
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._taken: dict[str, tuple[float, int]] = {}  # by a clock that never steps, and by ours
+        self._taken: dict[
+            str, tuple[float, int]
+        ] = {}  # when it was done, and as of when it is true
 
     async def open(self) -> None:
         """Make the folders, and throw away what a crash has left half done."""
@@ -146,11 +148,11 @@ class Archive:
         at_s, taken_ns = self._taken.get(organization, (-self._max_age_s, 0))
         if clock() - at_s < self._max_age_s:
             return taken_ns
-        at_s, taken_ns = clock(), time.time_ns()
+        taken_ns = time.time_ns()
         await self._write(organization)
         for view in CHANGING:
             await self._copy(view, organization, self._copy_of(organization, view))
-        self._taken[organization] = at_s, taken_ns
+        self._taken[organization] = clock(), taken_ns
         return taken_ns
 
     async def _write(self, organization: str) -> None:

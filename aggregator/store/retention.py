@@ -42,7 +42,7 @@ class Retention:
         for organization in await self._organizations():
             await self._archive.write(organization)
         midnight_ns = now_ns - now_ns % (DAY_S * NS_PER_S)
-        before_ns = midnight_ns - (self._config.hot_days - 1) * DAY_S * NS_PER_S
+        before_ns = midnight_ns - self._config.hot_days * DAY_S * NS_PER_S
         for view in GROWING:
             await self._database.write(
                 Statement(f"forget_archived_{view}", {"before_ns": before_ns})
@@ -66,7 +66,7 @@ class Retention:
     async def _drop_beyond_size(self, now_ns: int) -> None:
         parts = await self._archive.parts()
         beyond = sum(part.file_bytes for part in parts) - self._config.max_archive_bytes
-        hot = _day_before(now_ns, self._config.hot_days - 1)
+        hot = _day_before(now_ns, self._config.hot_days)
         days: set[str] = set()
         for part in parts:  # oldest day first
             if part.day >= hot or (beyond <= 0 and part.day not in days):

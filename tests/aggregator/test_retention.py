@@ -54,7 +54,7 @@ async def days(archive: Archive) -> Sequence[str]:
 async def test_earlier_days_leave_the_database_and_stay_in_the_views(database: Database):
     for days_ago in (0, 1, 2, 3):
         await store(database, days_ago=days_ago)
-    archive, retention = await opened(database, hot_days=2)
+    archive, retention = await opened(database, hot_days=1)
     for _ in range(2):
         await retention.apply(NOW_NS)
         assert await hot(database) == 4

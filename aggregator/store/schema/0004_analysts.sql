@@ -96,7 +96,7 @@ SELECT
 FROM main.verdicts
 GROUP BY organization, device_id, host;
 
-CREATE VIEW main.audit AS
+CREATE VIEW IF NOT EXISTS main.audit AS
 SELECT
   organization, make_timestamp(at_ns // 1000) AS at, username, action, target, detail
 FROM store.audit;
