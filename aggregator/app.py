@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import msgspec
 import uvicorn
 from litestar import Litestar
 
@@ -79,6 +80,8 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
             room=room,
             backups=Backups(database, archive),
             auth=config.auth,
+            archive=archive,
+            ask_ingest=lambda: msgspec.structs.asdict(ingest.counters),
         )
         server = uvicorn.Server(_server_config(create_api(parts)))
         async with asyncio.TaskGroup() as tasks:

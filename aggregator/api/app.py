@@ -14,6 +14,7 @@ from litestar.types import Message, Scope
 from aggregator.api import alerts, auth, backup, dashboard, devices, isolations, query, verdicts
 from aggregator.api.authenticator import Authenticator
 from aggregator.api.errors import HANDLERS
+from aggregator.api.gaps import AskIngest, gaps, metrics
 from aggregator.api.health import AskBroker, health, readyz
 from aggregator.api.identity import PUBLIC, authorize
 from aggregator.api.live import watch
@@ -21,6 +22,7 @@ from aggregator.api.pages import root, static_files, version
 from aggregator.config import AuthConfig, HttpConfig
 from aggregator.live import LiveFeed
 from aggregator.sandbox.runner import Sandbox
+from aggregator.store.archive import Archive
 from aggregator.store.backups import Backups
 from aggregator.store.database import Database
 from aggregator.store.room import Room
@@ -52,6 +54,8 @@ class Parts(msgspec.Struct, frozen=True):
     room: Room
     backups: Backups
     auth: AuthConfig
+    archive: Archive
+    ask_ingest: AskIngest
 
 
 def create_api(parts: Parts) -> Litestar:
@@ -67,12 +71,13 @@ def create_api(parts: Parts) -> Litestar:
             isolations.router,
             query.router,
             backup.router,
+            gaps,
             describe,
             watch,
         ],
     )
     return Litestar(
-        route_handlers=[native, health, readyz, root, static_files()],
+        route_handlers=[native, health, readyz, metrics, root, static_files()],
         guards=[authorize],
         dependencies={
             name: Provide(_giving(getattr(parts, name)), sync_to_thread=False)

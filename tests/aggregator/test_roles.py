@@ -22,6 +22,7 @@ READS = (
     "/dashboard/timeline",
     "/verdicts",
     "/ports/isolations",
+    "/gaps",
 )
 Write = tuple[str, str, object, str]  # method, path, body, the least role
 WRITES: tuple[Write, ...] = (
