@@ -119,6 +119,10 @@ class Sandbox:
             self._running.discard(process)
             if process.returncode is None:
                 process.kill()
+            # What nobody reads keeps a pipe open for ever.
+            for stream in (process.stdout, process.stderr):
+                while stream is not None and await stream.read(CHUNK_BYTES):
+                    pass
             await process.wait()
 
 

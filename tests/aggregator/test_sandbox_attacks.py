@@ -123,7 +123,7 @@ async def sandbox(database: Database) -> AsyncIterator[Sandbox]:
     await add_user(database, user, 1)
     archive = Archive(database)
     await archive.open()
-    for organization in ("default", "elsewhere"):
+    for organization in ("elsewhere", "default"):
         stored = Reported(organization, f"{organization}-pi", BOOT, now_ns(), verdicts())
         await database.write(save_verdicts(stored))
     yield Sandbox(database, archive, QueryConfig(seconds=2))
