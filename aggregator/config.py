@@ -44,7 +44,7 @@ class QueryConfig(Section, frozen=True):
     """What a statement of an analyst may take; at most two run at once."""
 
     seconds: Annotated[float, Meta(ge=0.1, le=300)] = 10.0
-    memory_bytes: Annotated[int, Meta(ge=512 * 2**20)] = 768 * 2**20  # address space
+    memory_bytes: Annotated[int, Meta(ge=256 * 2**20)] = 512 * 2**20  # address space
     result_bytes: Annotated[int, Meta(ge=2**16, le=2**30)] = 32 * 2**20
 
 

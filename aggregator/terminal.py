@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 import shutil
 import sys
 import tarfile
@@ -171,11 +172,21 @@ async def _opened(config: AggregatorConfig) -> AsyncIterator[Database | None]:
         )
         raise StoreError(message)
     async with AsyncExitStack() as stack:
+        stack.callback(_give_back, path)
         try:
             database = await stack.enter_async_context(Database(path))
         except InUseError:
             database = None
         yield database
+
+
+def _give_back(folder: Path) -> None:
+    """Leave to the owner of a store what root has made in it, so that the service may go on."""
+    if os.geteuid() != 0:
+        return
+    owner = folder.stat()
+    for path in folder.rglob("*"):
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def _require_new(file: Path) -> None:

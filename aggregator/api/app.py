@@ -125,7 +125,7 @@ def _cors(http: HttpConfig) -> CORSConfig | None:
         allow_origins=list(http.allowed_origins),
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
         allow_headers=["Authorization", "Content-Type"],
-        expose_headers=["X-Total-Count", "Retry-After"],
+        expose_headers=["X-Total-Count", "Retry-After", "X-Rows", "X-Truncated", "X-As-Of"],
     )
 
 

@@ -169,7 +169,7 @@ async def test_a_statement_that_takes_too_long_is_ended_by_the_kernel(sandbox: S
     ["SELECT repeat('x', 2000000000)", "SELECT list(range) FROM range(1000000000)"],
 )
 async def test_a_statement_that_takes_too_much_memory_is_ended(sandbox: Sandbox, sql: str):
-    said = "the statement needs more than the 768 MB of memory that it may have"
+    said = "the statement needs more than the 512 MB of memory that it may have"
     assert await refusal(sandbox, sql) == said
 
 

@@ -66,6 +66,14 @@ def test_a_stopped_store_is_asked_by_the_command_itself(stopped: Centre):
     assert answer["rows"] == [[2]]
 
 
+def test_what_root_asks_of_a_stopped_store_stays_its_owners(stopped: Centre):
+    owner = 12345 if os.geteuid() == 0 else os.geteuid()
+    for path in (stopped.data, *stopped.data.rglob("*")):
+        os.chown(path, owner, -1)
+    ran(stopped, "sql", COUNT)
+    assert {path.stat().st_uid for path in stopped.data.rglob("*")} == {owner}
+
+
 def test_a_refusal_is_one_line_whoever_refuses(told: Centre, stopped: Centre, tmp_path: Path):
     for centre in (told, stopped):
         assert "only SELECT" in refused(centre, "sql", "DROP VIEW alerts")
