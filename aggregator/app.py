@@ -65,9 +65,9 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
         archive = Archive(database)
         await archive.open()
         sandbox = Sandbox(database, archive, config.query)
-        retention = Retention(database, archive, config.store)
-        live = LiveFeed()
         room = Room(config.store.path, config.store.min_free_bytes)
+        retention = Retention(database, archive, config.store, room)
+        live = LiveFeed()
         ingest = Ingest(database, live, room)
         name = own.kind if own is not None else broker.host
         parts = Parts(

@@ -114,6 +114,7 @@ async def restore(config: AggregatorConfig, file: Path, tell: Tell) -> None:
         with file.open("rb") as source:
             count = unpack(source, path)
     except (OSError, tarfile.TarError) as error:
+        (path / FILE_NAME).unlink(missing_ok=True)
         message = f"{file}: {error}"
         raise StoreError(message) from error
     async with Database(path) as database:
@@ -172,11 +173,12 @@ async def _opened(config: AggregatorConfig) -> AsyncIterator[Database | None]:
         )
         raise StoreError(message)
     async with AsyncExitStack() as stack:
-        stack.callback(_give_back, path)
         try:
             database = await stack.enter_async_context(Database(path))
         except InUseError:
             database = None
+        else:
+            stack.callback(_give_back, path)
         yield database
 
 

@@ -49,10 +49,10 @@ def unpack(source: IO[bytes], folder: Path) -> int:
     """
     count = 0
     with tarfile.open(fileobj=source, mode="r|") as stream:
-        for member in stream:
+        for member in filter(tarfile.TarInfo.isfile, stream):
             stream.extract(member, folder, filter="data")
             (folder / member.name).chmod(FILE_MODE)
-            count += member.isfile()
+            count += 1
     return count
 
 

@@ -11,6 +11,7 @@ import msgspec
 from aggregator.config import StoreConfig
 from aggregator.store.archive import GROWING, Archive, Part
 from aggregator.store.database import Database, Statement
+from aggregator.store.room import Room
 
 log = logging.getLogger(__name__)
 
@@ -26,10 +27,13 @@ class _Organization(msgspec.Struct, frozen=True):
 class Retention:
     """Keeps the database small and the archive within its bounds."""
 
-    def __init__(self, database: Database, archive: Archive, config: StoreConfig) -> None:
+    def __init__(
+        self, database: Database, archive: Archive, config: StoreConfig, room: Room
+    ) -> None:
         self._database = database
         self._archive = archive
         self._config = config
+        self._room = room
 
     async def run(self) -> None:
         """Do it at once and then every hour, for ever."""
@@ -38,7 +42,16 @@ class Retention:
             await asyncio.sleep(INTERVAL_S)
 
     async def apply(self, now_ns: int) -> None:
-        """Write what is not in the archive yet, and forget what is too old or too much."""
+        """Write what is not in the archive yet, and forget what is too old or too much.
+
+        On a full disk nothing is written; what is to go from the archive goes.
+        """
+        if self._room.is_enough():
+            await self._move(now_ns)
+        await self._drop_old(now_ns)
+        await self._drop_beyond_size(now_ns)
+
+    async def _move(self, now_ns: int) -> None:
         for organization in await self._organizations():
             await self._archive.write(organization)
         midnight_ns = now_ns - now_ns % (DAY_S * NS_PER_S)
@@ -52,8 +65,6 @@ class Retention:
             Statement("forget_alerts", {"before_ns": old_ns}),
             Statement("forget_isolations", {"before_ns": old_ns}),
         )
-        await self._drop_old(now_ns)
-        await self._drop_beyond_size(now_ns)
 
     async def _organizations(self) -> list[str]:
         rows = await self._database.read("organizations_to_archive", {}, _Organization)

@@ -40,11 +40,17 @@ async def hot(database: Database) -> int:
     return len(await find_verdicts(database, "default", VerdictFilter()))
 
 
+def retaining(
+    database: Database, archive: Archive, config: StoreConfig, min_free_bytes: int = 0
+) -> Retention:
+    return Retention(database, archive, config, Room(database.path.parent, min_free_bytes))
+
+
 async def opened(database: Database, **settings: int) -> tuple[Archive, Retention]:
     archive = Archive(database, max_age_s=0)
     await archive.open()
     config = msgspec.convert(settings, StoreConfig)
-    return archive, Retention(database, archive, config)
+    return archive, retaining(database, archive, config)
 
 
 async def days(archive: Archive) -> Sequence[str]:
@@ -95,11 +101,11 @@ async def test_the_oldest_days_go_first_when_the_archive_is_too_large(
     kept = await days(archive)
     file_bytes = [part.file_bytes for part in await archive.parts()]
     small = StoreConfig(max_archive_bytes=sum(file_bytes) - 1)
-    await Retention(database, archive, small).apply(NOW_NS)
+    await retaining(database, archive, small).apply(NOW_NS)
     assert await days(archive) == kept[1:]
     (said,) = [item for item in caplog.records if item.message == "archive_days_dropped"]
     assert said.__dict__["days"] == [kept[0]]
-    await Retention(database, archive, StoreConfig(max_archive_bytes=1)).apply(NOW_NS)
+    await retaining(database, archive, StoreConfig(max_archive_bytes=1)).apply(NOW_NS)
     assert await days(archive) == kept[-1:]  # what is in the database as well stays
 
 
@@ -192,3 +198,16 @@ async def test_a_full_disk_stops_receipts_until_there_is_room(
     room._min_free_bytes = 1
     assert [mark.last_seq for mark in (await ingest.take([arrival])).values()] == [1]
     assert caplog.messages.count("disk_has_room_again") == 1
+
+
+async def test_on_a_full_disk_the_archive_shrinks_and_does_not_grow(database: Database):
+    await store(database, days_ago=20)
+    archive, retention = await opened(database)
+    await retention.apply(NOW_NS)
+    await store(database, days_ago=4)
+    full = retaining(database, archive, StoreConfig(keep_days=10), min_free_bytes=2**60)
+    await full.apply(NOW_NS)
+    assert await archive.parts() == []
+    assert await hot(database) == 2
+    await retention.apply(NOW_NS)
+    assert len(await days(archive)) == 1

@@ -178,6 +178,12 @@ def test_a_restore_overwrites_nothing_and_takes_no_file_that_is_no_backup(
         bundle.add(junk, arcname="../climbed")
     assert "climbing.tar" in refused(empty, "restore", str(climbing))
     assert not list(tmp_path.rglob("climbed"))
+    whole = tmp_path / "whole.tar"
+    ran(stopped, "backup", str(whole))
+    torn = tmp_path / "torn.tar"
+    torn.write_bytes(whole.read_bytes()[:-200_000])
+    assert "torn.tar" in refused(empty, "restore", str(torn))
+    assert empty.run("restore", str(whole)).returncode == 0
 
 
 def test_an_export_is_read_by_any_duckdb(told: Centre, stopped: Centre, tmp_path: Path):
