@@ -28,7 +28,7 @@ async def list_verdicts(  # noqa: PLR0913  one parameter for each filter
     since: datetime | None = None,
     limit: Limit = 100,
 ) -> list[VerdictShape]:
-    """Return verdicts, newest first."""
+    """Return verdicts of the last days, newest first; earlier ones are found by POST /query."""
     wanted = VerdictFilter(
         device_id=device_id, host=host, label=label, since_ns=to_ns(since), limit=limit
     )

@@ -2,6 +2,9 @@
 
 import asyncio
 import logging
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -118,6 +121,70 @@ async def test_alerts_are_kept_longer_than_anything_else(database: Database):
     await retention.apply(NOW_NS)
     sandbox = Sandbox(database, archive, QueryConfig())
     assert await rows(sandbox, "SELECT alert_id FROM alerts") == [[f"{0:032x}"]]
+
+
+WRITE_AND_RETAIN = """
+import asyncio, itertools, sys, time
+from pathlib import Path
+from aggregator.config import StoreConfig
+from aggregator.store.archive import Archive
+from aggregator.store.database import Database
+from aggregator.store.reported import Reported
+from aggregator.store.retention import Retention
+from aggregator.store.room import Room
+from aggregator.store.verdicts import save_verdicts
+from contract import codec
+from contract.messages import VerdictBatch
+DAY_NS = 24 * 3600 * 10**9
+async def main(path, batch):
+    async with Database(path) as database:
+        archive = Archive(database)
+        await archive.open()
+        retention = Retention(database, archive, StoreConfig(), Room(path, 0))
+        for number in itertools.count():
+            at_ns = time.time_ns() - number % 5 * DAY_NS
+            await database.write(save_verdicts(Reported("default", "pi", "0" * 16, at_ns, batch)))
+            print("stored", flush=True)
+            await retention.apply(time.time_ns())
+batch = codec.decode_envelope(sys.stdin.buffer.read()).message
+asyncio.run(main(Path(sys.argv[1]), batch))
+"""
+
+
+@pytest.mark.slow
+async def test_a_kill_in_the_middle_neither_loses_a_row_nor_counts_one_twice(tmp_path: Path):
+    told = 0
+    for seconds in (1.3, 1.7, 2.2, 3.1):
+        told += await asyncio.to_thread(stored_before_a_kill, tmp_path, seconds)
+        async with Database(tmp_path) as database:
+            archive = Archive(database)
+            await archive.open()
+            sandbox = Sandbox(database, archive, QueryConfig())
+            ((count,),) = await rows(sandbox, "SELECT count(*) FROM verdicts")
+        assert count in (2 * told, 2 * told + 2)  # what was stored may not have been said
+        told = count // 2
+    assert told > 0
+
+
+def stored_before_a_kill(path: Path, seconds: float) -> int:
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITE_AND_RETAIN, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(envelope(verdicts()))
+    process.stdin.close()
+    try:
+        assert process.stdout.readline() == b"stored\n"
+        time.sleep(seconds)
+    finally:
+        process.kill()
+        process.wait()
+    said = 1 + process.stdout.read().count(b"stored")
+    process.stdout.close()
+    return said
 
 
 def files(folder: Path) -> list[Path]:
