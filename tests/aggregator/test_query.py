@@ -19,10 +19,10 @@ from nanoarrow import ipc
 
 from aggregator.config import QueryConfig
 from aggregator.errors import InvalidError, TooManyAttemptsError
-from aggregator.sandbox.job import MAX_ROWS, Format
+from aggregator.sandbox.job import MAX_ROWS, Format, View
 from aggregator.sandbox.runner import AT_ONCE, MOST_WAITING, Query, Result, Sandbox
 from aggregator.store.alerts import save_alerts
-from aggregator.store.archive import Archive
+from aggregator.store.archive import CHANGING, DERIVED, GROWING, Archive
 from aggregator.store.database import Database
 from aggregator.store.reported import Reported
 from aggregator.store.verdicts import save_verdicts
@@ -80,6 +80,11 @@ async def test_every_view_and_every_column_says_what_it_is(sandbox: Sandbox):
         " WHERE schema_name = 'main' AND NOT internal AND comment IS NULL",
     )
     assert silent == []
+
+
+async def test_no_view_of_the_database_is_forgotten(database: Database):
+    defined = await database.read("view_definitions", {}, View)
+    assert {view.name for view in defined} == {*GROWING, *CHANGING, *DERIVED} == VIEWS
 
 
 async def test_an_organization_has_its_own_rows_in_every_view(sandbox: Sandbox):
