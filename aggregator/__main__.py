@@ -11,9 +11,12 @@ from typing import get_args
 
 import msgspec
 
+from aggregator import terminal
 from aggregator.accounts import check_audit, create_user, reset_password
 from aggregator.app import serve
 from aggregator.config import AggregatorConfig, with_known_names
+from aggregator.remote import Login, Service, url_of
+from aggregator.sandbox.job import Format
 from aggregator.store.users import Role
 from runtime.config import load_config
 from runtime.errors import ProcessError
@@ -36,10 +39,20 @@ examples:
       give a user another password while the service is stopped; sessions and tokens end
   edgewarden-aggregator audit verify
       say for every organization whether its audit is whole, or where it breaks
+  edgewarden-aggregator sql "SELECT attack_type, count(*) FROM alerts GROUP BY ALL"
+      one statement (see docs/analysts.md); without one, statements are read from the terminal
+  edgewarden-aggregator sql "FROM verdicts" --format parquet > verdicts.parquet
+  edgewarden-aggregator backup /media/usb/edgewarden.tar
+      everything in one file; while the service runs it is asked for it (--url, --user)
+  EDGEWARDEN_STORE__PATH=data2 edgewarden-aggregator restore /media/usb/edgewarden.tar
+      put it back where no database is; the service has to be stopped
+  edgewarden-aggregator export verdicts-and-more
+      what the organization sees, as Parquet files in a new folder
 
 settings: a TOML file (--config), then EDGEWARDEN_SECTION__KEY variables, such as
   EDGEWARDEN_STORE__PATH, EDGEWARDEN_HTTP__HOST, EDGEWARDEN_HTTP__PORT, EDGEWARDEN_BROKER__HOST,
   EDGEWARDEN_BROKER__PORT. EDGEWARDEN_ADMIN_PASSWORD is the password of the first admin.
+  EDGEWARDEN_TOKEN, an access token, saves sql, backup and export from asking for a password.
 """
 
 
@@ -66,6 +79,20 @@ def _parser() -> argparse.ArgumentParser:
         dest="audit_command", required=True, metavar="COMMAND"
     )
     audits.add_parser("verify", parents=[common], help="say where the chain of hashes breaks")
+    asking = argparse.ArgumentParser(add_help=False)
+    asking.add_argument("--url", help="where the service runs, if it does (default: as set)")
+    asking.add_argument("--user", default="admin", help="who asks it (default: admin)")
+    sql = commands.add_parser("sql", parents=[common, asking], help="ask with a SELECT")
+    sql.add_argument("statement", nargs="?", help="without it, statements are read line by line")
+    sql.add_argument("--format", choices=("table", *get_args(Format)), default="table")
+    backup = commands.add_parser("backup", parents=[common, asking], help="save everything")
+    backup.add_argument("file", type=Path, help="a tar file that is not there yet")
+    restore = commands.add_parser("restore", parents=[common], help="put a backup back")
+    restore.add_argument("file", type=Path)
+    export = commands.add_parser(
+        "export", parents=[common, asking], help="write what the organization sees"
+    )
+    export.add_argument("folder", type=Path, help="a folder that is not there yet")
     return parser
 
 
@@ -98,8 +125,10 @@ def _run(given: argparse.Namespace) -> int:
             asyncio.run(create_user(config, given.username, _password(), given.role))
         case "reset-password":
             asyncio.run(reset_password(config, given.username, _password()))
-        case _:
+        case "audit":
             return _verify_audit(config)
+        case _:
+            asyncio.run(_use_store(config, given))
     return 0
 
 
@@ -111,6 +140,29 @@ def _verify_audit(config: AggregatorConfig) -> int:
         else:
             print(f"{chain.organization}: {chain.entries} entries, BROKEN at {chain.broken_at}")
     return FAILURE if any(chain.broken_at is not None for chain in chains) else 0
+
+
+async def _use_store(config: AggregatorConfig, given: argparse.Namespace) -> None:
+    if given.command == "restore":
+        await terminal.restore(config, given.file, _tell)
+        return
+    service = Service(given.url or url_of(config.http), Login(given.user, _password))
+    if given.command == "backup":
+        await terminal.back_up(config, service, given.file, _tell)
+    elif given.command == "export":
+        await terminal.export(config, service, given.folder, _tell)
+    else:
+        await _sql(config, service, given)
+
+
+async def _sql(config: AggregatorConfig, service: Service, given: argparse.Namespace) -> None:
+    async with terminal.answering(config, service) as ask:
+        if given.statement is None:
+            await terminal.converse(ask, input, _tell)
+        elif given.format == "table":
+            print(terminal.table(await ask(given.statement, "json")), end="")
+        else:
+            sys.stdout.buffer.write(await ask(given.statement, given.format))
 
 
 def _password() -> str:

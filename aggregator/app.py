@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import msgspec
 import uvicorn
 from litestar import Litestar
 
@@ -22,7 +23,12 @@ from aggregator.config import AggregatorConfig, HttpConfig
 from aggregator.ingest.service import Ingest
 from aggregator.live import LiveFeed
 from aggregator.presence import PresenceKeeper
+from aggregator.sandbox.runner import Sandbox
+from aggregator.store.archive import Archive
+from aggregator.store.backups import Backups
 from aggregator.store.database import Database
+from aggregator.store.retention import Retention
+from aggregator.store.room import Room
 from aggregator.store.users import count_users
 from aggregator.wall import Wall
 from runtime.config import BrokerConfig
@@ -56,10 +62,15 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
         await ensure_admin(database, config.auth.organization, tell)
         authenticator = Authenticator(database, config.auth, signing_key(config.store.path))
         broker, own = await stack.enter_async_context(_broker(config))
+        archive = Archive(database)
+        await archive.open()
+        sandbox = Sandbox(database, archive, config.query)
+        room = Room(config.store.path, config.store.min_free_bytes)
+        retention = Retention(database, archive, config.store, room)
         live = LiveFeed()
         wall = Wall(database, live)
         presence = PresenceKeeper(database, live)
-        ingest = Ingest(database, live, presence)
+        ingest = Ingest(database, live, presence, room)
         name = own.kind if own is not None else broker.host
         parts = Parts(
             database=database,
@@ -71,14 +82,20 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
             wall=wall,
             presence=presence,
             guests=_guests(config),
+            sandbox=sandbox,
+            room=room,
+            backups=Backups(database, archive),
+            archive=archive,
+            ask_ingest=lambda: msgspec.structs.asdict(ingest.counters),
         )
         server = uvicorn.Server(_server_config(create_api(parts), config.http))
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(ingest.run(broker), name="ingest"),
                 tasks.create_task(presence.run(), name="presence"),
+                tasks.create_task(retention.run(), name="retention"),
                 tasks.create_task(_feed_watchdog(database), name="watchdog"),
-                tasks.create_task(_stop(stop, server), name="stop"),
+                tasks.create_task(_stop(stop, server, sandbox), name="stop"),
             ]
             if config.wall.demo:
                 demonstration = wall.make_up_alerts(config.auth.organization)
@@ -155,9 +172,10 @@ def _told_to_stop() -> asyncio.Event:
     return told
 
 
-async def _stop(told: asyncio.Event, server: uvicorn.Server) -> None:
+async def _stop(told: asyncio.Event, server: uvicorn.Server, sandbox: Sandbox) -> None:
     await told.wait()
     server.should_exit = True
+    sandbox.close()
 
 
 async def _feed_watchdog(database: Database) -> None:

@@ -9,6 +9,7 @@ from msgspec import Meta
 from contract.identifiers import OrganizationId
 from runtime.config import BrokerConfig, LogConfig, Section
 
+Days = Annotated[int, Meta(ge=1, le=36500)]
 Seconds = Annotated[int, Meta(ge=1)]
 Method = Literal["*", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
 
@@ -25,6 +26,11 @@ class StoreConfig(Section, frozen=True):
     """Where everything is kept."""
 
     path: Path = Path("data")  # a directory; created when it is missing
+    hot_days: Days = 2  # today and so many whole days before it are in the database itself
+    keep_days: Days = 90  # in the archive: verdicts, packets, health, logs, readings
+    keep_alerts_days: Days = 400  # alerts and isolations, which stay in the database
+    max_archive_bytes: Annotated[int, Meta(ge=2**20)] = 8 * 2**30  # the oldest days go first
+    min_free_bytes: Annotated[int, Meta(ge=0)] = 512 * 2**20  # with less, nothing is taken in
 
 
 class HttpConfig(Section, frozen=True):
@@ -73,6 +79,14 @@ class DeviceEventsConfig(Section, frozen=True):
     open: bool = False  # whether whoever reaches us may tell and watch them without a token
 
 
+class QueryConfig(Section, frozen=True):
+    """What a statement of an analyst may take; at most two run at once."""
+
+    seconds: Annotated[float, Meta(ge=0.1, le=300)] = 10.0
+    memory_bytes: Annotated[int, Meta(ge=256 * 2**20)] = 512 * 2**20  # address space
+    result_bytes: Annotated[int, Meta(ge=2**16, le=2**30)] = 32 * 2**20
+
+
 class AggregatorConfig(Section, frozen=True):
     """Everything that can be set."""
 
@@ -82,6 +96,7 @@ class AggregatorConfig(Section, frozen=True):
     auth: AuthConfig = AuthConfig()
     wall: WallConfig = WallConfig()
     device_events: DeviceEventsConfig = DeviceEventsConfig()
+    query: QueryConfig = QueryConfig()
     log: LogConfig = LogConfig()
 
 

@@ -2,8 +2,10 @@
 
 ProcessError             told to a person in one line, and the process ends
 ├── StoreError           the database cannot be opened, or does not answer any more
+│   ├── InUseError       another process has the database open
 │   └── RefusedError     the database is well but does not take these values
-└── OwnBrokerError       the broker that we start ourselves does not start
+├── OwnBrokerError       the broker that we start ourselves does not start
+└── ServiceError         a running service refuses what a command asks, or does not answer
 AggregatorError          told to whoever asked; api/errors.py turns it into an answer
 ├── UnauthenticatedError who asks is not known
 ├── ForbiddenError       who asks may not do this
@@ -20,12 +22,20 @@ class StoreError(ProcessError):
     """The database cannot be opened, or does not answer any more."""
 
 
+class InUseError(StoreError):
+    """Another process has the database open."""
+
+
 class RefusedError(StoreError):
     """The database is well but does not take these values."""
 
 
 class OwnBrokerError(ProcessError):
     """The broker that we start ourselves does not start."""
+
+
+class ServiceError(ProcessError):
+    """A running service refuses what a command asks, or does not answer."""
 
 
 class AggregatorError(Exception):

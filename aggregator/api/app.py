@@ -17,6 +17,7 @@ from aggregator.api import (
     analytics,
     audit,
     auth,
+    backup,
     dashboard,
     device_events,
     device_keys,
@@ -28,6 +29,7 @@ from aggregator.api import (
     organizations,
     own_sessions,
     packets,
+    query,
     system,
     telemetry,
     tokens,
@@ -41,6 +43,7 @@ from aggregator.api.description import describe_errors
 from aggregator.api.envelope import REQUEST_ID_HEADER
 from aggregator.api.errors import HANDLERS
 from aggregator.api.examples import describe_requests
+from aggregator.api.gaps import AskIngest, gaps, metrics
 from aggregator.api.health import AskBroker, health, readyz
 from aggregator.api.identity import PUBLIC, Guest, authorize
 from aggregator.api.live import Door, watch, watch_alerts, watch_presence, watch_readings
@@ -49,7 +52,11 @@ from aggregator.api.pages import reference, root, static_files, version
 from aggregator.config import AuthConfig, HttpConfig
 from aggregator.live import LiveFeed
 from aggregator.presence import PresenceKeeper
+from aggregator.sandbox.runner import Sandbox
+from aggregator.store.archive import Archive
+from aggregator.store.backups import Backups
 from aggregator.store.database import Database
+from aggregator.store.room import Room
 from aggregator.wall import Wall
 
 PREFIX = "/api/v1"
@@ -67,6 +74,11 @@ class Parts(msgspec.Struct, frozen=True):
     wall: Wall
     presence: PresenceKeeper
     guests: Mapping[str, Guest]  # the places that are open, and who enters there without a token
+    sandbox: Sandbox
+    room: Room
+    backups: Backups
+    archive: Archive
+    ask_ingest: AskIngest
 
 
 def create_api(parts: Parts) -> Litestar:
@@ -94,6 +106,9 @@ def create_api(parts: Parts) -> Litestar:
             own_sessions.router,
             tokens.router,
             users.router,
+            query.router,
+            backup.router,
+            gaps,
             describe,
             watch,
         ],
@@ -113,6 +128,7 @@ def create_api(parts: Parts) -> Litestar:
             watch_alerts,
             health,
             readyz,
+            metrics,
             root,
             reference,
             *static_files(),
@@ -159,7 +175,14 @@ def _cors(http: HttpConfig) -> CORSConfig | None:
         allow_credentials=http.cors_credentials,
         allow_methods=list(http.cors_methods),
         allow_headers=list(http.cors_headers),
-        expose_headers=["X-Total-Count", "Retry-After", REQUEST_ID_HEADER],
+        expose_headers=[
+            "X-Total-Count",
+            "Retry-After",
+            "X-Rows",
+            "X-Truncated",
+            "X-As-Of",
+            REQUEST_ID_HEADER,
+        ],
     )
 
 

@@ -9,6 +9,7 @@ from litestar.di import NamedDependency
 
 from aggregator.api.identity import PUBLIC
 from aggregator.store.database import Database
+from aggregator.store.room import Room
 from aggregator.store.users import count_users
 
 
@@ -24,6 +25,7 @@ class Readiness(msgspec.Struct, frozen=True):
     status: str
     broker_connected: bool
     broker: str  # where it is, and which one when it is our own
+    disk_has_room: bool  # without it nothing more is taken in
 
 
 class BrokerState(msgspec.Struct, frozen=True):
@@ -44,16 +46,25 @@ async def health() -> Healthy:
 
 @get("/readyz", opt=PUBLIC, tags=["system"])
 async def readyz(
-    database: NamedDependency[Database], ask_broker: NamedDependency[AskBroker]
+    database: NamedDependency[Database],
+    ask_broker: NamedDependency[AskBroker],
+    room: NamedDependency[Room],
 ) -> Response[Readiness]:
-    """Say whether database and broker answer."""
+    """Say whether database and broker answer, and the disk is not full."""
     await count_users(database)
     state = ask_broker()
+    has_room = room.is_enough()
     ready = Readiness(
-        status="ready" if state.connected else "waiting for the broker",
+        status=_status(connected=state.connected, has_room=has_room),
         broker_connected=state.connected,
         broker=state.name,
+        disk_has_room=has_room,
     )
-    return Response(
-        ready, status_code=HTTPStatus.OK if state.connected else HTTPStatus.SERVICE_UNAVAILABLE
-    )
+    good = state.connected and has_room
+    return Response(ready, status_code=HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def _status(*, connected: bool, has_room: bool) -> str:
+    if not has_room:
+        return "the disk is full"
+    return "ready" if connected else "waiting for the broker"

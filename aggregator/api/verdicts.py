@@ -26,7 +26,10 @@ async def list_verdicts(  # noqa: PLR0913  one parameter for each filter
     skip: Skip = 0,
     limit: Limit = 100,
 ) -> Response[list[VerdictShape]]:
-    """Return verdicts, newest first; X-Total-Count says how many there are in all."""
+    """Return verdicts of the last days, newest first; earlier ones are found by POST /query.
+
+    X-Total-Count says how many there are in these days.
+    """
     wanted = VerdictFilter(
         device_id=device_id, host=host, label=label, since_ns=to_ns(since), until_ns=to_ns(until)
     )

@@ -25,6 +25,7 @@ from aggregator.store.alerts import AlertKey, known_alerts
 from aggregator.store.database import Database
 from aggregator.store.rejects import Reject
 from aggregator.store.reported import Reported
+from aggregator.store.room import Room
 from aggregator.store.watermarks import Boot, Mark, find_marks
 from contract import codec, topics
 from contract.messages import Receipt
@@ -54,16 +55,31 @@ class Counters(msgspec.Struct):
     early: int = 0
     rejected: int = 0
     lost: int = 0
+    without_room: int = 0
     batches: int = 0
 
 
 class Ingest:
-    """Takes in what devices tell."""
+    """Takes in what devices tell.
 
-    def __init__(self, database: Database, live: LiveFeed, presence: PresenceKeeper) -> None:
+    Args:
+        database: Where it goes.
+        live: Who is told.
+        presence: Who knows which devices are there.
+        room: Whether there is room for it; without it there always is.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        live: LiveFeed,
+        presence: PresenceKeeper,
+        room: Room | None = None,
+    ) -> None:
         self.counters = Counters()
         self.connected = False
         self._database = database
+        self._room = room
         self._announcer = Announcer(database, live)
         self._presence = presence
 
@@ -106,8 +122,16 @@ class Ingest:
                 await _publish_receipt(client, boot, mark)
 
     async def take(self, arrivals: Sequence[Arrival]) -> dict[Boot, Mark]:
-        """Store a batch in one transaction, announce it, and return what is to be receipted."""
-        return await self.take_read([read(arrival) for arrival in arrivals])
+        """Store a batch in one transaction, announce it, and return what is to be receipted.
+
+        On a full disk only who is there is noted: without a receipt, a device keeps what it told
+        and tells it again.
+        """
+        items = [read(arrival) for arrival in arrivals]
+        if self._room is not None and not self._room.is_enough():
+            self.counters.without_room += sum(not isinstance(item, Present) for item in items)
+            items = [item for item in items if isinstance(item, Present)]
+        return await self.take_read(items)
 
     async def take_read(self, items: Sequence[Item]) -> dict[Boot, Mark]:
         """Do as `take` does, with payloads that were read.

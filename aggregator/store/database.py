@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 import re
 import threading
 import time
@@ -16,9 +17,12 @@ from typing import Self, TypeVar
 import duckdb
 import msgspec
 
-from aggregator.errors import RefusedError, StoreError
+from aggregator.errors import InUseError, RefusedError, StoreError
+
+log = logging.getLogger(__name__)
 
 FILE_NAME = "edgewarden.duckdb"
+ARCHIVE, COPIES = "archive", "copies"  # the only folders whose files a statement may touch
 READERS = 4
 
 # A smaller threshold makes commits wait for checkpoints; a larger one makes starting slow.
@@ -28,8 +32,6 @@ SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "threads": 2,
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
-    "enable_external_access": False,
-    "lock_configuration": True,
 }
 
 Value = object
@@ -105,6 +107,10 @@ class Database:
         rows = await self._on(self._writer, lambda: self._transact(statements, every=True))
         return [row(*values) for values in rows]
 
+    async def copy_to(self, file: Path) -> None:
+        """Write the database as it is at this moment into a new file below COPIES."""
+        await self._on(self._readers, lambda: _copy(self._cursor(), self.path.stem, file))
+
     async def _on(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(pool, work)
@@ -126,19 +132,23 @@ class Database:
         except OSError as error:
             message = f"{self.path.parent}: {error.strerror}"
             raise StoreError(message) from error
-        connection = duckdb.connect(str(self.path), config=SETTINGS)
+        connection = _connect(self.path)
         try:
-            migrate(connection)
+            migrate(connection, self.path)
+            _confine(connection, [self.path.parent / ARCHIVE, self.path.parent / COPIES])
         except BaseException:
             connection.close()
             raise
         return connection
 
     def _fetch(self, query: str, parameters: Mapping[str, Value]) -> Sequence[tuple[Value, ...]]:
+        return self._cursor().execute(sql(query), _values(parameters)).fetchall()
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
         cursor: duckdb.DuckDBPyConnection | None = getattr(self._cursors, "cursor", None)
         if cursor is None:
             cursor = self._cursors.cursor = self._open_connection().cursor()
-        return cursor.execute(sql(query), _values(parameters)).fetchall()
+        return cursor
 
     def _transact(
         self, statements: Sequence[Statement], *, every: bool = False
@@ -155,6 +165,44 @@ class Database:
             _roll_back(connection)
             raise
         return results[0] if results else []
+
+
+def _connect(path: Path) -> duckdb.DuckDBPyConnection:
+    """Open the file; what was being written when it was closed badly is read in, or set aside."""
+    log_path = path.with_name(f"{path.name}.wal")
+    try:
+        return duckdb.connect(str(path), config=SETTINGS)
+    except duckdb.Error as error:
+        if "Could not set lock" in str(error):
+            message = f"{path}: another process holds its lock, such as the running service"
+            raise InUseError(message) from error
+        if "replaying WAL" not in str(error):
+            raise
+        why = _first_line(error)
+    aside = log_path.with_name(f"{log_path.name}.unreadable-{time.time_ns()}")
+    log_path.rename(aside)
+    extra = {"file": str(aside), "bytes": aside.stat().st_size, "why": why}
+    log.error("write_ahead_log_set_aside", extra=extra)
+    return duckdb.connect(str(path), config=SETTINGS)
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, name: str, target: Path) -> None:
+    """Write a database as it is at this moment into a new file."""
+    place = str(target.resolve()).replace("'", "''")
+    connection.execute(f"ATTACH '{place}' AS copied")
+    try:
+        connection.execute(f"COPY FROM DATABASE {name} TO copied")
+    finally:
+        connection.execute("DETACH copied")
+    target.chmod(0o600)
+
+
+def _confine(connection: duckdb.DuckDBPyConnection, folders: Sequence[Path]) -> None:
+    texts = [str(folder.resolve()).replace("'", "''") for folder in folders]
+    allowed = ", ".join(f"'{text}'" for text in texts)
+    connection.execute(f"SET allowed_directories = [{allowed}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
 
 
 def _run(
@@ -202,8 +250,8 @@ def migrations() -> list[Migration]:
     return [Migration(int(name[:4]), name, folder.joinpath(name).read_text()) for name in names]
 
 
-def migrate(connection: duckdb.DuckDBPyConnection) -> None:
-    """Bring the schema to where this program expects it.
+def migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Bring the schema to where this program expects it; a copy is made of what is changed.
 
     Raises:
         StoreError: The database was written by a newer program.
@@ -224,9 +272,23 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
             "it was written by a newer version"
         )
         raise StoreError(message)
-    for step in steps:
-        if step.number not in done:
-            _apply(connection, step)
+    missing = [step for step in steps if step.number not in done]
+    if done and missing:
+        _keep_copy(connection, path, missing[0].number)
+    for step in missing:
+        _apply(connection, step)
+    if missing:
+        # DuckDB cannot replay every ALTER TABLE: none may wait in the write-ahead log for a crash.
+        connection.execute("CHECKPOINT")
+
+
+def _keep_copy(connection: duckdb.DuckDBPyConnection, path: Path, number: int) -> None:
+    connection.execute("CHECKPOINT")
+    for older in path.parent.glob(f"{path.stem}.before-*"):
+        older.unlink()
+    copy = path.with_name(f"{path.stem}.before-{number:04}{path.suffix}")
+    _copy(connection, path.stem, copy)
+    log.info("copied_before_migrating", extra={"file": str(copy)})
 
 
 def _apply(connection: duckdb.DuckDBPyConnection, step: Migration) -> None:

@@ -12,10 +12,14 @@ from websockets.asyncio.client import connect
 from aggregator.api.app import Parts, create_api
 from aggregator.api.authenticator import Authenticator
 from aggregator.api.health import BrokerState
-from aggregator.config import AuthConfig, HttpConfig
+from aggregator.config import AuthConfig, HttpConfig, QueryConfig
 from aggregator.live import LiveFeed
 from aggregator.presence import PresenceKeeper
+from aggregator.sandbox.runner import Sandbox
+from aggregator.store.archive import Archive
+from aggregator.store.backups import Backups
 from aggregator.store.database import Database
+from aggregator.store.room import Room
 from aggregator.wall import Wall
 from tests.aggregator.access import ALERT, MARK, NOWHERE, RANKS, RULES, Rule, filled, new_name
 from tests.aggregator.conftest import PASSWORD, TLS, Centre
@@ -27,9 +31,10 @@ CLOSED = [route for route in HTTP if RULES[route].least != "everybody"]
 SOCKETS = [route.removeprefix("WS ") for route in RULES if route.startswith("WS ")]
 
 
-def routes() -> Iterator[str]:
+def routes(folder: Path) -> Iterator[str]:
     """Return every route that the application has, as rules name them."""
-    database, live = Database(Path("unused")), LiveFeed()
+    database, live = Database(folder), LiveFeed()
+    archive = Archive(database)
     parts = Parts(
         database=database,
         live=live,
@@ -40,6 +45,11 @@ def routes() -> Iterator[str]:
         wall=Wall(database, live),
         presence=PresenceKeeper(database, live),
         guests={},
+        sandbox=Sandbox(database, archive, QueryConfig()),
+        room=Room(folder, 0),
+        backups=Backups(database, archive),
+        archive=archive,
+        ask_ingest=dict,
     )
     for route in create_api(parts).routes:
         if isinstance(route, HTTPRoute):
@@ -112,8 +122,8 @@ def matrix(centre: Centre) -> Iterator[Matrix]:
 
 
 @pytest.mark.filterwarnings("ignore::litestar.exceptions.LitestarDeprecationWarning")
-def test_every_route_has_a_rule_and_every_rule_a_route():
-    assert sorted(routes()) == sorted(RULES)
+def test_every_route_has_a_rule_and_every_rule_a_route(tmp_path: Path):
+    assert sorted(routes(tmp_path)) == sorted(RULES)
 
 
 @pytest.mark.parametrize("route", CLOSED)

@@ -172,7 +172,7 @@ def test_an_audit_from_before_the_chain_is_chained_as_it_was(tmp_path: Path):
             row = f"('default', {number}, 1, 'ada', 'alert.change', 'a-{number}', '')"
             stored.execute(f"INSERT INTO store.audit VALUES {row}")  # noqa: S608
         stored.execute("INSERT INTO store.audit VALUES ('elsewhere', 1, 2, 'bob', 'x', 'y', '')")
-        migrate(stored)
+        migrate(stored, tmp_path / FILE_NAME)
         rows = stored.sql("SELECT seq, target FROM audit WHERE organization = 'default'")
         assert sorted(rows.fetchall()) == [(1, "a-0"), (2, "a-1"), (3, "a-2"), (4, "a-3")]
     asyncio.run(filled(tmp_path))

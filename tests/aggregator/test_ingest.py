@@ -21,7 +21,6 @@ from aggregator.store.devices import DeviceRow, find_devices
 from aggregator.store.health import count_frames
 from aggregator.store.isolations import IsolationFilter, find_isolations
 from aggregator.store.rejects import Reject
-from aggregator.store.users import SessionUser
 from aggregator.store.verdicts import VerdictFilter, find_verdicts
 from aggregator.store.watermarks import Boot, Mark
 from contract.messages import (
@@ -45,6 +44,7 @@ from tests.aggregator.messages import (
     topic,
     verdicts,
 )
+from tests.aggregator.people import ADA
 
 EDGE_1 = Boot("default", "edge-1", BOOT)
 
@@ -215,19 +215,8 @@ async def test_an_alert_is_updated_by_its_device_and_keeps_what_people_decided(
     one = ingest(database)
     await one.take([arrival(alert(1, windows=2))])
     (before,) = await find_alerts(database, "default", AlertFilter(), limit=9)
-    user = SessionUser(
-        id=1,
-        organization="default",
-        username="ada",
-        email=None,
-        full_name=None,
-        role="analyst",
-        is_active=True,
-        created_ns=0,
-        last_login_ns=None,
-    )
     decided = AlertChange(status="acknowledged", notes="mine")
-    await database.write(*change_alerts(user, "change", [before.id], decided, 5))
+    await database.write(*change_alerts(ADA, "change", [before.id], decided, 5))
     await one.take([arrival(alert(1, windows=5, state="closed"), 2)])
     (row,) = await find_alerts(database, "default", AlertFilter(), limit=9)
     assert (row.windows, row.state, row.status, row.notes) == (5, "closed", "acknowledged", "mine")

@@ -9,7 +9,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "clients.md").read_text()
 DEVICE = "/api/v1/devices/{device_id}"
 OF_CLIENTS = re.compile(
     r" (/ws\b|/alerts|/message|/api/(health|devices)|/api/v1/(alerts|analytics|device-events|logs"
-    r"|packets|system|devices/\{device_id\}/(readings|heartbeat|logs)))"
+    r"|packets|system/(metrics|version)|devices/\{device_id\}/(readings|heartbeat|logs)))"
 )
 
 

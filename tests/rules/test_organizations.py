@@ -15,6 +15,15 @@ WITHOUT = {
 }
 # What asks before it is known who asks, or on behalf of the centre itself.
 ACROSS = {
+    "archive_parts": "the archive itself, which keeps all organizations",
+    "forget_alerts": "what is too old, whose ever it was",
+    "forget_archived_health": "what is too old, whose ever it was",
+    "forget_archived_logs": "what is too old, whose ever it was",
+    "forget_archived_packets": "what is too old, whose ever it was",
+    "forget_archived_readings": "what is too old, whose ever it was",
+    "forget_archived_verdicts": "what is too old, whose ever it was",
+    "forget_isolations": "what is too old, whose ever it was",
+    "organizations_to_archive": "all of them, for the archive itself",
     "add_presence_events": "the centre notices who came and who went, in every organization",
     "presence_changes": "the centre looks after everybody; answers with the organization",
     "stop_all_vouching": "at the start no socket is open, of whomever",

@@ -1,0 +1,70 @@
+"""/api/v1/system/backup and /export: everything, or what one organization sees, to carry away."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+
+from litestar import Router, post
+from litestar.concurrency import sync_to_thread
+from litestar.di import NamedDependency
+from litestar.response import Stream
+
+from aggregator.api.identity import ADMIN, ApiRequest, person
+from aggregator.config import AuthConfig
+from aggregator.errors import ForbiddenError
+from aggregator.store.audit import audit
+from aggregator.store.backups import Backups
+from aggregator.store.bundle import Piece, bundle, bundle_bytes
+from aggregator.store.database import Database
+
+MEDIA_TYPE = "application/x-tar"
+
+
+@post("/backup", opt=ADMIN, status_code=200)
+async def back_up(
+    request: ApiRequest,
+    backups: NamedDependency[Backups],
+    database: NamedDependency[Database],
+    auth: NamedDependency[AuthConfig],
+) -> Stream:
+    """Return everything of every organization as a tar; for admins of the installation's own."""
+    if request.user.organization != auth.organization:
+        message = f"a backup holds every organization: only admins of {auth.organization} make one"
+        raise ForbiddenError(message)
+    await database.write(
+        audit(person(request).user, "backup.take", auth.organization, now_ns=time.time_ns())
+    )
+    return await _streamed(backups.everything(), "edgewarden-backup.tar")
+
+
+@post("/export", opt=ADMIN, status_code=200)
+async def export(
+    request: ApiRequest, backups: NamedDependency[Backups], database: NamedDependency[Database]
+) -> Stream:
+    """Return what the organization sees as a tar of Parquet files, a folder for each view."""
+    who = person(request)
+    await database.write(audit(who.user, "export.take", who.organization, now_ns=time.time_ns()))
+    return await _streamed(backups.views(who.organization), "edgewarden-export.tar")
+
+
+async def _streamed(made: AbstractAsyncContextManager[list[Piece]], name: str) -> Stream:
+    stack = AsyncExitStack()
+    pieces = await stack.enter_async_context(made)
+    return Stream(
+        _chunks(pieces, stack),
+        media_type=MEDIA_TYPE,
+        headers={
+            "Content-Disposition": f'attachment; filename="{name}"',
+            "Content-Length": str(bundle_bytes(pieces)),
+        },
+    )
+
+
+async def _chunks(pieces: list[Piece], stack: AsyncExitStack) -> AsyncIterator[bytes]:
+    async with stack:
+        chunks = bundle(pieces)
+        while chunk := await sync_to_thread(next, chunks, b""):
+            yield chunk
+
+
+router = Router("/system", route_handlers=[back_up, export], tags=["system"])

@@ -1,0 +1,133 @@
+"""/api/v1/gaps and /metrics: what did not arrive, what was refused, what waits."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated
+
+import msgspec
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.params import Parameter
+
+from aggregator.api.health import AskBroker
+from aggregator.api.identity import ApiRequest
+from aggregator.live import LiveFeed
+from aggregator.shapes import NS_PER_S, rfc3339
+from aggregator.store.archive import Archive
+from aggregator.store.database import Database
+from aggregator.store.gaps import GapRow, find_gaps
+from aggregator.store.room import Room
+
+MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+MAX_DEVICES = 10_000
+UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+AskIngest = Callable[[], Mapping[str, int]]
+Labels = Mapping[str, str]
+Sample = tuple[Labels, float]
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """What is missing of one device."""
+
+    device_id: str
+    lost: int  # messages that it gave up before they arrived
+    queued: int  # messages that it holds, by its last report
+    oldest_s: int  # how old these are at most
+    reported_at: str | None
+    words: str
+
+
+@get("/gaps", tags=["devices"])
+async def gaps(
+    request: ApiRequest,
+    database: NamedDependency[Database],
+    limit: Annotated[int, Parameter(ge=1, le=1000)] = 100,
+    skip: Annotated[int, Parameter(ge=0, le=1_000_000)] = 0,
+) -> list[Gap]:
+    """Return for each device what it told and we do not have."""
+    rows = await find_gaps(database, request.user.organization, limit=limit, skip=skip)
+    now_ns = time.time_ns()
+    return [_gap(row, now_ns) for row in rows]
+
+
+@get("/metrics", tags=["system"])
+async def metrics(  # noqa: PLR0913  one for each part that counts
+    request: ApiRequest,
+    *,
+    database: NamedDependency[Database],
+    archive: NamedDependency[Archive],
+    live: NamedDependency[LiveFeed],
+    room: NamedDependency[Room],
+    ask_broker: NamedDependency[AskBroker],
+    ask_ingest: NamedDependency[AskIngest],
+) -> Response[str]:
+    """Return counters in the text format of Prometheus; devices are those of the organization."""
+    organization = request.user.organization
+    rows = await find_gaps(database, organization, limit=MAX_DEVICES)
+    parts = await archive.parts(organization)
+    outcomes = dict(ask_ingest())
+    lines = [
+        *_family("ingest_batches_total", "transactions", [({}, outcomes.pop("batches"))]),
+        *_family(
+            "ingest_messages_total",
+            "messages since the start, by what became of them",
+            [({"outcome": name}, count) for name, count in outcomes.items()],
+        ),
+        *_family("broker_connected", "0 or 1", [({}, ask_broker().connected)]),
+        *_family("disk_has_room", "0: nothing is taken in", [({}, room.is_enough())]),
+        *_family("live_watchers", "open WebSockets", [({}, live.watchers)]),
+        *_family(
+            "archive_bytes", "of Parquet files", [({}, sum(part.file_bytes for part in parts))]
+        ),
+        *_of_devices(rows, time.time_ns()),
+    ]
+    return Response("\n".join(lines) + "\n", media_type=MEDIA_TYPE)
+
+
+def _of_devices(rows: Sequence[GapRow], now_ns: int) -> list[str]:
+    def each(value: Callable[[GapRow], float]) -> list[Sample]:
+        return [({"device": row.device_id}, value(row)) for row in rows]
+
+    return [
+        *_family("device_lost_messages_total", "given up unsent", each(lambda row: row.lost)),
+        *_family("device_queued_messages", "by its last report", each(lambda row: row.queued)),
+        *_family(
+            "device_oldest_queued_seconds",
+            "at most",
+            each(lambda row: row.oldest_ns(now_ns) / NS_PER_S),
+        ),
+    ]
+
+
+def _family(name: str, meaning: str, samples: Sequence[Sample]) -> list[str]:
+    kind = "counter" if name.endswith("_total") else "gauge"
+    return [
+        f"# HELP edgewarden_{name} {meaning}",
+        f"# TYPE edgewarden_{name} {kind}",
+        *(f"edgewarden_{name}{_labels(labels)} {value:.15g}" for labels, value in samples),
+    ]
+
+
+def _labels(labels: Labels) -> str:
+    # Names of devices are letters, digits, - and _ (contract.identifiers): nothing to escape.
+    pairs = ",".join(f'{name}="{value}"' for name, value in labels.items())
+    return f"{{{pairs}}}" if pairs else ""
+
+
+def _gap(row: GapRow, now_ns: int) -> Gap:
+    oldest_s = row.oldest_ns(now_ns) // NS_PER_S
+    oldest = f", oldest {_words(oldest_s)}" if oldest_s else ""
+    return Gap(
+        device_id=row.device_id,
+        lost=row.lost,
+        queued=row.queued,
+        oldest_s=oldest_s,
+        reported_at=None if row.reported_ns is None else rfc3339(row.reported_ns),
+        words=f"{row.device_id}: {row.lost:,} lost, {row.queued:,} queued{oldest}",
+    )
+
+
+def _words(seconds: int) -> str:
+    length, unit = next((item for item in UNITS if seconds >= item[0]), UNITS[-1])
+    return f"{seconds // length} {unit}"

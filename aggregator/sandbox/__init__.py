@@ -1,0 +1,1 @@
+"""Untrusted SQL: each statement runs in a process of its own, beside files of one organization."""

@@ -1,0 +1,52 @@
+"""Backups of everything and exports of one organization, made while the service runs."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aggregator.store.archive import Archive
+from aggregator.store.bundle import Piece, pieces_below
+from aggregator.store.database import ARCHIVE, COPIES, FILE_NAME, Database
+
+MAX_KEY_BYTES = 1024 * 1024
+
+
+class Backups:
+    """Makes what is to be carried away; what a running service changes meanwhile does not matter."""
+
+    def __init__(self, database: Database, archive: Archive) -> None:
+        self._database = database
+        self._archive = archive
+
+    @asynccontextmanager
+    async def everything(self) -> AsyncIterator[list[Piece]]:
+        """Give the database, the archive and the keys, as of one moment."""
+        async with self._archive.folder() as folder:
+            async with self._archive.at_rest() as parts:
+                files = [part.file for part in parts]
+                await asyncio.to_thread(self._link, files, folder)
+                await self._database.copy_to(folder / FILE_NAME)
+            await asyncio.to_thread(self._copy_keys, folder)
+            yield await asyncio.to_thread(pieces_below, folder)
+
+    @asynccontextmanager
+    async def views(self, organization: str) -> AsyncIterator[list[Piece]]:
+        """Give what an organization sees, as Parquet files in a folder for each view."""
+        async with self._archive.folder() as folder:
+            await self._archive.give(organization, folder)
+            yield await asyncio.to_thread(pieces_below, folder)
+
+    def _link(self, files: Iterable[Path], folder: Path) -> None:
+        for file in files:
+            target = folder / ARCHIVE / file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.link(self._archive.path / file, target)
+
+    def _copy_keys(self, folder: Path) -> None:
+        for file in self._database.path.parent.iterdir():
+            known = file.name.startswith(Path(FILE_NAME).stem) or file.name in {ARCHIVE, COPIES}
+            if not known and file.is_file() and file.stat().st_size <= MAX_KEY_BYTES:
+                shutil.copyfile(file, folder / file.name)

@@ -1,0 +1,73 @@
+"""Many files as one tar stream of known size, and back: what backups and exports are made of."""
+
+import os
+import tarfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+BLOCK_BYTES = tarfile.BLOCKSIZE
+CHUNK_BYTES = 256 * 1024
+END = bytes(2 * BLOCK_BYTES)
+FILE_MODE = 0o600
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """A file that does not change any more, and its name in the bundle."""
+
+    name: str
+    path: Path
+
+
+def bundle_bytes(pieces: Sequence[Piece]) -> int:
+    """Return how long the bundle of some files is."""
+    return sum(len(_header(piece)) + _padded(piece.path.stat().st_size) for piece in pieces) + len(
+        END
+    )
+
+
+def bundle(pieces: Sequence[Piece]) -> Iterator[bytes]:
+    """Yield a bundle, chunk by chunk."""
+    for piece in pieces:
+        yield _header(piece)
+        size = piece.path.stat().st_size
+        with piece.path.open("rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                yield chunk
+        if padding := _padded(size) - size:
+            yield bytes(padding)
+    yield END
+
+
+def unpack(source: IO[bytes], folder: Path) -> int:
+    """Write the files of a bundle into a folder, and return how many they were.
+
+    Raises:
+        tarfile.TarError: It is no bundle, ends early, or wants to write elsewhere.
+    """
+    count = 0
+    with tarfile.open(fileobj=source, mode="r|") as stream:
+        for member in filter(tarfile.TarInfo.isfile, stream):
+            stream.extract(member, folder, filter="data")
+            (folder / member.name).chmod(FILE_MODE)
+            count += 1
+    return count
+
+
+def _header(piece: Piece) -> bytes:
+    state = piece.path.stat()
+    member = tarfile.TarInfo(piece.name)
+    member.size, member.mtime, member.mode = state.st_size, int(state.st_mtime), FILE_MODE
+    return member.tobuf(tarfile.GNU_FORMAT)
+
+
+def _padded(size: int) -> int:
+    return -(-size // BLOCK_BYTES) * BLOCK_BYTES
+
+
+def pieces_below(folder: Path) -> list[Piece]:
+    """Return every file below a folder, by its path from there."""
+    files = sorted(Path(at, name) for at, _, names in os.walk(folder) for name in names)
+    return [Piece(str(file.relative_to(folder)), file) for file in files]

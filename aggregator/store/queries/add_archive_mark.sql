@@ -1,0 +1,2 @@
+INSERT INTO store.archive_marks (view, organization, position)
+VALUES ($view, $organization, $position);

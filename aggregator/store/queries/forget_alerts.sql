@@ -1,0 +1,1 @@
+DELETE FROM store.alerts WHERE last_seen_ns < $before_ns AND received_ns < $before_ns;

@@ -1,0 +1,1 @@
+DELETE FROM store.archive_marks WHERE view = $view AND organization = $organization;

@@ -1,0 +1,1 @@
+DELETE FROM store.isolations WHERE expires_ns < $before_ns AND received_ns < $before_ns;

@@ -1,0 +1,104 @@
+"""What is kept how long: days leave the database for the archive, and the archive when it is too large."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from aggregator.config import StoreConfig
+from aggregator.store.archive import GROWING, Archive, Part
+from aggregator.store.database import Database, Statement
+from aggregator.store.room import Room
+
+log = logging.getLogger(__name__)
+
+INTERVAL_S = 3600.0
+NS_PER_S = 1_000_000_000
+DAY_S = 24 * 3600
+
+
+class _Organization(msgspec.Struct, frozen=True):
+    name: str
+
+
+class Retention:
+    """Keeps the database small and the archive within its bounds."""
+
+    def __init__(
+        self, database: Database, archive: Archive, config: StoreConfig, room: Room
+    ) -> None:
+        self._database = database
+        self._archive = archive
+        self._config = config
+        self._room = room
+
+    async def run(self) -> None:
+        """Do it at once and then every hour, for ever."""
+        while True:
+            await self.apply(time.time_ns())
+            await asyncio.sleep(INTERVAL_S)
+
+    async def apply(self, now_ns: int) -> None:
+        """Write what is not in the archive yet, and forget what is too old or too much.
+
+        On a full disk nothing is written; what is to go from the archive goes.
+        """
+        if self._room.is_enough():
+            await self._move(now_ns)
+        await self._drop_old(now_ns)
+        await self._drop_beyond_size(now_ns)
+
+    async def _move(self, now_ns: int) -> None:
+        for organization in await self._organizations():
+            await self._archive.write(organization)
+        midnight_ns = now_ns - now_ns % (DAY_S * NS_PER_S)
+        before_ns = midnight_ns - self._config.hot_days * DAY_S * NS_PER_S
+        for view in GROWING:
+            await self._database.write(
+                Statement(f"forget_archived_{view}", {"before_ns": before_ns})
+            )
+        old_ns = now_ns - self._config.keep_alerts_days * DAY_S * NS_PER_S
+        await self._database.write(
+            Statement("forget_alerts", {"before_ns": old_ns}),
+            Statement("forget_isolations", {"before_ns": old_ns}),
+        )
+
+    async def _organizations(self) -> list[str]:
+        rows = await self._database.read("organizations_to_archive", {}, _Organization)
+        return [row.name for row in rows]
+
+    async def _drop_old(self, now_ns: int) -> None:
+        first = _day_before(now_ns, self._config.keep_days)
+        await self._drop([part for part in await self._archive.parts() if part.day < first], "age")
+
+    async def _drop_beyond_size(self, now_ns: int) -> None:
+        parts = await self._archive.parts()
+        beyond = sum(part.file_bytes for part in parts) - self._config.max_archive_bytes
+        hot = _day_before(now_ns, self._config.hot_days)
+        days: set[str] = set()
+        for part in parts:  # oldest day first
+            if part.day >= hot or (beyond <= 0 and part.day not in days):
+                break
+            beyond -= part.file_bytes
+            days.add(part.day)
+        await self._drop([part for part in parts if part.day in days], "size")
+
+    async def _drop(self, parts: Sequence[Part], why: str) -> None:
+        if not parts:
+            return
+        await self._archive.drop(parts)
+        extra = {
+            "why": why,
+            "days": sorted({part.day for part in parts}),
+            "rows": sum(part.rows for part in parts),
+            "bytes": sum(part.file_bytes for part in parts),
+        }
+        log.info("archive_days_dropped", extra=extra)
+
+
+def _day_before(now_ns: int, days: int) -> str:
+    today = datetime.fromtimestamp(now_ns // NS_PER_S, UTC).date()
+    return (today - timedelta(days=days)).isoformat()

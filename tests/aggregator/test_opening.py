@@ -1,0 +1,102 @@
+"""Opening the database: what a crash, a bad disk or an older version has left is not the end."""
+
+import logging
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from aggregator.errors import InUseError
+from aggregator.store.database import FILE_NAME, Database, migrations
+from aggregator.store.users import NewUser, add_user, count_users, user_by_name
+
+USER = NewUser(organization="default", username="ada", password_hash="-", role="viewer")
+WRITE_AND_DIE = """
+import asyncio, os, sys
+from pathlib import Path
+from aggregator.store.database import Database
+from aggregator.store.users import NewUser, add_user
+async def main():
+    async with Database(Path(sys.argv[1])) as database:
+        for number in range(40):
+            user = NewUser(organization="default", username=f"user-{number}", password_hash="-", role="viewer")
+            await add_user(database, user, 1)
+        os._exit(9)
+asyncio.run(main())
+"""
+
+
+def found(folder: Path, pattern: str) -> list[Path]:
+    return list(folder.glob(pattern))
+
+
+@pytest.fixture
+def crashed(tmp_path: Path) -> Path:
+    """A folder whose process was killed: the users are in the write-ahead log alone."""
+    code = subprocess.run(
+        [sys.executable, "-c", WRITE_AND_DIE, str(tmp_path)], timeout=30, check=False
+    ).returncode
+    assert code == 9
+    return tmp_path
+
+
+async def test_what_was_written_before_a_crash_is_there(crashed: Path):
+    async with Database(crashed) as database:
+        assert await count_users(database) == 40
+
+
+async def test_a_write_ahead_log_that_cannot_be_read_is_set_aside_and_told(
+    crashed: Path, caplog: pytest.LogCaptureFixture
+):
+    log = crashed / f"{FILE_NAME}.wal"
+    content = bytearray(log.read_bytes())
+    content[-40:] = b"\xff" * 40
+    log.write_bytes(content)
+    async with Database(crashed) as database:
+        assert await add_user(database, USER, 1) is not None
+    aside = found(crashed, f"{FILE_NAME}.wal.unreadable-*")
+    assert [file.read_bytes() for file in aside] == [bytes(content)]
+    (record,) = [item for item in caplog.records if item.levelno == logging.ERROR]
+    assert record.message == "write_ahead_log_set_aside"
+    assert record.__dict__["file"] == str(aside[0])
+
+
+async def test_a_second_process_is_told_that_the_database_is_in_use(tmp_path: Path):
+    async with Database(tmp_path):
+        program = (
+            "import asyncio, sys, pathlib; from aggregator.store.database import Database\n"
+            "asyncio.run(Database(pathlib.Path(sys.argv[1])).__aenter__())"
+        )
+        second = [sys.executable, "-c", program, str(tmp_path)]
+        ended = subprocess.run(second, capture_output=True, text=True, timeout=30, check=False)  # noqa: ASYNC221
+    assert f"{InUseError.__name__}: {tmp_path / FILE_NAME}: another process" in ended.stderr
+
+
+async def test_an_older_database_is_copied_before_it_is_changed(tmp_path: Path):
+    older = tmp_path / "older"
+    async with Database(older) as database:
+        await add_user(database, USER, 1)
+    latest = migrations()[-1]
+    with duckdb.connect(str(older / FILE_NAME)) as stored:
+        stored.execute("DELETE FROM schema_migrations WHERE number = ?", [latest.number])
+        stored.execute("CREATE TABLE store.marked_by_this_test (a INTEGER)")
+    (older / "edgewarden.before-0001.duckdb").touch()
+    before = shutil.copytree(older, tmp_path / "before")
+    with pytest.raises(Exception, match="already exists"):
+        await Database(older).__aenter__()
+    copies = found(older, "edgewarden.before-*")
+    assert [copy.name for copy in copies] == [f"edgewarden.before-{latest.number:04}.duckdb"]
+    assert copies[0].stat().st_mode & 0o077 == 0
+    shutil.copyfile(copies[0], before / FILE_NAME)
+    with duckdb.connect(str(before / FILE_NAME)) as stored:
+        assert stored.sql("SELECT username FROM store.users").fetchall() == [("ada",)]
+        assert stored.sql("FROM store.marked_by_this_test").fetchall() == []
+
+
+async def test_a_new_database_is_not_copied(tmp_path: Path):
+    async with Database(tmp_path) as database:
+        assert await user_by_name(database, "ada") is None
+    assert not found(tmp_path, "*.before-*")

@@ -1,0 +1,282 @@
+"""What is kept how long, in the database and in the archive, and what a full disk does."""
+
+import asyncio
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from aggregator.config import QueryConfig, StoreConfig
+from aggregator.ingest.reading import Arrival
+from aggregator.ingest.service import Ingest
+from aggregator.live import LiveFeed
+from aggregator.presence import PresenceKeeper
+from aggregator.sandbox.runner import Query, Sandbox
+from aggregator.store.alerts import save_alerts
+from aggregator.store.archive import Archive
+from aggregator.store.database import Database
+from aggregator.store.reported import Reported
+from aggregator.store.retention import Retention
+from aggregator.store.room import Room
+from aggregator.store.verdicts import VerdictFilter, find_verdicts, save_verdicts
+from tests.aggregator.messages import BOOT, alert, envelope, health, now_ns, topic, verdicts
+from tests.aggregator.test_query import rows
+
+DAY_NS = 24 * 3600 * 1_000_000_000
+NOW_NS = now_ns()
+
+
+async def store(database: Database, *, days_ago: int, batches: int = 1) -> None:
+    at_ns = NOW_NS - days_ago * DAY_NS
+    for organization in ("default", "elsewhere"):
+        for _ in range(batches):
+            await database.write(
+                save_verdicts(Reported(organization, "pi", BOOT, at_ns, verdicts()))
+            )
+
+
+async def hot(database: Database) -> int:
+    return len(await find_verdicts(database, "default", VerdictFilter(), limit=1000))
+
+
+def retaining(
+    database: Database, archive: Archive, config: StoreConfig, min_free_bytes: int = 0
+) -> Retention:
+    return Retention(database, archive, config, Room(database.path.parent, min_free_bytes))
+
+
+async def opened(database: Database, **settings: int) -> tuple[Archive, Retention]:
+    archive = Archive(database, max_age_s=0)
+    await archive.open()
+    config = msgspec.convert(settings, StoreConfig)
+    return archive, retaining(database, archive, config)
+
+
+async def days(archive: Archive) -> Sequence[str]:
+    return sorted({part.day for part in await archive.parts("default")})
+
+
+async def test_earlier_days_leave_the_database_and_stay_in_the_views(database: Database):
+    for days_ago in (0, 1, 2, 3):
+        await store(database, days_ago=days_ago)
+    archive, retention = await opened(database, hot_days=1)
+    for _ in range(2):
+        await retention.apply(NOW_NS)
+        assert await hot(database) == 4
+        sandbox = Sandbox(database, archive, QueryConfig())
+        assert await rows(sandbox, "SELECT count(*) FROM verdicts") == [[8]]
+    assert len(await days(archive)) == 4
+
+
+async def test_rows_that_left_are_not_lost_when_their_day_gets_more(database: Database):
+    await store(database, days_ago=5)
+    archive, retention = await opened(database)
+    await retention.apply(NOW_NS)
+    assert await hot(database) == 0
+    await store(database, days_ago=5, batches=3)  # our own clock stepped back
+    await retention.apply(NOW_NS)
+    sandbox = Sandbox(database, archive, QueryConfig())
+    assert await rows(sandbox, "SELECT count(*) FROM verdicts") == [[8]]
+    assert await hot(database) == 0
+
+
+async def test_days_beyond_the_age_leave_the_archive(database: Database, tmp_path: Path):
+    for days_ago in (1, 10, 11):
+        await store(database, days_ago=days_ago)
+    archive, retention = await opened(database, keep_days=10)
+    await retention.apply(NOW_NS)
+    assert len(await days(archive)) == 2
+    assert len(files(tmp_path)) == 4  # two organizations
+
+
+async def test_the_oldest_days_go_first_when_the_archive_is_too_large(
+    database: Database, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.INFO)
+    for days_ago in (0, 4, 5, 6):
+        await store(database, days_ago=days_ago)
+    archive, retention = await opened(database)
+    await retention.apply(NOW_NS)
+    kept = await days(archive)
+    file_bytes = [part.file_bytes for part in await archive.parts()]
+    small = StoreConfig(max_archive_bytes=sum(file_bytes) - 1)
+    await retaining(database, archive, small).apply(NOW_NS)
+    assert await days(archive) == kept[1:]
+    (said,) = [item for item in caplog.records if item.message == "archive_days_dropped"]
+    assert said.__dict__["days"] == [kept[0]]
+    await retaining(database, archive, StoreConfig(max_archive_bytes=1)).apply(NOW_NS)
+    assert await days(archive) == kept[-1:]  # what is in the database as well stays
+
+
+async def test_alerts_are_kept_longer_than_anything_else(database: Database):
+    for number, days_ago in enumerate((399, 401)):
+        at_ns = NOW_NS - days_ago * DAY_NS
+        message = msgspec.structs.replace(alert(number, opened_ns=at_ns), last_seen_ns=at_ns)
+        await database.write(save_alerts([Reported("default", "pi", BOOT, at_ns, message)]))
+    archive, retention = await opened(database)
+    await retention.apply(NOW_NS)
+    sandbox = Sandbox(database, archive, QueryConfig())
+    assert await rows(sandbox, "SELECT alert_id FROM alerts") == [[f"{0:032x}"]]
+
+
+WRITE_AND_RETAIN = """
+import asyncio, itertools, sys, time
+from pathlib import Path
+from aggregator.config import StoreConfig
+from aggregator.store.archive import Archive
+from aggregator.store.database import Database
+from aggregator.store.reported import Reported
+from aggregator.store.retention import Retention
+from aggregator.store.room import Room
+from aggregator.store.verdicts import save_verdicts
+from contract import codec
+from contract.messages import VerdictBatch
+DAY_NS = 24 * 3600 * 10**9
+async def main(path, batch):
+    async with Database(path) as database:
+        archive = Archive(database)
+        await archive.open()
+        retention = Retention(database, archive, StoreConfig(), Room(path, 0))
+        for number in itertools.count():
+            at_ns = time.time_ns() - number % 5 * DAY_NS
+            await database.write(save_verdicts(Reported("default", "pi", "0" * 16, at_ns, batch)))
+            print("stored", flush=True)
+            await retention.apply(time.time_ns())
+batch = codec.decode_envelope(sys.stdin.buffer.read()).message
+asyncio.run(main(Path(sys.argv[1]), batch))
+"""
+
+
+@pytest.mark.slow
+async def test_a_kill_in_the_middle_neither_loses_a_row_nor_counts_one_twice(tmp_path: Path):
+    told = 0
+    for seconds in (1.3, 1.7, 2.2, 3.1):
+        told += await asyncio.to_thread(stored_before_a_kill, tmp_path, seconds)
+        async with Database(tmp_path) as database:
+            archive = Archive(database)
+            await archive.open()
+            sandbox = Sandbox(database, archive, QueryConfig())
+            ((count,),) = await rows(sandbox, "SELECT count(*) FROM verdicts")
+        assert count in (2 * told, 2 * told + 2)  # what was stored may not have been said
+        told = count // 2
+    assert told > 0
+
+
+def stored_before_a_kill(path: Path, seconds: float) -> int:
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITE_AND_RETAIN, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(envelope(verdicts()))
+    process.stdin.close()
+    try:
+        assert process.stdout.readline() == b"stored\n"
+        time.sleep(seconds)
+    finally:
+        process.kill()
+        process.wait()
+    said = 1 + process.stdout.read().count(b"stored")
+    process.stdout.close()
+    return said
+
+
+def files(folder: Path) -> list[Path]:
+    return list((folder / "archive").rglob("*.parquet"))
+
+
+async def test_many_small_writes_leave_few_files_and_every_row_once(database: Database):
+    archive, _ = await opened(database)
+    for _ in range(20):
+        await store(database, days_ago=0)
+        await archive.write("default")
+    parts = await archive.parts("default")
+    assert sum(part.rows for part in parts) == 40
+    assert len(parts) <= 3
+    assert len(files(database.path.parent)) == len(parts)
+
+
+async def test_what_a_crash_left_half_done_is_thrown_away(database: Database):
+    archive, _ = await opened(database)
+    await store(database, days_ago=0)
+    await archive.write("default")
+    (part,) = await archive.parts("default")
+    stray = archive.path / part.file.with_name("0-99.parquet")
+    draft = archive.path / part.file.with_name("0-98.draft")
+    for path in (stray, draft):
+        path.write_bytes(b"half")
+    await Archive(database).open()
+    assert files(database.path.parent) == [archive.path / part.file]
+    assert not draft.exists()
+
+
+async def test_a_file_that_is_gone_is_told_and_does_not_stop_the_others(
+    database: Database, caplog: pytest.LogCaptureFixture
+):
+    await store(database, days_ago=3)
+    await store(database, days_ago=4)
+    archive, retention = await opened(database)
+    await retention.apply(NOW_NS)
+    gone, kept = await archive.parts("default")
+    (archive.path / gone.file).unlink()
+    again, _ = await opened(database)
+    assert await again.parts("default") == [kept]
+    assert "archive_file_missing" in caplog.messages
+    sandbox = Sandbox(database, again, QueryConfig())
+    assert await rows(sandbox, "SELECT count(*) FROM verdicts") == [[2]]
+
+
+async def test_queries_and_retention_at_once_neither_fail_nor_count_twice(database: Database):
+    archive, retention = await opened(database)
+    sandbox = Sandbox(database, archive, QueryConfig())
+    query = Query(organization="default", sql="SELECT count(*) FROM verdicts")
+
+    async def tidy() -> None:
+        for _ in range(5):
+            await store(database, days_ago=3)
+            await retention.apply(NOW_NS)
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(tidy())
+        answers = [tasks.create_task(sandbox.run(query)) for _ in range(6)]
+    counts = [msgspec.json.decode(answer.result().body)["rows"][0][0] for answer in answers]
+    assert all(count in range(0, 11, 2) for count in counts)
+    assert await rows(sandbox, "SELECT count(*) FROM verdicts") == [[10]]
+
+
+async def test_a_full_disk_stops_receipts_until_there_is_room(
+    database: Database, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("aggregator.store.room.LOOK_EVERY_S", 0.0)
+    caplog.set_level(logging.INFO)
+    room = Room(database.path.parent, min_free_bytes=2**60)
+    live = LiveFeed()
+    ingest = Ingest(database, live, PresenceKeeper(database, live), room)
+    arrival = Arrival(topic(health()), envelope(health()), retained=False, received_ns=now_ns())
+    for _ in range(2):
+        assert await ingest.take([arrival]) == {}
+    assert ingest.counters.without_room == 2
+    assert caplog.messages.count("disk_is_full") == 1
+    room._min_free_bytes = 1
+    assert [mark.last_seq for mark in (await ingest.take([arrival])).values()] == [1]
+    assert caplog.messages.count("disk_has_room_again") == 1
+
+
+async def test_on_a_full_disk_the_archive_shrinks_and_does_not_grow(database: Database):
+    await store(database, days_ago=20)
+    archive, retention = await opened(database)
+    await retention.apply(NOW_NS)
+    await store(database, days_ago=4)
+    full = retaining(database, archive, StoreConfig(keep_days=10), min_free_bytes=2**60)
+    await full.apply(NOW_NS)
+    assert await archive.parts() == []
+    assert await hot(database) == 2
+    await retention.apply(NOW_NS)
+    assert len(await days(archive)) == 1
