@@ -6,13 +6,13 @@ from litestar import Response, Router, delete, get
 from litestar.di import NamedDependency
 
 from aggregator.api.identity import SESSION, ApiRequest, person
-from aggregator.api.paging import Limit, Skip, paged
-from aggregator.api.users import SessionShape, session_shape
+from aggregator.api.paging import Limit, Skip
+from aggregator.api.users import SessionShape, sessions_page
 from aggregator.errors import NotFoundError
 from aggregator.store.audit import audit
 from aggregator.store.database import Database
 from aggregator.store.devices import Page
-from aggregator.store.sessions import Used, count_sessions_of, revoke_one_session, sessions_of
+from aggregator.store.sessions import Used, revoke_one_session
 
 
 @get("/")
@@ -21,10 +21,7 @@ async def list_own_sessions(
 ) -> Response[list[SessionShape]]:
     """Return where one is signed in, newest first."""
     who = person(request)
-    now_ns, page = time.time_ns(), Page(limit, skip)
-    rows = await sessions_of(database, who.organization, who.user.id, now_ns=now_ns, page=page)
-    total = await count_sessions_of(database, who.organization, who.user.id, now_ns=now_ns)
-    return paged([session_shape(row, who.session_id) for row in rows], total)
+    return await sessions_page(database, who, who.user.id, Page(limit, skip))
 
 
 @delete("/{session_id:str}", opt=SESSION)

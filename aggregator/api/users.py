@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.status_codes import HTTP_200_OK
 
 from aggregator.api.authenticator import Authenticator
-from aggregator.api.identity import ADMIN, ApiRequest, person
+from aggregator.api.identity import ADMIN, ApiRequest, Person, person
 from aggregator.api.paging import Limit, RowId, Skip, Text, paged
 from aggregator.api.passwords import check_password, generated_password
 from aggregator.errors import ConflictError, NotFoundError
@@ -211,12 +211,7 @@ async def list_sessions(
     """Return where a user is signed in, newest first."""
     who = person(request)
     await find_user(database, who.organization, user_id)
-    now_ns = time.time_ns()
-    rows = await sessions_of(
-        database, who.organization, user_id, now_ns=now_ns, page=Page(limit, skip)
-    )
-    total = await count_sessions_of(database, who.organization, user_id, now_ns=now_ns)
-    return paged([session_shape(row, who.session_id) for row in rows], total)
+    return await sessions_page(database, who, user_id, Page(limit, skip))
 
 
 @delete("/{user_id:int}/sessions", opt=ADMIN)
@@ -264,8 +259,17 @@ async def find_user(database: Database, organization: str, user_id: int) -> User
     return rows[0]
 
 
-def session_shape(row: SessionRow, current: str | None) -> SessionShape:
-    """Return a session; `current` is the one that asks."""
+async def sessions_page(
+    database: Database, who: Person, user_id: int, page: Page
+) -> Response[list[SessionShape]]:
+    """Return where a user of the asker's organization is signed in, newest first."""
+    now_ns = time.time_ns()
+    rows = await sessions_of(database, who.organization, user_id, now_ns=now_ns, page=page)
+    total = await count_sessions_of(database, who.organization, user_id, now_ns=now_ns)
+    return paged([_session_shape(row, who.session_id) for row in rows], total)
+
+
+def _session_shape(row: SessionRow, current: str | None) -> SessionShape:
     return SessionShape(
         session_id=row.session_id,
         created_at=rfc3339(row.created_ns),

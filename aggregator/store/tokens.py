@@ -8,7 +8,7 @@ from aggregator.store.alerts import Count
 from aggregator.store.database import Database, Statement
 from aggregator.store.devices import Page
 from aggregator.store.sessions import revoke_sessions
-from aggregator.store.users import Role
+from aggregator.store.users import Role, User
 
 MAX_OF_A_USER = 100
 
@@ -39,21 +39,12 @@ class TokenRow(msgspec.Struct, frozen=True):
     last_used_ns: int | None
 
 
-class TokenUser(msgspec.Struct, frozen=True):
-    """A token that holds, and whose it is."""
+class TokenUser(User, frozen=True):
+    """The owner of a token that holds, and which it is."""
 
     token_id: int
     kind: TokenKind
     token_role: Role
-    id: int
-    organization: str
-    username: str
-    email: str | None
-    full_name: str | None
-    role: Role
-    is_active: bool
-    created_ns: int
-    last_login_ns: int | None
 
 
 def add_token(new: NewToken, now_ns: int) -> Statement:
