@@ -38,6 +38,10 @@ async def ensure_admin(database: Database, organization: str, tell: Callable[[st
     if not password:
         password = generated_password()
         tell(f"first start: sign in as `{ADMIN}` with the password {password} (not shown again)")
+    try:
+        check_password(password, ADMIN)
+    except InvalidError as error:
+        tell(f"{ADMIN_PASSWORD_VARIABLE}: {error}; change it soon (PUT /api/v1/auth/password)")
     password_hash = await Passwords().hash(password)
     admin = NewUser(
         organization=organization, username=ADMIN, password_hash=password_hash, role="admin"

@@ -12,7 +12,7 @@ from aggregator.api.authenticator import TICKET_S, Authenticator, Origin, Tokens
 from aggregator.api.description import SignIn
 from aggregator.api.identity import PUBLIC, SESSION, ApiRequest, address_of, person
 from aggregator.api.passwords import check_password
-from aggregator.errors import InvalidError
+from aggregator.errors import ForbiddenError, InvalidError, UnauthenticatedError
 from aggregator.shapes import UserShape, user_shape
 from aggregator.store.audit import audit
 from aggregator.store.database import Database
@@ -107,7 +107,11 @@ async def change_password(
 ) -> Said:
     """Change one's own password; every session and token ends, this one as well."""
     who = person(request).user
-    await authenticator.check_password(who.username, data.current_password, who.address)
+    try:
+        await authenticator.check_password(who.username, data.current_password, who.address)
+    except UnauthenticatedError as error:  # who asks is known: a client must not sign in again
+        message = "the current password is wrong"
+        raise ForbiddenError(message) from error
     check_password(data.new_password, who.username, who.email)
     password_hash = await authenticator.passwords.hash(data.new_password)
     now_ns = time.time_ns()

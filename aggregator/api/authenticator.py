@@ -85,10 +85,11 @@ class Authenticator:
 
     def __init__(self, database: Database, config: AuthConfig, key: bytes) -> None:
         self.passwords = Passwords()
-        self.addresses = Throttle(FREE_FAILURES_OF_ADDRESS, most_s=300.0)
+        self.registrations = Throttle(FREE_FAILURES_OF_ADDRESS, most_s=300.0)
         self._database = database
         self._config = config
         self._key = key
+        self._addresses = Throttle(FREE_FAILURES_OF_ADDRESS, most_s=300.0)
         self._accounts = Throttle(FREE_FAILURES_OF_ACCOUNT, most_s=60.0)
         self._tickets: OrderedDict[str, _Ticket] = OrderedDict()
         self._noted: OrderedDict[int, float] = OrderedDict()
@@ -111,7 +112,7 @@ class Authenticator:
             TooManyAttemptsError: There were too many failures.
         """
         account = name.lower()[:MAX_CHARACTERS]
-        self.addresses.attempt(address)
+        self._addresses.attempt(address)
         self._accounts.attempt(account)
         user = await user_by_name(self._database, name)
         known = user.password_hash if user is not None and user.is_active else None
@@ -122,7 +123,7 @@ class Authenticator:
             message = "wrong username or password"
             raise UnauthenticatedError(message)
         self._accounts.forget(account)
-        self.addresses.forgive(address)
+        self._addresses.forgive(address)
         return user
 
     async def refresh(self, refresh_token: str, address: str) -> Tokens:

@@ -67,6 +67,9 @@ class BoundedHttp(HttpToolsProtocol):
         self._wait_no_more()
         if self.transport.is_closing():
             return
+        if not getattr(self.cycle, "response_complete", True):  # an answer is under way: no second
+            self.transport.close()
+            return
         body = problem_body(status, f"{status.phrase.lower()}: the request's head is bounded")
         head = (
             f"HTTP/1.1 {status} {status.phrase}\r\ncontent-type: {PROBLEM_TYPE}\r\n"

@@ -146,7 +146,7 @@ async def register(
     if auth.registration == "closed":
         message = "registration is closed: ask an admin to add you"
         raise ForbiddenError(message)
-    authenticator.addresses.attempt(address_of(request))
+    authenticator.registrations.attempt(address_of(request))
     now_ns = time.time_ns()
     organization, role, use = await _place(database, auth, data, now_ns)
     username = data.username or data.email

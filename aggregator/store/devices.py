@@ -144,6 +144,14 @@ def change_device(
     )
 
 
+def set_device_key(organization: str, device_id: str, api_key_hash: str) -> Statement:
+    """Give a device another key; returns Added, or nothing when there is no such device."""
+    return Statement(
+        "set_device_key",
+        {"organization": organization, "device_id": device_id, "api_key_hash": api_key_hash},
+    )
+
+
 def delete_device(organization: str, device_id: str) -> Statement:
     """Forget a device and its key; what it reported stays."""
     return Statement("delete_device", {"organization": organization, "device_id": device_id})

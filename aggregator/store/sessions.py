@@ -7,6 +7,8 @@ from aggregator.store.database import Database, Statement
 from aggregator.store.devices import Page
 from aggregator.store.users import SessionUser
 
+MAX_OF_A_USER = 100  # sessions, those that were revoked among them
+
 
 class TokenState(msgspec.Struct, frozen=True):
     """A refresh token, and what became of it."""
@@ -53,11 +55,15 @@ async def user_of_session(database: Database, session_id: str, now_ns: int) -> S
 
 
 def open_session(new: NewSession, token_hash: str, now_ns: int) -> tuple[Statement, ...]:
-    """Begin a session with its first refresh token; those that are over are forgotten."""
+    """Begin a session with its first refresh token.
+
+    Sessions that are over are forgotten, and the oldest of a user who begins ever more.
+    """
     return (
-        Statement("forget_refresh_tokens", {"now_ns": now_ns}),
         Statement("forget_sessions", {"now_ns": now_ns}),
         Statement("add_session", msgspec.structs.asdict(new) | {"now_ns": now_ns}),
+        Statement("trim_sessions", {"user_id": new.user_id, "kept": MAX_OF_A_USER}),
+        Statement("forget_refresh_tokens", {}),
         Statement("note_login", {"user_id": new.user_id, "now_ns": now_ns}),
         issue_token(new.session_id, token_hash, now_ns),
     )

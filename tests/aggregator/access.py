@@ -79,6 +79,13 @@ def makes_token(admin: httpx.Client) -> dict[str, object]:
     return {"token_id": admin.post("/auth/tokens", json=body).raise_for_status().json()["id"]}
 
 
+def makes_session(client: httpx.Client) -> dict[str, object]:
+    """Sign the one who asks in once more."""
+    body = {"username": client.get("/auth/me").json()["username"], "password": PASSWORD}
+    client.post("/auth/login", json=body).raise_for_status()
+    return {"session_id": client.get("/auth/sessions").json()[0]["session_id"]}
+
+
 def makes_invite(admin: httpx.Client) -> dict[str, object]:
     return {"invite_id": admin.post("/invites", json={}).raise_for_status().json()["id"]}
 
@@ -108,6 +115,10 @@ RULES: dict[str, Rule] = {
         body={"current_password": PASSWORD, "new_password": "another-horse-8"},
     ),
     "POST /api/v1/auth/ws-ticket": Rule(audited=False),
+    "GET /api/v1/auth/sessions": Rule(),
+    "DELETE /api/v1/auth/sessions/{session_id}": Rule(
+        session=True, answer=204, makes=makes_session
+    ),
     "GET /api/v1/auth/tokens": Rule(),
     "POST /api/v1/auth/tokens": Rule(session=True, answer=201, body={"name": MARK}),
     "POST /api/v1/auth/stream-tokens": Rule(session=True, answer=201, body={}),
@@ -176,6 +187,7 @@ RULES: dict[str, Rule] = {
     "GET /redoc": EVERYBODY,
     "GET /api/redoc": EVERYBODY,
     "GET /reference/{file_path}": Rule("everybody", answer=404),
+    "POST /api/v1/devices/{device_id}/api-key": Rule("admin", answer=201, makes=makes_device),
     "GET /api/v1/invites": Rule("admin"),
     "POST /api/v1/invites": Rule("admin", answer=201, body={}),
     "DELETE /api/v1/invites/{invite_id}": Rule("admin", answer=204, makes=makes_invite),

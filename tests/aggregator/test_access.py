@@ -141,7 +141,7 @@ def test_a_role_opens_what_it_may_and_what_it_changes_is_in_the_audit(matrix: Ma
     audited = changes if rule.audited is None else rule.audited
     for role in RANKS:
         may = rule.least == "everybody" or RANKS.index(role) >= RANKS.index(rule.least)
-        own = rule.makes is not None and "token_id" in route
+        own = rule.makes is not None and "/auth/" in route
         client = matrix.fresh(role) if rule.fresh else matrix.client(matrix.centre.token(role))
         with client:
             names = rule.makes(client) if own and rule.makes else matrix.made(rule) if may else {}

@@ -138,6 +138,14 @@ def test_a_password_is_made_up_and_told_once_where_none_is_given(tmp_path: Path)
     assert answer.status_code == 200
 
 
+def test_a_weak_password_of_the_first_admin_is_told(tmp_path: Path):
+    centre = Centre(tmp_path)
+    centre.more["EDGEWARDEN_ADMIN_PASSWORD"] = "admin123"
+    centre.start()
+    assert centre.stop() == 0
+    assert "hardly more than the user's name; change it soon" in centre.log.read_text()
+
+
 def test_users_are_made_while_it_is_stopped(tmp_path: Path):
     centre = Centre(tmp_path)
     made = centre.run("create-user", "ada", "--role", "analyst")

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect
 
 from aggregator.api.passwords import check_password
 from aggregator.errors import InvalidError
@@ -109,6 +110,19 @@ def test_who_is_shut_out_is_out_at_once_with_all_tokens(centre: Centre):
         assert me(client, token).status_code == me(client, api).status_code == 401
 
 
+async def test_the_feed_of_who_is_shut_out_closes_within_five_seconds(centre: Centre):
+    with centre.client() as client:
+        user = new_user(client)
+        token = sign_in(client, user["username"]).json()["access_token"]
+        feed = f"ws://127.0.0.1:{centre.port}/api/v1/ws"
+        headers = {"Authorization": f"Bearer {token}"}
+        async with asyncio.timeout(15), connect(feed, additional_headers=headers) as socket:
+            client.patch(f"/users/{user['id']}", json={"is_active": False}).raise_for_status()
+            async with asyncio.timeout(5):
+                await socket.wait_closed()
+        assert socket.close_code == 4401
+
+
 def test_another_role_holds_from_the_next_request_on(centre: Centre):
     with centre.client() as client:
         user = new_user(client, role="operator")
@@ -163,7 +177,7 @@ def test_people_change_their_own_password_with_the_one_they_have(centre: Centre)
         token = sign_in(client, user["username"]).json()["access_token"]
         headers = {"Authorization": f"Bearer {token}"}
         body = {"current_password": "wrong", "new_password": ANOTHER}
-        assert client.put("/auth/password", json=body, headers=headers).status_code == 401
+        assert client.put("/auth/password", json=body, headers=headers).status_code == 403
         body = {"current_password": PASSWORD, "new_password": user["username"]}
         assert client.put("/auth/password", json=body, headers=headers).status_code == 400
         body = {"current_password": PASSWORD, "new_password": ANOTHER}
@@ -191,6 +205,22 @@ def test_sessions_are_shown_and_ended_one_by_one_or_all(centre: Centre):
         assert client.delete(path).status_code == 204
         assert [me(client, token).status_code for token in tokens] == [401] * 3
         assert client.get(path).json() == []
+
+
+def test_people_see_and_end_their_own_sessions_and_no_others(centre: Centre):
+    with centre.client() as client:
+        user = new_user(client)
+        tokens = [sign_in(client, user["username"]).json()["access_token"] for _ in range(2)]
+        (foreign, *_) = client.get("/auth/sessions").json()
+        headers = {"Authorization": f"Bearer {tokens[1]}"}
+        shown = client.get("/auth/sessions", headers=headers)
+        assert shown.headers["x-total-count"] == "2"
+        assert [session["current"] for session in shown.json()] == [True, False]
+        first = shown.json()[1]["session_id"]
+        for session_id, status in ((first, 204), (first, 404), (foreign["session_id"], 404)):
+            answer = client.delete(f"/auth/sessions/{session_id}", headers=headers)
+            assert answer.status_code == status
+        assert [me(client, token).status_code for token in tokens] == [401, 200]
 
 
 def test_nobody_registers_unless_registration_is_open(centre: Centre):
@@ -256,6 +286,20 @@ def test_open_registration_makes_viewers_and_closed_makes_nobody(tmp_path: Path)
         assert answer.status_code == status, answer.text
         assert invited == (201 if setting == "open" else 409)
     assert (answer.json()["role"], answer.json()["organization"]) == ("viewer", "default")
+
+
+def test_who_registers_ever_more_has_to_wait_and_keeps_nobody_from_signing_in(tmp_path: Path):
+    centre = Centre(tmp_path)
+    centre.more["EDGEWARDEN_AUTH__REGISTRATION"] = "open"
+    centre.start()
+    with centre.client(None) as client:
+        body = {"username": "again", "password": "short"}
+        statuses = [client.post("/auth/register", json=body).status_code for _ in range(22)]
+        signed_in = sign_in(client, "admin").status_code
+    assert centre.stop() == 0
+    assert statuses[:20] == [400] * 20
+    assert statuses[-1] == 429
+    assert signed_in == 200
 
 
 def test_an_organization_begins_with_its_admin_and_sees_only_itself(centre: Centre):
