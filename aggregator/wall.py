@@ -4,9 +4,9 @@ import asyncio
 import itertools
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -27,6 +27,9 @@ DEMO_ALERTS = (
     ("Camera does not answer", "Parking deck"),
     ("Unknown device on the network", "Workshop"),
 )
+
+
+S = TypeVar("S", bound="WallAlert | ChatMessage")
 
 
 class WallAlert(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,12 +97,7 @@ class Wall:
         Raises:
             TooManyAttemptsError: They post faster than people do.
         """
-        self._take_turn(poster)
-        post = _post("alert", None, message, location)
-        await self._database.write(*add_wall_post(poster.organization, post, poster.user_id))
-        shape = _alert(post)
-        self._live.publish(poster.organization, WALL_POST, shape)
-        return shape
+        return await self._keep(poster, _post("alert", None, message, location), _alert)
 
     async def post_chat(self, poster: Poster, sender: str, message: str) -> ChatMessage:
         """Post a message of the chat.
@@ -107,12 +105,7 @@ class Wall:
         Raises:
             TooManyAttemptsError: They post faster than people do.
         """
-        self._take_turn(poster)
-        post = _post("chat", sender, message, None)
-        await self._database.write(*add_wall_post(poster.organization, post, poster.user_id))
-        shape = _chat(post)
-        self._live.publish(poster.organization, WALL_POST, shape)
-        return shape
+        return await self._keep(poster, _post("chat", sender, message, None), _chat)
 
     async def alerts(self, organization: str) -> list[WallAlert]:
         """Return the last alerts, oldest first."""
@@ -130,6 +123,13 @@ class Wall:
         for message, location in itertools.cycle(DEMO_ALERTS):
             await asyncio.sleep(DEMO_PERIOD_S)
             await self.post_alert(demonstration, message, location)
+
+    async def _keep(self, poster: Poster, post: WallPost, shape_of: Callable[[WallPost], S]) -> S:
+        self._take_turn(poster)
+        await self._database.write(*add_wall_post(poster.organization, post, poster.user_id))
+        shape = shape_of(post)
+        self._live.publish(poster.organization, WALL_POST, shape)
+        return shape
 
     def _take_turn(self, poster: Poster) -> None:
         if poster.user_id is not None:

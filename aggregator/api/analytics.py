@@ -9,10 +9,9 @@ from litestar import Router, get
 from litestar.di import NamedDependency
 from litestar.params import Parameter
 
-from aggregator.api.dashboard import DAY_S, HOUR_S, MAX_BARS
 from aggregator.api.identity import ApiRequest
 from aggregator.api.paging import Text
-from aggregator.errors import InvalidError
+from aggregator.api.times import DAY_S, HOUR_S, steps
 from aggregator.shapes import NS_PER_S, rfc3339
 from aggregator.store.alerts import TypeCount, count_by_type
 from aggregator.store.analytics import Metric, count_by_severity, find_trend, summarize
@@ -114,24 +113,19 @@ async def trends(  # noqa: PLR0913  one parameter for each filter
     sensor_type: Text = None,
 ) -> Trends:
     """Return how alerts, malicious verdicts or readings went."""
-    step_ns = step_s * NS_PER_S
-    last = time.time_ns() // step_ns
-    first = last - hours * HOUR_S // step_s
-    if last - first > MAX_BARS:
-        message = f"more than {MAX_BARS} steps: choose fewer hours or a longer step_s"
-        raise InvalidError(message)
+    starts = steps(time.time_ns(), hours, step_s)
     rows = await find_trend(
         database,
         request.user.organization,
         metric,
-        since_ns=first * step_ns,
-        step_ns=step_ns,
+        since_ns=starts[0],
+        step_ns=step_s * NS_PER_S,
         device_id=device_id,
         sensor_type=sensor_type,
     )
     found = {row.start_ns: row for row in rows}
     points = []
-    for start_ns in (step * step_ns for step in range(first, last + 1)):
+    for start_ns in starts:
         row = found.get(start_ns)
         points.append(
             Point(

@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import Parameter
 
 from aggregator.api.identity import ApiRequest
-from aggregator.errors import InvalidError
+from aggregator.api.times import DAY_S, HOUR_S, steps
 from aggregator.shapes import NS_PER_S, AlertShape, alert_shape, rfc3339
 from aggregator.store.alerts import (
     AlertFilter,
@@ -23,10 +23,7 @@ from aggregator.store.database import Database
 from aggregator.store.devices import find_devices
 from aggregator.store.health import count_frames
 
-DAY_S = 24 * 3600
-HOUR_S = 3600
 RECENT = 10
-MAX_BARS = 2000
 
 
 class Stats(msgspec.Struct, frozen=True):
@@ -90,22 +87,16 @@ async def timeline(
     by: Literal["detection", "arrival"] = "detection",
 ) -> Timeline:
     """Return alerts over time: by when they were detected, or by when they reached us."""
-    step_ns = step_s * NS_PER_S
-    last = time.time_ns() // step_ns
-    first = last - hours * HOUR_S // step_s
-    if last - first > MAX_BARS:
-        message = f"more than {MAX_BARS} steps: choose fewer hours or a longer step_s"
-        raise InvalidError(message)
+    starts = steps(time.time_ns(), hours, step_s)
     counts = await count_by_time(
         database,
         request.user.organization,
-        since_ns=first * step_ns,
-        step_ns=step_ns,
+        since_ns=starts[0],
+        step_ns=step_s * NS_PER_S,
         by_arrival=by == "arrival",
     )
     found = {count.start_ns: count.count for count in counts}
-    steps = [step * step_ns for step in range(first, last + 1)]
-    return Timeline([Bar(rfc3339(step), found.get(step, 0)) for step in steps])
+    return Timeline([Bar(rfc3339(start_ns), found.get(start_ns, 0)) for start_ns in starts])
 
 
 router = Router("/dashboard", route_handlers=[overview, timeline], tags=["dashboard"])

@@ -8,6 +8,7 @@ import msgspec
 from litestar import WebSocket, websocket
 from litestar.di import NamedDependency
 from litestar.exceptions import WebSocketDisconnect
+from litestar.handlers import WebsocketRouteHandler
 from litestar.params import Parameter
 
 from aggregator.api.authenticator import Authenticator
@@ -180,8 +181,7 @@ async def watch(  # noqa: PLR0913  one parameter for each thing a client chooses
     await _watch(socket, door, live, wanted, since, batch=batch)
 
 
-@websocket("/ws/live-data", opt=PUBLIC)
-async def watch_readings(
+async def _watch_kinds(
     socket: Socket,
     door: NamedDependency[Door],
     live: NamedDependency[LiveFeed],
@@ -189,35 +189,17 @@ async def watch_readings(
     *,
     batch: bool = False,
 ) -> None:
-    """Send values of sensors as devices tell them."""
-    await _watch(socket, door, live, frozenset({"readings"}), since, batch=batch)
+    """Send the events of the kinds that the route is for."""
+    await _watch(socket, door, live, socket.route_handler.opt["kinds"], since, batch=batch)
 
 
-@websocket("/ws/device-status", opt=PUBLIC)
-async def watch_presence(
-    socket: Socket,
-    door: NamedDependency[Door],
-    live: NamedDependency[LiveFeed],
-    since: Since = None,
-    *,
-    batch: bool = False,
-) -> None:
-    """Send who comes, who is late and who goes."""
-    await _watch(socket, door, live, frozenset({"presence"}), since, batch=batch)
+def _socket_of(path: str, *kinds: str) -> WebsocketRouteHandler:
+    return websocket(path, opt=PUBLIC | {"kinds": frozenset(kinds)})(_watch_kinds)
 
 
-@websocket("/ws/alerts", opt=PUBLIC)
-async def watch_alerts(
-    socket: Socket,
-    door: NamedDependency[Door],
-    live: NamedDependency[LiveFeed],
-    since: Since = None,
-    *,
-    batch: bool = False,
-) -> None:
-    """Send alerts as they open and change."""
-    kinds = frozenset({"new_alert", "alert_updated"})
-    await _watch(socket, door, live, kinds, since, batch=batch)
+watch_readings = _socket_of("/ws/live-data", "readings")
+watch_presence = _socket_of("/ws/device-status", "presence")
+watch_alerts = _socket_of("/ws/alerts", "new_alert", "alert_updated")
 
 
 async def _watch(  # noqa: PLR0913  one parameter for each thing a client chooses

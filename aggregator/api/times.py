@@ -2,7 +2,12 @@
 
 from datetime import UTC, datetime
 
+from aggregator.errors import InvalidError
 from aggregator.shapes import NS_PER_S
+
+HOUR_S = 3600
+DAY_S = 24 * HOUR_S
+MAX_STEPS = 2000
 
 MAX_NS = 2**63 - 1  # what a column holds: April 2262
 
@@ -17,3 +22,18 @@ def to_ns(moment: datetime | None) -> int | None:
     aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     whole = int(aware.replace(microsecond=0).timestamp())
     return min(max(whole * NS_PER_S + aware.microsecond * 1000, 0), MAX_NS)
+
+
+def steps(now_ns: int, hours: int, step_s: int) -> list[int]:
+    """Return when each step of the last hours begins, in nanoseconds, oldest first.
+
+    Raises:
+        InvalidError: There are more than 2,000.
+    """
+    step_ns = step_s * NS_PER_S
+    last = now_ns // step_ns
+    first = last - hours * HOUR_S // step_s
+    if last - first > MAX_STEPS:
+        message = f"more than {MAX_STEPS} steps: choose fewer hours or a longer step_s"
+        raise InvalidError(message)
+    return [step * step_ns for step in range(first, last + 1)]
