@@ -47,6 +47,10 @@ class Guard:
                 await self._isolator.apply(self._applied)
         return self._exempt
 
+    async def latest(self) -> Exempt:
+        """Return who was exempt at the last look."""
+        return self._exempt or await self.refresh()
+
     async def apply(self, desired: Sequence[Lease]) -> None:
         """Make the leases hold that hit nobody exempt.
 
@@ -54,7 +58,7 @@ class Guard:
             ExemptError: The others were left out.
             IsolationError: It is not known who is exempt, so nothing was done, or the kernel refused.
         """
-        exempt = self._exempt or await self.refresh()
+        exempt = await self.latest()
         refused = {each.isolation_id: who for each in desired if (who := _hit(exempt, each))}
         async with self._turn:
             self._applied = [each for each in desired if each.isolation_id not in refused]

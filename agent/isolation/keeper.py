@@ -9,8 +9,8 @@ from typing import Final
 
 from agent.allowance import Allowance
 from agent.errors import IsolationError
+from agent.isolation import GuardedIsolator
 from agent.isolation.desired import DesiredIsolations
-from agent.isolation.guard import Guard
 from agent.isolation.lease_file import LeaseFile
 from agent.isolation.safekeeping import keep_memory, kept_memory
 from contract.messages import Isolation
@@ -29,7 +29,12 @@ class Keeper:
     """Holds what is desired, who is exempt and what the policy remembers together."""
 
     def __init__(
-        self, guard: Guard, allowance: Allowance, folder: Path, tell: Tell, on_engine: OnEngine
+        self,
+        guard: GuardedIsolator,
+        allowance: Allowance,
+        folder: Path,
+        tell: Tell,
+        on_engine: OnEngine,
     ) -> None:
         """Take over what an earlier start remembered.
 
