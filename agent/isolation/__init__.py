@@ -31,6 +31,9 @@ class Isolator(Protocol):
     async def apply(self, desired: Sequence[Lease]) -> None:
         """Make exactly these leases hold, for the time that remains of each."""
 
+    async def widened(self, lease: Lease) -> Lease:
+        """Return what a lease would really cut off, where the enforcer cannot be as fine."""
+
     async def read_back(self) -> tuple[Lease, ...]:
         """Return the leases that hold, by the enforcer's own word."""
 

@@ -143,6 +143,10 @@ class Enforcer:
         """Make exactly these leases hold, but for those that hit the exempt."""
         await self._ask(Apply(list(desired)), Done)
 
+    async def widened(self, lease: Lease) -> Lease:
+        """Return the lease: how far it reaches is for the enforcer to know, which checks it."""
+        return lease
+
     async def read_back(self) -> tuple[Lease, ...]:
         """Return the leases that hold."""
         return tuple((await self._ask(ReadBack(), Held)).leases)
