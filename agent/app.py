@@ -147,9 +147,7 @@ class _Agent:
         self._evidence = Evidence(config.spool.path.parent / "evidence")
         self._baselines_path = config.spool.path.parent / "baselines.npz"
         folder = config.spool.path.parent
-        self._isolations = Keeper(
-            guard, pipeline.policy.allowance, folder, self._put, self._on_engine
-        )
+        self._isolations = Keeper(guard, pipeline.policy, folder, self._put, self._on_engine)
         self._health = HealthReporter(pipeline.model.model_id)
         key = config.commands.public_key_file
         trust = Trust(config.device_id, load_public_key(key) if key else None)
