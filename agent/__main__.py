@@ -56,13 +56,13 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _service(options: argparse.Namespace, config: AgentConfig) -> int:
-    # Imported late: a replay needs neither a broker's client nor a database.
-    from agent import app, doctor  # noqa: PLC0415
-    from agent.isolation import on_this_box  # noqa: PLC0415
-
     command: str = options.command
     if command == "run":
-        return app.main(config, options.replay, options.speed)
+        return _watch(options, config)
+    # Imported late: a replay needs neither a broker's client nor a database.
+    from agent import doctor  # noqa: PLC0415
+    from agent.isolation import on_this_box  # noqa: PLC0415
+
     if command == "check":
         print(doctor.check(config))
         return 0
@@ -71,6 +71,16 @@ def _service(options: argparse.Namespace, config: AgentConfig) -> int:
     if command == "isolations":
         return on_this_box.show_isolations(config)
     return on_this_box.release(config, options.who, everything=options.all)
+
+
+def _watch(options: argparse.Namespace, config: AgentConfig) -> int:
+    from agent.isolation.enforcer import apart  # noqa: PLC0415
+
+    with apart(config) as guard:
+        # Not before: numpy starts threads, and each would keep the right that was just given up.
+        from agent import app  # noqa: PLC0415
+
+        return app.main(config, guard, options.replay, options.speed)
 
 
 def _replay(options: argparse.Namespace, config: AgentConfig) -> int:

@@ -24,7 +24,6 @@ from agent.evidence import Evidence
 from agent.health import HealthReporter, Seen
 from agent.isolation import GuardedIsolator
 from agent.isolation.desired import NOBODY
-from agent.isolation.enforcer import beginning_of, guarded, started_enforcer
 from agent.isolation.keeper import Keeper
 from agent.model_bundle import DEFAULT_BUNDLE, load_bundle
 from agent.pipeline import Outcome, Pipeline
@@ -36,7 +35,6 @@ from agent.uplink.spool import Spool, new_boot
 from contract.commands import AnyCommand, Release, SetMode
 from contract.commands import Isolate as IsolateCommand
 from contract.messages import Alert, AnyMessage, Isolation, ModelsHave, Presence
-from runtime.capabilities import CAP_NET_ADMIN, give_up
 from runtime.systemd import notify
 
 log = logging.getLogger(__name__)
@@ -51,27 +49,16 @@ EVIDENCE_BEFORE_NS: Final = 5_000_000_000
 DRAIN_S: Final = 5.0  # at the end, for the centre to take what waits
 
 
-def main(config: AgentConfig, replay: Path | None, speed: float | None) -> int:
+def main(
+    config: AgentConfig, guard: GuardedIsolator, replay: Path | None, speed: float | None
+) -> int:
     """Watch the network until a signal, or play a capture to its end; return the exit code."""
     try:
-        # The order counts: no frame is read while this process may still change the network.
-        with _guard(config) as guard, _source(config, replay, speed) as source:
+        with _source(config, replay, speed) as source:
             asyncio.run(run(config, source, guard, plays=replay is not None))
     except* AgentError as errors:
         raise errors.exceptions[0] from None
     return 0
-
-
-@contextmanager
-def _guard(config: AgentConfig) -> Iterator[GuardedIsolator]:
-    """Hand the right to change the network to a process that reads no frames, and give it up here."""
-    with ExitStack() as stack:
-        if config.isolation.enforcer == "dry_run":
-            guard: GuardedIsolator = guarded(config)
-        else:
-            guard = stack.enter_context(started_enforcer(beginning_of(config)))
-        give_up(CAP_NET_ADMIN)
-        yield guard
 
 
 @contextmanager

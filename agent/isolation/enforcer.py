@@ -8,13 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final, TypeVar
 
 import msgspec
 
 from agent.config import AgentConfig
-from agent.errors import EnforcerGoneError, IsolationError
+from agent.errors import AgentError, EnforcerGoneError, IsolationError
 from agent.exempt import Exempt, written_down
 from agent.isolation import GuardedIsolator, Lease
 from agent.isolation.guard import ExemptError, Guard
@@ -37,7 +37,7 @@ from agent.isolation.requests import (
 )
 from agent.isolation.surroundings import Surroundings
 from contract.commands import MAX_ISOLATION_S
-from runtime.capabilities import CAP_NET_ADMIN, keep_only
+from runtime.capabilities import CAP_NET_ADMIN, give_up, keep_only
 from runtime.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -205,6 +205,26 @@ def started_enforcer(begin: Begin, prefix: Sequence[str] = ()) -> Iterator[Enfor
         finally:
             ours.close()
             _leave(process)
+
+
+@contextmanager
+def apart(config: AgentConfig) -> Iterator[GuardedIsolator]:
+    """Hand the right to change the network to a process that reads no frames, and give it up here.
+
+    Raises:
+        AgentError: It cannot be given up.
+    """
+    with ExitStack() as stack:
+        if config.isolation.enforcer == "dry_run":
+            guard: GuardedIsolator = guarded(config)
+        else:
+            guard = stack.enter_context(started_enforcer(beginning_of(config)))
+        try:
+            give_up(CAP_NET_ADMIN)
+        except OSError as error:
+            message = f"CAP_NET_ADMIN cannot be given up: {error}; allow the system call capset"
+            raise AgentError(message) from error
+        yield guard
 
 
 def _leave(process: subprocess.Popen[Any]) -> None:

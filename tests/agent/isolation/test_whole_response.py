@@ -30,11 +30,13 @@ def test_a_scanner_is_cut_off_and_its_victim_is_not(built: Lab, tmp_path: Path) 
 
 def test_who_reads_frames_cannot_change_the_network(built: Lab, tmp_path: Path) -> None:
     with agent(built, tmp_path) as running:
-        status = Path(f"/proc/{running.process.pid}/status").read_text()
-        for kind in ("CapEff", "CapPrm", "CapBnd"):
-            (held,) = re.findall(rf"^{kind}:\t(\w+)$", status, re.MULTILINE)
-            assert int(held, 16) >> CAP_NET_ADMIN & 1 == 0
-            assert int(held, 16) >> CAP_NET_RAW & 1 == 1
+        threads = list(Path(f"/proc/{running.process.pid}/task").glob("*/status"))
+        assert len(threads) > 1
+        for status in threads:
+            for kind in ("CapEff", "CapPrm", "CapBnd"):
+                (held,) = re.findall(rf"^{kind}:\t(\w+)$", status.read_text(), re.MULTILINE)
+                assert int(held, 16) >> CAP_NET_ADMIN & 1 == 0
+                assert int(held, 16) >> CAP_NET_RAW & 1 == 1
 
 
 def test_an_exempt_scanner_is_reported_and_not_cut_off(built: Lab, tmp_path: Path) -> None:
