@@ -56,11 +56,9 @@ def serve(descriptor: int) -> int:
     What holds then goes on to hold: the kernel ends it, or the next agent takes it over.
     """
     keep_only({CAP_NET_ADMIN})
-    for number in (
-        signal.SIGTERM,
-        signal.SIGINT,
-    ):  # for the agent, which may still want to isolate
-        signal.signal(number, signal.SIG_IGN)
+    # A stop is for the agent, which may still want to isolate: we end when it has ended.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     with socket.socket(fileno=descriptor) as line:
         line.settimeout(0)
         return asyncio.run(_serve(line))
