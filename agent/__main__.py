@@ -31,6 +31,9 @@ EDGEWARDEN_BROKER__HOST=10.0.0.2, which sets `host` in `[broker]`.
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit code: 0 fine, 1 it failed, 2 wrong input."""
     options = _parser().parse_args(arguments)
+    # Before numpy is loaded: its linear algebra, which nothing here needs, would start a thread for
+    # each core, and these spin at first.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         return _run(options)
     except (AgentError, ProcessError) as error:

@@ -19,7 +19,7 @@ from agent.records import (
     FrameBatch,
     PacketBatch,
 )
-from agent.tables import digest_blocks, members
+from agent.tables import digest_blocks, is_one_of, members
 
 
 class Status(enum.IntEnum):
@@ -41,11 +41,10 @@ IPV6: Final = 0x86DD
 
 MAPPED: Final = np.uint64(0xFFFF_0000_0000)  # the low half's prefix of ::ffff:a.b.c.d
 
-_TAGS: Final = members(0x8100, 0x88A8, 0x9100)
+_TAGS: Final = (0x8100, 0x88A8, 0x9100)
 _MAX_TAGS: Final = 4
 _MAX_EXTENSIONS: Final = 8
 _EXTENSIONS: Final = members(0, 43, 44, 51, 60, 135, 139, 140)
-_IS_TCP, _IS_UDP, _IS_ICMP = members(TCP), members(UDP), members(ICMP, ICMPV6)
 _FRAGMENT: Final = 44
 _AUTHENTICATION: Final = 51
 _DIGEST_BYTES: Final = 64
@@ -56,6 +55,7 @@ _HEADS: Final = np.tri(_DIGEST_BYTES + 1, _DIGEST_BYTES, -1, np.uint8) * np.uint
 
 
 _Column = NDArray[Any]
+_Inner = tuple[I64, I64, I64, U8, Bool]
 
 
 def _scalar(column: object) -> type[np.generic]:
@@ -110,8 +110,12 @@ class _Decoder:
         ethertype = self.columns["ethertype"]
         readable = self.columns["status"] == Status.OK
         self._arp(np.flatnonzero((ethertype == ARP) & readable), at)
-        self._ipv4(np.flatnonzero((ethertype == IPV4) & readable), at)
-        self._ipv6(np.flatnonzero((ethertype == IPV6) & readable), at)
+        inner = (
+            self._ipv4(np.flatnonzero((ethertype == IPV4) & readable), at),
+            self._ipv6(np.flatnonzero((ethertype == IPV6) & readable), at),
+        )
+        together: Any = [np.concatenate(parts) for parts in zip(*inner, strict=True)]
+        self._transport(*together)
         return PacketBatch(**self.columns)
 
     def _blocks(self, rows: I64, at: I64, width: int) -> U8:
@@ -122,12 +126,13 @@ class _Decoder:
         """
         items = self._data.shape[0] - width + 1
         view: Any = np.ndarray((items,), f"V{width}", self._data, strides=(1,))
-        where = np.minimum(self._start[rows] + at, items - 1)
+        where = np.minimum(self._start.take(rows) + at, items - 1)
         blocks: U8 = view[where].view(np.uint8).reshape(len(rows), width)
         return blocks
 
     def _mark(self, rows: I64, bad: Bool, status: Status) -> Bool:
-        self.columns["status"][rows[bad]] = status
+        if bad.any():
+            self.columns["status"][rows[bad]] = status
         return ~bad
 
     def _ethernet(self) -> I64:
@@ -137,13 +142,13 @@ class _Decoder:
         at = np.full(count, 14, np.int64)
         good = self._mark(rows, self._length < 14, Status.SHORT_FRAME)
         block = self._blocks(rows, np.zeros(count, np.int64), 16)
-        columns["dst_mac"][good] = (_u64(block, 0) >> np.uint64(16))[good]
-        columns["src_mac"][good] = (_u64(block, 6) >> np.uint64(16))[good]
-        ethertype = np.where(good, _u16(block, 12), 0).astype(np.uint16)
+        columns["dst_mac"] = (_u64(block, 0) >> np.uint64(16)) * good
+        columns["src_mac"] = (_u64(block, 6) >> np.uint64(16)) * good
+        ethertype = _u16(block, 12) * good
         tci = self._frames.vlan_tci
-        columns["vlan_id"][:] = np.where(tci != NO_VLAN, tci & 0xFFF, NO_VLAN)
+        columns["vlan_id"] = np.where(tci != NO_VLAN, tci & 0xFFF, NO_VLAN).astype(np.int16)
         for _ in range(_MAX_TAGS):
-            tagged = np.flatnonzero(_TAGS[ethertype])
+            tagged = np.flatnonzero(is_one_of(ethertype, *_TAGS))
             if not len(tagged):
                 break
             short = self._length[tagged] < at[tagged] + 4
@@ -173,10 +178,9 @@ class _Decoder:
         columns["claim_ip_low"][rows] = _u32(block, 14) | MAPPED
         columns["asked_ip_low"][rows] = _u32(block, 24) | MAPPED
 
-    def _ipv4(self, rows: I64, at: I64) -> None:
-        if not len(rows):
-            return
-        start, length = at[rows], self._length[rows]
+    def _ipv4(self, rows: I64, at: I64) -> _Inner:
+        """Read the headers of some rows; return what _transport takes."""
+        start, length = at.take(rows), self._length.take(rows)
         block = self._blocks(rows, start, 20)
         header = (block[:, 0] & 0x0F).astype(np.int64) * 4
         bad = (length < start + 20) | (block[:, 0] >> 4 != 4) | (header < 20)
@@ -192,15 +196,14 @@ class _Decoder:
         fragment = _u16(block, 6)
         later = (fragment & 0x1FFF) != 0
         columns["fragment"][rows] = np.where(later, 2, (fragment >> 13) & 1)
-        room = self._wire[rows] - start
+        room = self._wire.take(rows) - start
         total = _u16(block, 2).astype(np.int64)
         # 0: the sender's network card splits the segment (TSO), so the wire length says it.
         total = np.where(total == 0, room, np.minimum(total, room))
-        self._transport(rows, start + header, np.maximum(total - header, 0), block[:, 9], later)
+        return rows, start + header, np.maximum(total - header, 0), block[:, 9], later
 
-    def _ipv6(self, rows: I64, at: I64) -> None:
-        if not len(rows):
-            return
+    def _ipv6(self, rows: I64, at: I64) -> _Inner:
+        """Read the headers of some rows; return what _transport takes."""
         start = at[rows]
         block = self._blocks(rows, start, 40)
         bad = (self._length[rows] < start + 40) | (block[:, 0] >> 4 != 6)
@@ -220,7 +223,7 @@ class _Decoder:
         columns["protocol"][rows] = protocol
         rest = np.maximum(total - skipped, 0)
         where = start + 40 + skipped
-        self._transport(*_only(good, rows, where, rest, protocol, later))
+        return _only(good, rows, where, rest, protocol, later)
 
     def _extensions(self, rows: I64, start: I64, protocol: U8) -> tuple[U8, I64, Bool, Bool]:
         """Walk the IPv6 extension headers of all rows together.
@@ -270,22 +273,22 @@ class _Decoder:
         if later.any():
             self.columns["payload_bytes"][rows[later]] = length[later]
         for numbers, minimum, read in (
-            (_IS_TCP, 20, self._tcp),
-            (_IS_UDP, 8, self._udp),
-            (_IS_ICMP, 4, self._icmp),
+            ((TCP,), 20, self._tcp),
+            ((UDP,), 8, self._udp),
+            ((ICMP, ICMPV6), 4, self._icmp),
         ):
-            mine = numbers[protocol] & ~later
+            mine = is_one_of(protocol, *numbers) & ~later
             if not mine.any():
                 continue
             chosen, where, size = _only(mine, rows, at, length)
-            short = (size < minimum) | (self._length[chosen] < where + minimum)
+            short = (size < minimum) | (self._length.take(chosen) < where + minimum)
             good = self._mark(chosen, short, Status.BAD_TRANSPORT)
             chosen, where, size = _only(good, chosen, where, size)
             header = read(chosen, self._blocks(chosen, where, 28), where)
             good = self._mark(chosen, header > size, Status.BAD_TRANSPORT)
             chosen, where, size = _only(good, chosen, where + header, size - header)
             self._payload(chosen, where, size)
-            if numbers is _IS_TCP:
+            if TCP in numbers:
                 self._logins(chosen, where, size)
 
     def _tcp(self, rows: I64, block: U8, _where: I64) -> I64:
@@ -302,10 +305,11 @@ class _Decoder:
         source, destination = _u16(block, 0), _u16(block, 2)
         columns["src_port"][rows] = source
         columns["dst_port"][rows] = destination
-        captured = self._length[rows] - where
+        captured = self._length.take(rows) - where
         dns = ((source == _DNS_PORT) | (destination == _DNS_PORT)) & (captured >= 12)
-        columns["dns_id"][rows[dns]] = _u16(block, 8)[dns]
-        columns["dns_flags"][rows[dns]] = _u16(block, 10)[dns]
+        asked, head = _only(dns, rows, block)
+        columns["dns_id"][asked] = _u16(head, 8)
+        columns["dns_flags"][asked] = _u16(head, 10)
         bootps = _DHCP_PORTS[source] & _DHCP_PORTS[destination]
         dhcp = np.flatnonzero(bootps & (captured >= 42))
         if len(dhcp):
@@ -335,7 +339,9 @@ class _Decoder:
         self.columns["payload_bytes"][rows] = length
         head = np.minimum(length, _DIGEST_BYTES)
         # A head that was not captured whole would make unequal payloads look equal.
-        seen = (length > 0) & (length <= MOST_DIGESTED_BYTES) & (self._length[rows] >= at + head)
+        seen = (
+            (length > 0) & (length <= MOST_DIGESTED_BYTES) & (self._length.take(rows) >= at + head)
+        )
         if not seen.any():
             return
         rows, at, length, head = _only(seen, rows, at, length, head)
@@ -345,8 +351,9 @@ class _Decoder:
     def _logins(self, rows: I64, at: I64, length: I64) -> None:
         """Look for passwords and refusals in TCP payloads whose first byte may tell of some."""
         head = np.minimum(length, _DIGEST_BYTES)
-        worth = (length > 0) & (self._length[rows] >= at + head)
-        worth &= may_tell(self._data[self._start[rows] + at * worth], length > MOST_DIGESTED_BYTES)
+        worth = (length > 0) & (self._length.take(rows) >= at + head)
+        first = self._data.take(self._start.take(rows) + at * worth)
+        worth &= may_tell(first, length > MOST_DIGESTED_BYTES)
         if worth.any():
             rows, at, head = _only(worth, rows, at, head)
             self.columns["login"][rows] = logins(self._heads(rows, at, head))

@@ -8,7 +8,7 @@ import numpy as np
 from agent.grouping import Groups
 from agent.logins import ATTEMPT, REFUSAL
 from agent.records import I16, I64, U8, U16, U64, Bool, PacketBatch
-from agent.tables import hashed, members
+from agent.tables import hashed, is_one_of, paired
 
 # What is summed per flow. The first three are amounts, the others count packets by a flag.
 AMOUNTS: Final = ("packets", "wire_bytes", "data_bytes")
@@ -42,8 +42,8 @@ _LANE_BITS: Final = 16
 _LANE: Final = 0xFFFF
 
 TCP: Final = 6
-_IS_ICMP: Final = members(1, 58)
-_HAS_PAYLOAD: Final = members(TCP, 17)
+_ICMP: Final = (1, 58)
+_HAVE_PAYLOAD: Final = (TCP, 17)
 _FIN, _SYN, _RST, _PSH, _ACK, _URG = 1, 2, 4, 8, 16, 32
 
 
@@ -76,6 +76,7 @@ class Flows(msgspec.Struct, frozen=True, eq=False):
     dhcp_operation: U8
     dhcp_client: U64
     folded: I64  # flows that this row stands for beyond itself
+    sources: I64  # source addresses that it stands for beyond its own
     sums: dict[str, I64]
 
     def __len__(self) -> int:
@@ -89,13 +90,16 @@ class Flows(msgspec.Struct, frozen=True, eq=False):
 
     def take(self, rows: I64 | Bool) -> "Flows":
         """Return the rows that a mask or ascending row numbers choose."""
-        columns = {name: getattr(self, name)[rows] for name in COLUMNS}
-        return Flows(**columns, sums={name: sums[rows] for name, sums in self.sums.items()})
+        rows = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
+        columns = {name: getattr(self, name).take(rows) for name in COLUMNS}
+        return Flows(**columns, sums={name: sums.take(rows) for name, sums in self.sums.items()})
 
 
 COLUMNS: Final = tuple(name for name in Flows.__struct_fields__ if name != "sums")
 _COPIED: Final = tuple(
-    name for name in COLUMNS if name not in {"key", "first_ns", "protocol", "dst_port", "folded"}
+    name
+    for name in COLUMNS
+    if name not in {"key", "first_ns", "protocol", "dst_port", "folded", "sources"}
 )
 
 
@@ -107,19 +111,20 @@ def flows_of(packets: PacketBatch, marks: dict[str, Bool], seed: int) -> Flows:
         marks: Further flags per packet, by their name in FLAGS.
         seed: Of the hash that groups.
     """
-    is_icmp = _IS_ICMP[packets.protocol]
+    is_icmp = is_one_of(packets.protocol, *_ICMP)
     protocol = packets.protocol | packets.arp_operation.astype(np.uint8)
     dst_port = np.where(is_icmp, packets.icmp_type, packets.dst_port).astype(np.uint16)
     key = _keys(packets, protocol, dst_port, seed)
     groups = Groups.of(key)
     first = groups.first
-    columns = {name: getattr(packets, name)[first] for name in _COPIED}
+    columns = {name: getattr(packets, name).take(first) for name in _COPIED}
     return Flows(
-        key=key[first],
-        first_ns=packets.time_ns[first],
-        protocol=protocol[first],
-        dst_port=dst_port[first],
+        key=key.take(first),
+        first_ns=packets.time_ns.take(first),
+        protocol=protocol.take(first),
+        dst_port=dst_port.take(first),
         folded=np.zeros(len(first), np.int64),
+        sources=np.zeros(len(first), np.int64),
         sums=_sums(packets, {**_own_marks(packets), **marks}, groups),
         **columns,
     )
@@ -162,7 +167,7 @@ def _own_marks(packets: PacketBatch) -> dict[str, Bool]:
     no_payload = packets.payload_bytes == 0
     return {
         # Of other protocols nobody knows where a payload begins.
-        "empty": whole & _HAS_PAYLOAD[packets.protocol] & no_payload,
+        "empty": whole & is_one_of(packets.protocol, *_HAVE_PAYLOAD) & no_payload,
         "fragments": packets.fragment > 0,
         "syn": is_tcp & (connect == _SYN),
         "syn_ack": is_tcp & (connect == _SYN | _ACK),
@@ -208,17 +213,21 @@ def merged(parts: list[Flows]) -> Flows:
 def folded(flows: Flows, most: int, seed: int) -> Flows:
     """Return at most `most` rows, by folding the smallest flows into rows that stand for many.
 
-    Flows that differ only in source address and source port become one; where that is not enough,
-    all of one sender and protocol; where senders are invented, all of one bridge port and protocol.
-    No packet goes uncounted.
+    Flows that differ only in source port become one; where that is not enough, also in source
+    address; then all of one sender and protocol; where senders are invented, all of one bridge port
+    and protocol. No packet goes uncounted.
     """
     if len(flows) <= most:
         return flows
     # A quarter is kept as it is, so that blocks fit beside it before it is all folded again.
     large = _largest(flows.total("packets"), most // 4)
     small = flows.take(~large)
+    address = hashed(seed, small.src_ip_high, small.src_ip_low)
     groups = _coarsened(small, _FORGOTTEN, most // 2, seed)
-    both = _concatenated([flows.take(large), _once_each(small, groups, folding=True)])
+    few = _once_each(small, groups, folding=True)
+    apart = Groups.of(paired(small.key, address)).first
+    few.sources[:] += np.bincount(groups.of_rows()[apart], minlength=len(groups)) - 1
+    both = _concatenated([flows.take(large), few])
     return _once_each(both, Groups.of(both.key), folding=True)
 
 
@@ -246,7 +255,8 @@ _FOLDED_BY: Final = (
     "protocol",
 )
 _FORGOTTEN: Final = (
-    ("src_ip_high", "src_ip_low", "src_port"),
+    ("src_port",),
+    ("src_ip_high", "src_ip_low"),
     ("dst_ip_high", "dst_ip_low", "dst_port", "dst_mac", "claim_ip_low", "asked_ip_low"),
     ("src_mac",),
 )
@@ -285,5 +295,6 @@ def _once_each(flows: Flows, groups: Groups, *, folding: bool) -> Flows:
         once.sums[name][several] = together.sums(sums)
     once.folded[several] = together.sums(flows.folded)
     once.folded[several] += together.sizes - 1 if folding else 0
+    once.sources[several] = together.sums(flows.sources)
     once.first_ns[several] = np.minimum.reduceat(flows.first_ns[together.order], together.starts)
     return once

@@ -19,7 +19,7 @@ class Groups(msgspec.Struct, frozen=True, eq=False):
     def of(cls, keys: U64) -> Self:
         """Group equal keys, shape (rows,)."""
         order = sorted_rows(keys)
-        ordered = keys[order]
+        ordered = keys.take(order)
         fresh = np.empty(len(keys) + 1, np.bool_)
         fresh[0] = fresh[-1] = True
         np.not_equal(ordered[1:], ordered[:-1], out=fresh[1:-1])
@@ -33,14 +33,12 @@ class Groups(msgspec.Struct, frozen=True, eq=False):
     @property
     def first(self) -> I64:
         """The first row of each group, shape (groups,)."""
-        first: I64 = self.order[self.starts]
-        return first
+        return self.order.take(self.starts)
 
     @property
     def last(self) -> I64:
         """The last row of each group, shape (groups,)."""
-        last: I64 = self.order[self.starts + self.sizes - 1]
-        return last
+        return self.order.take(self.starts + self.sizes - 1)
 
     def of_rows(self) -> I64:
         """Return for each row which group it belongs to, shape (rows,)."""
@@ -50,7 +48,7 @@ class Groups(msgspec.Struct, frozen=True, eq=False):
 
     def sums(self, amounts: I64) -> I64:
         """Return the sum of each group, shape (groups,)."""
-        ordered = amounts[self.order]
+        ordered = amounts.take(self.order)
         return np.add.reduceat(ordered, self.starts) if len(self.starts) else ordered
 
     def only(self, groups: I64) -> Self:
@@ -63,7 +61,7 @@ class Groups(msgspec.Struct, frozen=True, eq=False):
 
 def distinct(keys: U64) -> U64:
     """Return each key once, ascending."""
-    return keys[Groups.of(keys).first]
+    return keys.take(Groups.of(keys).first)
 
 
 def oldest_first(time_ns: I64) -> I64:
@@ -89,7 +87,7 @@ def sorted_rows(keys: U64) -> I64:
     packed = keys & ~low | rows
     packed.sort()
     order = (packed & low).view(np.int64)
-    ordered = keys[order]
+    ordered = keys.take(order)
     if (ordered[1:] < ordered[:-1]).any():
         order = np.argsort(keys, kind="stable")
     return order

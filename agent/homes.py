@@ -43,15 +43,15 @@ class Homes:
         """
         away, shared = np.zeros(len(flows), np.bool_), np.zeros(len(flows), np.bool_)
         rows = np.flatnonzero(flows.src_mac)
-        # Oldest first, so that the home of a newcomer is where it was seen first.
-        rows = rows[oldest_first(flows.first_ns[rows])]
-        keys = hashed(self._seed, flows.src_mac[rows])
+        if not len(rows):
+            return Places(away, shared)
+        keys = hashed(self._seed, flows.src_mac.take(rows))
         groups = Groups.of(keys)
-        first = groups.first
-        slots, fresh = self.table.claim(keys[first], now_ns)
+        slots, fresh = self.table.claim(keys[groups.first], now_ns)
         known = slots >= 0
-        port = flows.bridge_port[rows]
-        self._settle(slots[known], fresh[known], port[first[known]], now_ns)
+        port = flows.bridge_port.take(rows)
+        first_port = _first_ports(groups, port, flows.first_ns.take(rows))
+        self._settle(slots[known], fresh[known], first_port[known], now_ns)
         slot = slots[groups.of_rows()]
         at_home = (slot >= 0) & (self._home[slot] == port)
         self._seen_ns[slot[at_home]] = now_ns
@@ -67,3 +67,18 @@ class Homes:
         self._shared_ns[slots[fresh]] = _NEVER_NS
         self._shared_ns[slots[moved]] = now_ns
         self._home[slots[fresh | moved]] = port[fresh | moved]
+
+
+def _first_ports(groups: Groups, port: I16, first_ns: I64) -> I16:
+    """Return behind which bridge port each MAC was seen first in the window, shape (groups,)."""
+    ordered = port.take(groups.order)
+    ports: I16 = ordered.take(groups.starts)
+    lowest = np.minimum.reduceat(ordered, groups.starts)
+    several = np.flatnonzero(lowest != np.maximum.reduceat(ordered, groups.starts))
+    if len(several):
+        some = groups.only(several)
+        by_time = oldest_first(first_ns.take(some.order))
+        owner = np.repeat(np.arange(len(several)), some.sizes).take(by_time)
+        first = by_time.take(Groups.of(owner.view(np.uint64)).first)
+        ports[several] = port.take(some.order.take(first))
+    return ports

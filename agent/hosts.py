@@ -74,16 +74,16 @@ class HostTable:
         target = self._keys(flows.dst_mac, flows.dst_ip_high, flows.dst_ip_low, dst_behind)
         everyone, receiver = self._with_receivers(hosts, target, now_ns)
         # Who only received has a history, but no name: it is not reported.
-        padding = (0, len(everyone) - len(hosts))
-        named = np.pad(named, padding, mode="edge")
-        src_ip = np.pad(src_ip, (padding, (0, 0)))
+        others = len(everyone) - len(hosts)
+        named = np.concatenate([named, named[-1:].repeat(others)])
+        src_ip = np.concatenate([src_ip, np.zeros((others, 2), np.uint64)])
         dst_ip_high, dst_ip_low = _target(flows, named)
         return Hosts(
             sender=sender,
             receiver=receiver,
             senders=len(hosts),
             slot=np.concatenate([slot, self.table.find(everyone[len(hosts) :], now_ns)]),
-            fresh=np.pad(fresh, padding),
+            fresh=np.concatenate([fresh, np.zeros(others, np.bool_)]),
             is_ip_host=behind[named] & ~remainder[named],
             src_mac=np.where(remainder[named], np.uint64(0), flows.src_mac[named]),
             src_ip_high=src_ip[:, 0],

@@ -11,6 +11,7 @@ import numpy as np
 from agent.baselines import Baselines
 from agent.effects import Effect, Publish
 from agent.explain import Explainer
+from agent.limits import exceeded
 from agent.observe import Observer
 from agent.policy import Explanation, Policy
 from agent.records import FrameBatch, Observations
@@ -160,8 +161,10 @@ class Pipeline:
         seen = judged.observations
         features = seen.features[row]
         spoke = self._explainer.spoke(features, attack)
+        usual = self.baselines.usual(seen, row)
+        plain = exceeded(features, attack, self.model.limits).tolist()
         return Explanation(
-            self._explainer.explain(features, spoke, self.baselines.usual(seen, row)),
+            self._explainer.explain(features, spoke, usual, plain),
             self._explainer.counterfactual(features, attack, spoke, self._scorer.score),
         )
 

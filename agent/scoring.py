@@ -1,6 +1,7 @@
 """Feature vectors to class probabilities: one ONNX session on one thread."""
 
 import os
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -12,11 +13,12 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime
 
 from agent.errors import ModelError
+from agent.limits import with_limits
 from agent.model_bundle import Bundle
-from agent.records import F32, I64
-from contract.attacks import CLASSES
-from contract.features import FEATURE_COUNT, WINDOW_S, feature_schema_id
-from contract.model_metadata import METADATA_KEY, ModelMetadata
+from agent.records import F32, I64, Bool
+from contract.attacks import BENIGN, CLASSES, Label
+from contract.features import FEATURE_COUNT, FEATURE_NAMES, WINDOW_S, feature_schema_id
+from contract.model_metadata import METADATA_KEY, Evidence, ModelMetadata
 
 CHUNK_ROWS: Final = 512  # about 9 ms at 17 us a row: short enough to fall between two ring reads
 _PROBABILITIES: Final = "probabilities"
@@ -58,14 +60,25 @@ class OnnxScorer:
     def score(self, features: F32) -> F32:
         """Return the probability of each class, identical vectors scored only once.
 
+        Rows without evidence of any attack are benign, and the model is not asked about them. Rows
+        beyond a limit are attacks, unless the model is sure of another one.
+
         Args:
             features: float32 of shape (n, FEATURE_COUNT), all finite; n may be 0.
 
         Returns:
             float32 of shape (n, classes); each row sums to 1.
         """
-        if not len(features):
-            return np.empty((0, len(self.metadata.classes)), np.float32)
+        asked = np.flatnonzero(is_evident(features, self.metadata.evidence))
+        scores = np.zeros((len(features), len(self.metadata.classes)), np.float32)
+        scores[:, self.metadata.classes.index(BENIGN)] = 1.0
+        if len(asked):
+            rows = features.take(asked, axis=0)
+            told = self._probabilities(rows)
+            scores[asked] = with_limits(told, rows, self.metadata.limits, self.metadata.classes)
+        return scores
+
+    def _probabilities(self, features: F32) -> F32:
         first, inverse = _distinct(features)
         distinct = features[first]
         chunks = [
@@ -74,6 +87,24 @@ class OnnxScorer:
         ]
         scores: F32 = np.concatenate(chunks)[inverse]
         return scores
+
+
+def is_evident(features: F32, evidence: Mapping[Label, Evidence]) -> Bool:
+    """Return which rows show evidence of an attack of any class, shape (n,).
+
+    Args:
+        features: Of shape (n, FEATURE_COUNT).
+        evidence: What each class asks for; where nothing is asked for, every row does.
+    """
+    if not evidence:
+        return np.ones(len(features), np.bool_)
+    least: dict[int, float] = {}
+    for asked in evidence.values():
+        for name in asked.features:
+            column = FEATURE_NAMES.index(name)
+            least[column] = min(asked.least, least.get(column, asked.least))
+    enough: Bool = features.take(list(least), axis=1) >= np.array([*least.values()], np.float32)
+    return np.asarray(enough.any(axis=1))
 
 
 def _distinct(features: F32) -> tuple[I64, I64]:
@@ -121,6 +152,12 @@ def _check(metadata: ModelMetadata) -> None:
         if found != value:
             message = f"model {metadata.model_id}: {name} is {found}, this agent has {value}"
             raise ModelError(message)
+    named = {name for asked in metadata.evidence.values() for name in asked.features}
+    named |= {name for limit in metadata.limits for name in (*limit.at_least, *limit.at_most)}
+    labels = {*metadata.evidence, *(limit.label for limit in metadata.limits)}
+    if named - set(FEATURE_NAMES) or labels - set(metadata.classes[1:]):
+        message = f"model {metadata.model_id}: evidence or limits of what there is not"
+        raise ModelError(message)
     unknown = set(metadata.thresholds) - set(metadata.classes[1:])
     missing = set(metadata.classes[1:]) - set(metadata.thresholds)
     if unknown or missing:

@@ -6,6 +6,8 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from contract.attacks import Label
+from contract.model_metadata import Evidence, Limit
 from model_training.errors import ParamsError
 
 DEFAULT_PARAMS: Final = Path(__file__).parent / "params.toml"
@@ -27,13 +29,6 @@ class DataParams(Section, frozen=True):
     ignored_features: list[str] = []  # counters (all horizons) or single features
     origins: dict[str, str] = {}
     helpers: list[str] = []  # origins that are learned from by every model and judged by none
-
-
-class EvidenceParams(Section, frozen=True):
-    """From when on an attack of a class can be told at all."""
-
-    least: Positive
-    features: Annotated[list[str], Meta(min_length=1)]  # one of them must be as large
 
 
 class WeightParams(Section, frozen=True):
@@ -74,7 +69,8 @@ class Params(Section, frozen=True):
     weights: WeightParams
     booster: BoosterParams
     thresholds: ThresholdParams
-    evidence: dict[str, EvidenceParams] = {}  # by class
+    evidence: dict[Label, Evidence] = {}  # from when on an attack can be told at all
+    limits: list[Limit] = []  # beyond which it needs no model
 
 
 def read_params(path: Path) -> Params:

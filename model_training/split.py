@@ -1,18 +1,23 @@
 """Parts of a dataset: split by origin, never by row, so that nothing is judged by its neighbours."""
 
 from collections.abc import Collection, Iterator
-from typing import cast
+from typing import Final
 
 import msgspec
 import numpy as np
 
 from agent.records import F32, I64
+from agent.scoring import is_evident
 from contract.attacks import CLASSES, Label
 from contract.features import FEATURE_NAMES
+from contract.model_metadata import Evidence
 from model_training.dataset import Dataset
 from model_training.errors import ParamsError
 from model_training.labels import BENIGN_INDEX, UNKNOWN
-from model_training.params import DataParams, EvidenceParams, WeightParams
+from model_training.params import DataParams, WeightParams
+
+LOUD_PACKETS: Final = 200.0  # sent in a window
+_SENT: Final = FEATURE_NAMES.index("sent_packets_1s")
 
 
 class Fold(msgspec.Struct, frozen=True, eq=False):
@@ -39,36 +44,40 @@ def judged(dataset: Dataset, helpers: Collection[str]) -> I64:
     return np.flatnonzero(~np.isin(dataset.origin, mine))
 
 
-def telling(dataset: Dataset, rows: I64, params: dict[str, EvidenceParams]) -> I64:
-    """Leave out rows of attacks that have hardly begun.
+def telling(dataset: Dataset, rows: I64, params: dict[Label, Evidence]) -> I64:
+    """Leave out rows of attacks that have hardly begun, and those about which no model is asked.
 
     The first probe of a scan looks like any connection; to learn that it is a scan is to learn to
     accuse everybody. Judging always uses all rows.
 
     Raises:
-        ParamsError: There is no such class or feature.
+        ParamsError: There is no such feature.
     """
-    kept = np.ones(len(rows), np.bool_)
+    named = {name for evidence in params.values() for name in evidence.features}
+    if unknown := sorted(named - set(FEATURE_NAMES)):
+        message = f"evidence: there is no {', '.join(unknown)}"
+        raise ParamsError(message)
+    kept = is_evident(dataset.features[rows], params)
     for name, evidence in params.items():
-        unknown = sorted({name} - set(CLASSES)) + sorted(
-            set(evidence.features) - set(FEATURE_NAMES)
-        )
-        if unknown:
-            message = f"evidence: there is no {', '.join(unknown)}"
-            raise ParamsError(message)
         columns = [FEATURE_NAMES.index(feature) for feature in evidence.features]
-        mine = dataset.label[rows] == CLASSES.index(cast("Label", name))
+        mine = dataset.label[rows] == CLASSES.index(name)
         kept[mine] = dataset.features[rows[mine]][:, columns].max(axis=1) >= evidence.least
     return rows[kept]
 
 
 def thinned(dataset: Dataset, rows: I64, params: DataParams, seed: int) -> I64:
-    """Leave out rows of cells (origin and class) that have more than enough; the order is kept."""
+    """Leave out rows of cells (origin and class) that have more than enough; the order is kept.
+
+    Loud rows stay: honest hosts that send as much as a flood are rare, and what a flood must be told
+    from.
+    """
     random = np.random.default_rng(seed)
     kept = []
     for cell in _cells(dataset, rows):
-        count = min(len(cell), params.max_rows_per_origin_and_class)
-        kept.append(random.choice(cell, count, replace=False))
+        is_loud = dataset.features[cell, _SENT] >= LOUD_PACKETS
+        loud, calm = cell[is_loud], cell[~is_loud]
+        count = min(len(calm), params.max_rows_per_origin_and_class)
+        kept += [loud, random.choice(calm, count, replace=False)]
     return np.sort(np.concatenate(kept))
 
 

@@ -21,6 +21,7 @@ from model_training.captures import Capture, Split, read_captures
 from model_training.dataset import Dataset, load_dataset, part
 from model_training.errors import ManifestError
 from model_training.evaluate import Evaluation, judge
+from model_training.evidence import as_told
 from model_training.export import to_onnx, to_trees
 from model_training.fit import cross_fit, fit, load_booster, predict
 from model_training.labels import UNKNOWN
@@ -91,10 +92,12 @@ def take_evaluate(place: Place, run: Run) -> Evaluation:
     with np.load(run.held_out, allow_pickle=False) as arrays:
         rounds, scores = int(arrays["rounds"]), arrays["scores"]
     rows = judged(dataset, params.data.helpers)
-    dataset, scores = part(dataset, rows), scores[rows]
+    dataset = part(dataset, rows)
+    scores = as_told(scores[rows], dataset.features, params.evidence, params.limits)
     thresholds = choose(dataset, scores, params.thresholds)
     kept_back = place.dataset(KEPT_BACK, params.data.origins)
     by_model = predict(load_booster(run.booster), kept_back.features)
+    by_model = as_told(by_model, kept_back.features, params.evidence, params.limits)
     evaluation = Evaluation(
         rounds=rounds,
         thresholds=thresholds,
@@ -131,6 +134,8 @@ def _describe(run: Run, record: Record, thresholds: dict[Label, float]) -> Model
         window_s=float(WINDOW_S),
         classes=list(CLASSES),
         thresholds=thresholds,
+        evidence=run.read_params().evidence,
+        limits=run.read_params().limits,
         training_data_sha256=record.data_sha256,
         trained_ns=record.started_ns,
     )

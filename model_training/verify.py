@@ -13,6 +13,7 @@ from agent.records import F32, F64, I64
 from agent.scoring import OnnxScorer
 from contract.attacks import CLASSES
 from model_training.errors import StepError
+from model_training.evidence import as_told
 from model_training.fit import predict
 
 TOLERANCE: Final = 1e-5
@@ -50,17 +51,18 @@ def verify(
     """
     trained = predict(booster, features)
     scored = OnnxScorer(bundle).score(features)
+    told = as_told(trained, features, bundle.metadata.evidence, bundle.metadata.limits)
     walked = walk(read_trees(bundle.trees), features)
     chosen = _some_of_each(trained)
     result = Verification(
         model_sha256=digests[0],
         trees_sha256=digests[1],
         rows=len(features),
-        scoring_difference=_difference(scored, trained),
+        scoring_difference=_difference(scored, told),
         trees_difference=_difference(walked, trained),
         labels_differing=int(
             (
-                (scored.argmax(axis=1) != trained.argmax(axis=1))
+                (scored.argmax(axis=1) != told.argmax(axis=1))
                 | (walked.argmax(axis=1) != trained.argmax(axis=1))
             ).sum()
         ),

@@ -1,6 +1,6 @@
 """Why a model decided as it did: exact contributions of features, in words for people."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -57,26 +57,30 @@ class Explainer:
         """
         return self.contributions(features, label) - self.contributions(features, BENIGN)
 
-    def explain(self, features: F32, spoke: F64, usual: F32 | None = None) -> list[TopFeature]:
+    def explain(
+        self, features: F32, spoke: F64, usual: F32 | None = None, plain: Sequence[int] = ()
+    ) -> list[TopFeature]:
         """Return the features that spoke most for a class and against benign, strongest first.
 
         Args:
             features: One vector of shape (FEATURE_COUNT,).
             spoke: What each of them said.
             usual: What this host's features usually stay below, where that is known.
+            plain: Columns that decide by themselves, whatever they said: a limit is exceeded.
 
         Returns:
-            At most TOP_FEATURES, each with a positive contribution.
+            At most TOP_FEATURES: the plain ones, then those with a positive contribution.
         """
+        strongest = [i for i in _strongest_first(spoke).tolist() if spoke[i] > 0]
+        chosen = list(dict.fromkeys([*plain, *strongest]))[:TOP_FEATURES]
         return [
             _top_feature(
-                int(i),
+                i,
                 float(features[i]),
                 float(spoke[i]),
                 None if usual is None else float(usual[i]),
             )
-            for i in _strongest_first(spoke)[:TOP_FEATURES]
-            if spoke[i] > 0
+            for i in chosen
         ]
 
     def counterfactual(

@@ -2,9 +2,11 @@
 
 from typing import Final
 
+import numpy as np
+
 from agent.features.view import ARP_REPLY, ARP_REQUEST, ICMP, ICMPV6, View
 from agent.grouping import distinct
-from agent.records import F64, Bool
+from agent.records import F64, I64, U64, Bool
 from agent.tables import KeyTable
 
 REQUEST_KEEP_NS: Final = 3_000_000_000  # an answer that comes later was not asked for
@@ -26,8 +28,9 @@ class AddressClaims:
         request = view.is_arp & (flows.protocol == ARP_REQUEST)
         reply = view.is_arp & (flows.protocol == ARP_REPLY)
         claims = flows.claim_ip_low > 0
-        asked = view.key(flows.asked_ip_high, flows.asked_ip_low)
-        claimed = view.key(flows.claim_ip_high, flows.claim_ip_low)
+        speaking = np.flatnonzero(view.is_arp | claims)
+        asked = _keys(view, speaking, flows.asked_ip_high, flows.asked_ip_low)
+        claimed = _keys(view, speaking, flows.claim_ip_high, flows.claim_ip_low)
         redirect = (flows.protocol == ICMP) & (flows.dst_port == _REDIRECT)
         redirect |= (flows.protocol == ICMPV6) & (flows.dst_port == _REDIRECT6)
         advertisement = (flows.protocol == ICMPV6) & (flows.dst_port == _ROUTER_ADVERTISEMENT)
@@ -50,11 +53,20 @@ class AddressClaims:
     def _unasked(self, view: View, request: Bool, reply: Bool) -> Bool:
         """Return which rows claim an address without having been asked for it."""
         flows = view.flows
-        asker = view.key(flows.claim_ip_low, flows.asked_ip_low)
-        self.request_table.claim(distinct(asker[request]), view.now_ns)
-        answered = view.key(flows.asked_ip_low, flows.claim_ip_low)
-        wanted = self.request_table.find(answered, view.now_ns) >= 0
+        asking, answering = np.flatnonzero(request), np.flatnonzero(reply)
+        asker = view.key(flows.claim_ip_low[asking], flows.asked_ip_low[asking])
+        self.request_table.claim(distinct(asker), view.now_ns)
+        answered = view.key(flows.asked_ip_low[answering], flows.claim_ip_low[answering])
+        wanted = np.zeros(len(flows), np.bool_)
+        wanted[answering] = self.request_table.find(answered, view.now_ns) >= 0
         gratuitous = (flows.claim_ip_low == flows.asked_ip_low) & (flows.claim_ip_low > 0)
         neighbor = ~view.is_arp & (flows.claim_ip_low > 0) & view.to_group
         unasked: Bool = (reply & ~wanted) | (view.is_arp & gratuitous) | neighbor
         return unasked
+
+
+def _keys(view: View, rows: I64, *columns: U64) -> U64:
+    """Return keys of some rows, 0 for the others: of a window's rows few speak of addresses."""
+    keys = np.zeros(len(view.flows), np.uint64)
+    keys[rows] = view.key(*(column[rows] for column in columns))
+    return keys

@@ -7,16 +7,17 @@ import numpy as np
 from agent.features.view import IS_ICMP, TCP, UDP, View
 from agent.grouping import Groups
 from agent.records import F64, I64, U64, Bool
-from agent.tables import KeyTable, members, paired
+from agent.tables import KeyTable, is_one_of, paired
 
 FLOW_KEEP_NS: Final = 120_000_000_000
 NOVELTY_KEEP_NS: Final = 300_000_000_000
 FLOW_CAPACITY: Final = 65_536
 NOVELTY_CAPACITY: Final = 65_536
 
-_ECHO_REQUESTS: Final = members(8, 128)
-# Even, so that a key is never 0.
-_TURN, _SPREAD = np.uint64(0x9E3779B97F4A7C14), np.uint64(0xC2B2AE3D27D4EB4E)
+_ECHO_REQUESTS: Final = (8, 128)
+_SPREAD: Final = np.uint64(0xC2B2AE3D27D4EB4E)  # even, so that a key is never 0
+_NEVER_NS: Final = np.int64(np.iinfo(np.int64).min // 2)
+_PAIR: Final = 2
 
 
 class FanOut:
@@ -24,6 +25,7 @@ class FanOut:
 
     def __init__(self) -> None:
         self.flow_table = KeyTable(FLOW_CAPACITY, FLOW_KEEP_NS)
+        self._seen_ns = np.full((self.flow_table.capacity, 2), _NEVER_NS)  # each direction
         self.contact_table = KeyTable(NOVELTY_CAPACITY, NOVELTY_KEEP_NS)
 
     def count(self, view: View) -> tuple[dict[str, F64], Bool]:
@@ -43,7 +45,7 @@ class FanOut:
         new_host = self._new(paired(view.dst_ip[row], owner[sender]), view)
         new_service = self._new(paired(owner[service_sender], view.service[service_row]), view)
         size = len(hosts)
-        many = view.sent(flows.folded, view.is_ip & (flows.src_ip_low == 0))
+        many = view.sent(flows.sources)
         counts = {
             "contacted_hosts": np.bincount(sender, minlength=size).astype(np.float64),
             "contacted_services": np.bincount(service_sender, minlength=size).astype(np.float64),
@@ -62,29 +64,46 @@ class FanOut:
     def _started(self, view: View) -> tuple[Bool, Bool]:
         """Return which rows turn to a service of their own accord, and which begin a flow."""
         flows = view.flows
-        forward, backward = _directions(view)
         unicast = view.is_ip & ~view.to_group
         is_tcp = unicast & (flows.protocol == TCP)
         is_udp = unicast & (flows.protocol == UDP)
-        answers = self.flow_table.find(backward, view.now_ns) >= 0
-        answers |= _later_than_reverse(flows.first_ns, forward, backward)
-        known = self._known(forward, is_tcp | is_udp, view.now_ns)
+        flow, turned = _directions(view)
+        groups = Groups.of(flow)
+        known, answers = self._remembered(flow, turned, groups, is_tcp | is_udp, view.now_ns)
+        answers |= _later_than_reverse(flows.first_ns, turned, groups)
         connects = (flows.total("syn") > 0) | (flows.total("odd_flags") > 0)
         bare = flows.total("data") + flows.total("rst") + flows.total("syn_ack") == 0
         tcp = is_tcp & (connects | (bare & ~known & ~answers))
         # Of ICMP the type stands in the destination port, which a reply does not mirror.
-        echo = unicast & IS_ICMP[flows.protocol] & _ECHO_REQUESTS[flows.dst_port]
+        echo = unicast & is_one_of(flows.dst_port, *_ECHO_REQUESTS) & IS_ICMP[flows.protocol]
         started = tcp | (is_udp & ~answers) | echo
         return started, started & (~known | (flows.total("syn") > 0))
 
-    def _known(self, forward: U64, remembered: Bool, now_ns: int) -> Bool:
-        """Return which rows' flows were there before this window; remember some for later."""
-        known = np.zeros(len(forward), np.bool_)
-        rows = np.flatnonzero(remembered)
-        groups = Groups.of(forward[rows])
-        _, fresh = self.flow_table.claim(forward[rows[groups.first]], now_ns)
-        known[rows] = ~fresh[groups.of_rows()]
-        return known
+    def _remembered(
+        self, flow: U64, turned: Bool, groups: Groups, rows: Bool, now_ns: int
+    ) -> tuple[Bool, Bool]:
+        """Tell which rows' directions were seen before this window, and which the other way round.
+
+        Args:
+            flow: The key of each row's flow.
+            turned: The row's direction.
+            groups: Rows by their flow.
+            rows: Those to look up and to remember for later; of others nothing is known.
+            now_ns: The window's start.
+        """
+        chosen = np.flatnonzero(np.logical_or.reduceat(rows.take(groups.order), groups.starts))
+        slots = np.full(len(groups), -1, np.int64)
+        slots[chosen], fresh = self.flow_table.claim(flow[groups.first[chosen]], now_ns)
+        renewed = slots[chosen[fresh]]
+        self._seen_ns[renewed[renewed >= 0]] = _NEVER_NS
+        slot = np.where(rows, slots[groups.of_rows()], -1)
+        there = slot >= 0
+        oldest_ns = now_ns - FLOW_KEEP_NS
+        way = turned.view(np.int8)
+        known = there & (self._seen_ns[slot, way] >= oldest_ns)
+        answers = there & (self._seen_ns[slot, 1 - way] >= oldest_ns)
+        self._seen_ns[slot[there], way[there]] = now_ns
+        return known, answers
 
     def _new(self, keys: U64, view: View) -> Bool:
         """Return which of some distinct contacts are new, and remember them."""
@@ -106,24 +125,27 @@ def _owner(view: View) -> U64:
     return view.key(high, low, hosts.is_ip_host)
 
 
-def _directions(view: View) -> tuple[U64, U64]:
-    """Return a key of each row's flow in its direction, and that of the other direction."""
+def _directions(view: View) -> tuple[U64, Bool]:
+    """Return a key of each row's flow, the same in both directions, and which of them it is."""
     flows = view.flows
     source = paired(flows.src_port.astype(np.uint64), view.src_ip)
     target = paired(flows.dst_port.astype(np.uint64), view.dst_ip)
     both = paired(np.minimum(source, target), np.maximum(source, target))
-    both ^= flows.protocol * _SPREAD
-    return both ^ (source > target) * _TURN, both ^ (source < target) * _TURN
+    return both ^ flows.protocol * _SPREAD, source > target
 
 
-def _later_than_reverse(first_ns: I64, forward: U64, backward: U64) -> Bool:
+def _later_than_reverse(first_ns: I64, turned: Bool, groups: Groups) -> Bool:
     """Return which rows began after the row of the other direction in the same window."""
-    groups = Groups.of(np.minimum(forward, backward))
-    groups = groups.only(np.flatnonzero(groups.sizes > 1))
     later = np.zeros(len(first_ns), np.bool_)
+    pairs = groups.starts[groups.sizes == _PAIR]
+    one, other = groups.order.take(pairs), groups.order.take(pairs + 1)
+    lag_ns = (first_ns[other] - first_ns[one]) * (turned[other] != turned[one])
+    later[one[lag_ns < 0]] = True
+    later[other[lag_ns > 0]] = True
+    groups = groups.only(np.flatnonzero(groups.sizes > _PAIR))
     if not len(groups):
         return later
-    turned = (forward > backward)[groups.order]
+    turned = turned[groups.order]
     time_ns = first_ns[groups.order]
     row = np.arange(len(turned))
     for way in (turned, ~turned):

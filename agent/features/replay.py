@@ -7,11 +7,10 @@ import numpy as np
 from agent.features.view import TCP, UDP, View
 from agent.grouping import Groups
 from agent.records import F64, I64, U64, Bool, PacketBatch
-from agent.tables import KeyTable, hashed, members
+from agent.tables import KeyTable, hashed, is_one_of
 
 KEEP_NS: Final = 600_000_000_000
 CAPACITY: Final = 65_536
-_COMPARED: Final = members(TCP, UDP)
 MIN_PAYLOAD_BYTES: Final = 8  # shorter ones are alike by chance
 RETRANSMISSION_NS: Final = 10_000_000_000  # a segment that comes again later was replayed
 
@@ -42,7 +41,7 @@ class Payloads:
             A flag per packet for each name in MARKS.
         """
         unicast = packets.dst_mac >> np.uint64(40) & np.uint64(1) == 0
-        worth = unicast & _COMPARED[packets.protocol] & (packets.payload_digest > 0)
+        worth = unicast & is_one_of(packets.protocol, TCP, UDP) & (packets.payload_digest > 0)
         worth &= packets.payload_bytes >= MIN_PAYLOAD_BYTES
         marks = {name: np.zeros(len(packets), np.bool_) for name in MARKS}
         marks["payloads"] = worth
@@ -55,69 +54,74 @@ class Payloads:
         self, packets: PacketBatch, rows: I64, now_ns: int, marks: dict[str, Bool]
     ) -> None:
         key, owner, flow = self._keys(packets, rows)
-        sequence, time_ns = packets.tcp_sequence[rows], packets.time_ns[rows]
+        sequence, time_ns = packets.tcp_sequence.take(rows), packets.time_ns.take(rows)
         groups = Groups.of(key)
-        order, first = groups.order, groups.first
-        group = np.repeat(np.arange(len(groups)), groups.sizes)
-        slots, fresh = self.table.claim(key[first], now_ns)
-        is_first = np.zeros(len(order), np.bool_)
-        is_first[groups.starts] = True
+        first, last = groups.first, groups.last
+        slots, fresh = self.table.claim(key.take(first), now_ns)
+        # Most payloads are new; only those that came before are looked at further.
+        seen = np.ones(len(rows), np.bool_)
+        seen[groups.starts[fresh]] = False
+        place = np.flatnonzero(seen)
+        group = groups.starts.searchsorted(place, "right") - 1
+        slot, is_fresh = slots.take(group), fresh.take(group)
+        here = groups.order.take(place)
         # The packet before: the previous one of the group, or what the table remembers.
-        before = np.roll(order, 1)
-        remembered = slots[group]
-        previous_flow = np.where(is_first, self._flow[remembered], flow[before])
-        previous_sequence = np.where(is_first, self._sequence[remembered], sequence[before])
-        previous_ns = np.where(is_first, self._last_ns[remembered], time_ns[before])
-        group_owner = np.where(fresh, owner[first], self._owner[slots])[group]
-        seen = ~(is_first & fresh[group])
-        same_owner = group_owner == owner[order]
-        same_flow = previous_flow == flow[order]
-        again = same_flow & (previous_sequence == sequence[order])
-        again &= packets.protocol[rows][order] == TCP
-        again &= time_ns[order] - previous_ns < RETRANSMISSION_NS
-        target = rows[order]
-        taken = seen & ~again & ~same_owner
-        lent = _so_far(self._lent, taken, groups, slots, fresh)
-        common = _so_far(self._common, same_owner & ~again & lent, groups, slots, fresh)
-        marks["retransmissions"][target] = seen & again
-        marks["borrowed_payloads"][target] = taken & ~common
-        marks["own_repeats"][target] = seen & ~again & same_owner & ~same_flow
-        marks["flow_repeats"][target] = seen & ~again & same_owner & same_flow
-        last = groups.last
+        before = groups.order.take(place - 1)
+        is_first = place == groups.starts.take(group)
+        previous_flow = np.where(is_first, self._flow[slot], flow[before])
+        previous_sequence = np.where(is_first, self._sequence[slot], sequence[before])
+        previous_ns = np.where(is_first, self._last_ns[slot], time_ns[before])
+        group_owner = np.where(is_fresh, owner[first.take(group)], self._owner[slot])
+        same_owner = group_owner == owner[here]
+        same_flow = previous_flow == flow[here]
+        target = rows.take(here)
+        again = same_flow & (previous_sequence == sequence[here])
+        again &= packets.protocol[target] == TCP
+        again &= time_ns[here] - previous_ns < RETRANSMISSION_NS
+        taken = ~again & ~same_owner
         kept = slots >= 0
-        self._owner[slots[kept & fresh]] = owner[first[kept & fresh]]
-        self._flow[slots[kept]] = flow[last[kept]]
-        self._sequence[slots[kept]] = sequence[last[kept]]
-        self._last_ns[slots[kept]] = time_ns[last[kept]]
+        new = slots[kept & fresh]
+        self._lent[new] = self._common[new] = False
+        lent = _so_far(self._lent, taken, group, slot, is_fresh)
+        common = _so_far(self._common, same_owner & ~again & lent, group, slot, is_fresh)
+        marks["retransmissions"][target] = again
+        marks["borrowed_payloads"][target] = taken & ~common
+        marks["own_repeats"][target] = ~again & same_owner & ~same_flow
+        marks["flow_repeats"][target] = ~again & same_owner & same_flow
+        self._owner[new] = owner[first[kept & fresh]]
+        slots, last = slots[kept], last[kept]
+        self._flow[slots] = flow.take(last)
+        self._sequence[slots] = sequence.take(last)
+        self._last_ns[slots] = time_ns.take(last)
 
     def _keys(self, packets: PacketBatch, rows: I64) -> tuple[U64, U64, U64]:
         """Return keys of (payload, service), of the sender, and of the flow; each (rows,)."""
-        high, low = packets.dst_ip_high[rows], packets.dst_ip_low[rows]
-        service = packets.dst_port[rows].astype(np.uint64) << np.uint64(8)
-        service |= packets.protocol[rows]
-        key = hashed(self._seed, packets.payload_digest[rows], high, low, service)
+        high, low = packets.dst_ip_high.take(rows), packets.dst_ip_low.take(rows)
+        service = packets.dst_port.take(rows).astype(np.uint64) << np.uint64(8)
+        service |= packets.protocol.take(rows)
+        key = hashed(self._seed, packets.payload_digest.take(rows), high, low, service)
         # By address, not MAC: a relayed packet has the MAC of the relay, not of its sender.
-        owner = hashed(self._seed, packets.src_ip_high[rows], packets.src_ip_low[rows])
-        flow = hashed(self._seed, owner, packets.src_port[rows].astype(np.uint64), service, low)
+        owner = hashed(self._seed, packets.src_ip_high.take(rows), packets.src_ip_low.take(rows))
+        src_port = packets.src_port.take(rows).astype(np.uint64)
+        flow = hashed(self._seed, owner, src_port, service, low)
         return key, owner, flow
 
 
-def _so_far(state: Bool, events: Bool, groups: Groups, slots: I64, fresh: Bool) -> Bool:
+def _so_far(state: Bool, events: Bool, group: I64, slot: I64, is_fresh: Bool) -> Bool:
     """Tell whether an event came before each row, and note it for later ones.
 
     Args:
         state: Whether there was one, by slot; brought up to date.
-        events: Of each row, in the groups' order.
-        groups: Of the rows.
-        slots: Of the groups; -1 for none.
-        fresh: Of the groups; a fresh slot holds the state of another key.
+        events: Of each row.
+        group: Of each row, ascending.
+        slot: Of each row's group; -1 for none.
+        is_fresh: Whether the group is new: nothing came before it.
     """
-    known = ~fresh & state[slots]
     count: I64 = np.cumsum(events) - events
-    earlier: Bool = np.repeat(known, groups.sizes)
-    earlier |= count > np.repeat(count[groups.starts], groups.sizes)
-    kept = slots >= 0
-    state[slots[kept]] = (known | np.logical_or.reduceat(events, groups.starts))[kept]
+    earlier: Bool = count > count[group.searchsorted(group)]
+    earlier |= ~is_fresh & state[slot]
+    noted = slot[events]
+    state[noted[noted >= 0]] = True
     return earlier
 
 

@@ -27,6 +27,7 @@ class View:
         self.now_ns = now_ns
         self._seed = seed
         self._received = np.flatnonzero(hosts.receiver >= 0)  # rows whose receiver is known
+        self._receiver = hosts.receiver.take(self._received)
         self.is_arp: Bool = flows.ethertype == ARP
         self.is_ip: Bool = (flows.dst_ip_low > 0) | (flows.dst_ip_high > 0)
         self.to_group: Bool = flows.dst_mac >> np.uint64(40) & np.uint64(1) > 0
@@ -42,24 +43,27 @@ class View:
 
     def of_host(self, host: I64, keys: U64) -> U64:
         """Return a key of each pair of a host of this window and a key."""
-        return paired(keys, self._host_key[host])
+        return paired(keys, self._host_key.take(host))
 
     def sent(self, amounts: I64 | F64 | Bool, rows: Bool | None = None) -> F64:
         """Sum amounts of flow rows per sender."""
-        chosen = None if rows is None else np.flatnonzero(rows)
-        return self._summed(self.hosts.sender, amounts, chosen)
+        owner = self.hosts.sender
+        if rows is not None:
+            chosen = np.flatnonzero(rows)
+            owner, amounts = owner.take(chosen), amounts.take(chosen)
+        return self._summed(owner, amounts)
 
     def received(self, amounts: I64 | F64 | Bool, rows: Bool | None = None) -> F64:
         """Sum amounts of flow rows per receiver."""
-        known = self._received if rows is None else self._received[rows[self._received]]
-        return self._summed(self.hosts.receiver, amounts, known)
-
-    def _summed(self, owner: I64, amounts: I64 | F64 | Bool, rows: I64 | None) -> F64:
+        owner, amounts = self._receiver, amounts.take(self._received)
         if rows is not None:
-            amounts = amounts.take(rows)
+            chosen = np.flatnonzero(rows.take(self._received))
+            owner, amounts = owner.take(chosen), amounts.take(chosen)
+        return self._summed(owner, amounts)
+
+    def _summed(self, owner: I64, amounts: I64 | F64 | Bool) -> F64:
         if not amounts.any():
             return np.zeros(len(self.hosts))
-        owner = owner if rows is None else owner.take(rows)
         return np.bincount(owner, amounts, len(self.hosts)).astype(np.float64, copy=False)
 
     def groups(self, keys: U64, rows: Bool) -> tuple[I64, I64, I64]:
@@ -73,10 +77,11 @@ class View:
         chosen = np.flatnonzero(rows)
         if not len(chosen):
             return chosen, chosen, chosen
-        owner = self.hosts.sender[chosen]
-        groups = Groups.of(self.of_host(owner, keys[chosen]))
-        size = groups.sums(1 + self.flows.folded[chosen])
-        return owner[groups.first], chosen[groups.first], size
+        owner = self.hosts.sender.take(chosen)
+        groups = Groups.of(self.of_host(owner, keys.take(chosen)))
+        size = groups.sums(1 + self.flows.folded.take(chosen))
+        first = groups.first
+        return owner.take(first), chosen.take(first), size
 
     def distinct(self, keys: U64, rows: Bool) -> F64:
         """Count the distinct keys among chosen rows per sender."""

@@ -29,6 +29,7 @@ PARTS: Final[dict[str, tuple[str, ...]]] = {
     "flow grouping": ("agent.observe:flows_of",),
     "window's flows": ("agent.observe:merged", "agent.observe:folded"),
     "bindings": ("agent.bindings:Bindings.learn",),
+    "homes": ("agent.homes:Homes.learn",),
     "hosts": ("agent.hosts:HostTable.assign",),
     "features, volume": ("agent.features.volume:count",),
     "features, fan-out": ("agent.features.fan_out:FanOut.count",),

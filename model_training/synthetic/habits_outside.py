@@ -80,35 +80,48 @@ def _quic(home: Home, at: float, who: Host, server: Host) -> None:
 
 
 def stream(home: Home, who: Host) -> None:
-    """Send video for a while: over UDP, or over TCP with acknowledgements."""
+    """Send video for a while, in one piece or in clips: over UDP, or over TCP with acknowledgements."""
     rng = home.rng
     peer = rng.choice([home.someone(who), rng.choice(home.world)])
     rate = min(between(rng, 20, 900), 9000 / home.seconds)
+    tcp, answered = rng.random() < 0.4, rng.random() < 0.5
     at = rng.uniform(0, home.seconds / 2)
-    end = at + rng.uniform(5, home.seconds)
-    ports, size = (
-        (rng.choice((554, 5004, rng.randint(20000, 60000))), rng.randint(20000, 60000)),
-        rng.randint(700, 1400),
-    )
-    tcp, seq = rng.random() < 0.5, rng.getrandbits(31)
-    number = 0
-    while at < min(end, home.seconds):
+    end = min(at + rng.uniform(5, home.seconds), home.seconds)
+    clip_s = rng.uniform(2, 20) if rng.random() < 0.4 else home.seconds
+    while at < end:
+        ports = (rng.choice((554, 5004, rng.randint(20000, 60000))), rng.randint(20000, 60000))
+        ports = ports[::-1] if rng.random() < 0.4 else ports
+        at = _clip(
+            home, (who, peer), ports, at, min(at + clip_s, end), rate, tcp=tcp, answered=answered
+        )
+        at += between(rng, 0.1, 10)
+
+
+def _clip(
+    home: Home, ends: tuple[Host, Host], ports: tuple[int, int], at: float, end: float, rate: float,
+    *, tcp: bool, answered: bool,
+) -> float:  # fmt: skip
+    """Send packets at a rate, each by itself or as pictures; return when it ended."""
+    rng, (who, peer) = home.rng, ends
+    size, seq, number = rng.randint(200, 1400), rng.getrandbits(31), 0
+    together = rng.choice((1, 1, rng.randint(2, 40)))  # packets of a picture follow at once
+    while at < end:
         number += 1
         payload = rng.randbytes(size)
-        body = (
-            segment(ports, ACK | PSH, seq=seq, payload=payload)
-            if tcp
-            else datagram(ports, payload)
-        )
-        home.tape.put(at, ipv4(who, peer, TCP if tcp else UDP, body))
+        if tcp:
+            body = segment(ports, ACK | PSH, seq=seq, payload=payload)
+            home.tape.put(at, ipv4(who, peer, TCP, body))
+            if number % 2 == 0:
+                answer = segment(ports[::-1], ACK, ack=seq + size)
+                home.tape.put(at + 0.002, ipv4(peer, who, TCP, answer))
+        else:
+            home.tape.put(at, ipv4(who, peer, UDP, datagram(ports, payload)))
+            if answered and number % 100 == 0:
+                answer = datagram(ports[::-1], rng.randbytes(60))
+                home.tape.put(at + 0.01, ipv4(peer, who, UDP, answer))
         seq += size
-        if tcp and number % 2 == 0:
-            home.tape.put(at + 0.002, ipv4(peer, who, TCP, segment(ports[::-1], ACK, ack=seq)))
-        elif not tcp and number % 100 == 0:
-            home.tape.put(
-                at + 0.01, ipv4(peer, who, UDP, datagram(ports[::-1], rng.randbytes(60)))
-            )
-        at += rng.expovariate(rate)
+        at += 0.0002 if number % together else together * rng.uniform(0.7, 1.3) / rate
+    return at
 
 
 def call(home: Home, who: Host) -> None:

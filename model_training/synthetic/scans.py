@@ -41,10 +41,10 @@ def port_scan(plot: Plot, low: float = 4, high: float = 3000) -> None:
         rng.shuffle(ports)
     silent, open_share = rng.random() < 0.35, rng.choice((0.002, 0.01, 0.05))
     source, varying = rng.randint(32768, 60999), rng.random() < 0.4
-    rate, eager = between(rng, low, high), rng.random() < 0.3
-    if high > 1000 and rng.random() < 0.1:
-        rate *= 10
-    for number, at in enumerate(plot.moments(rate, min(len(ports), MOST_FRAMES // 3))):
+    rate, eager, most = between(rng, low, high), rng.random() < 0.3, MOST_FRAMES // 3
+    if high > 1000 and rng.random() < 0.25:  # as fast as a cable allows, and for seconds
+        rate, most = rate * 10, rng.choice((1, 4, 8)) * most
+    for number, at in enumerate(plot.moments(rate, min(len(ports), most))):
         port, is_open = ports[number], rng.random() < open_share
         source = rng.randint(32768, 60999) if varying else source
         if kind == "connect":

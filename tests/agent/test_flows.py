@@ -116,10 +116,30 @@ def test_folding_keeps_the_largest_flows_and_every_packet() -> None:
     assert found.total("packets")[found.src_mac == ANN.mac_number].tolist() == [50]
 
 
-def test_folding_forgets_the_senders_addresses_first_and_the_sender_last() -> None:
+def test_folding_forgets_the_senders_addresses_early_and_the_sender_last() -> None:
     spoofed = folded(flows(many(3000)), 1000, 0)
     assert (spoofed.src_mac == EVE.mac_number).all()
     assert (spoofed.dst_port == 80).all()
+
+
+def test_folding_knows_how_many_addresses_a_row_stands_for() -> None:
+    found = folded(flows(many(3000)), 1000, 0)
+    assert len(found) + found.sources.sum() == 3000
+    again = folded(merged([found, flows(many(3000, 2))]), 1000, 0)
+    assert len(again) + again.sources.sum() == pytest.approx(6000, abs=10)
+
+
+def test_many_ports_of_one_address_stay_one_address() -> None:
+    """A host that refuses a scan of all its ports sends from thousands of ports, as itself."""
+    drawn = np.random.default_rng(8)
+    refusals = flood(
+        tcp(BOB, EVE, 1, 43_210, "RA"), 3000, {(34, 2): drawn.permutation(60_000)[:3000]}
+    )
+    found = folded(flows(refusals), 1000, 0)
+    assert len(found) <= 1000
+    assert found.sources.sum() == 0
+    assert set(found.src_ip_low.tolist()) == {flows(refusals).src_ip_low[0]}
+    assert (len(found) + found.folded.sum()) == 3000
 
 
 def test_a_flood_of_everything_still_fits() -> None:

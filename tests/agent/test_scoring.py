@@ -8,10 +8,12 @@ import xgboost
 from agent.errors import ModelError
 from agent.model_bundle import Bundle
 from agent.scoring import CHUNK_ROWS, OnnxScorer
-from contract.attacks import CLASSES
-from contract.features import FEATURE_COUNT
+from contract.attacks import BENIGN, CLASSES
+from contract.features import FEATURE_COUNT, FEATURE_NAMES
 from model_training.export import to_onnx, to_trees
 from tests.tiny_models import booster, bundle, metadata, vectors
+
+EVIDENT = ("arp_targets_60s", "ports_of_one_host_60s", "sent_packets_10s")
 
 
 def exported(**changes: object) -> Bundle:
@@ -40,6 +42,24 @@ def test_no_observations_have_no_scores():
     assert nothing.shape == (0, len(CLASSES))
 
 
+def test_where_nothing_speaks_of_an_attack_the_model_is_not_asked():
+    asked = {
+        "Scan": {"least": 6.0, "features": ["arp_targets_60s", "ports_of_one_host_60s"]},
+        "DOS": {"least": 60.0, "features": ["sent_packets_10s", "arp_targets_60s"]},
+    }
+    features, _ = vectors(200, seed=6)
+    columns = [FEATURE_NAMES.index(name) for name in EVIDENT]
+    features[:, columns] = 0
+    features[:2, columns[0]] = [5.5, 6.0]
+    features[2:4, columns[1]] = [5.5, 6.0]
+    features[4:6, columns[2]] = [59.0, 60.0]
+    scores = OnnxScorer(exported(evidence=asked)).score(features)
+    told = np.flatnonzero(scores[:, CLASSES.index(BENIGN)] < 1)
+    assert told.tolist() == [1, 3, 5]
+    np.testing.assert_array_equal(scores[told], OnnxScorer(bundle()).score(features)[told])
+    np.testing.assert_array_equal(scores.sum(axis=1)[::7], 1)
+
+
 def test_columns_that_are_a_view_of_something_larger_can_be_scored():
     wide = np.zeros((5, 2 * FEATURE_COUNT), np.float32)
     wide[:, ::2], _ = vectors(5)
@@ -56,6 +76,8 @@ def test_columns_that_are_a_view_of_something_larger_can_be_scored():
         ({"classes": list(reversed(CLASSES))}, "classes"),
         ({"thresholds": {"DOS": 0.5}}, "thresholds"),
         ({"thresholds": dict.fromkeys(CLASSES, 0.5)}, "thresholds"),
+        ({"evidence": {"DOS": {"least": 1.0, "features": ["sent_parcels_1s"]}}}, "evidence"),
+        ({"evidence": {BENIGN: {"least": 1.0, "features": ["sent_packets_1s"]}}}, "evidence"),
     ],
 )
 def test_a_model_made_for_another_agent_is_refused_in_one_line(changes, complaint):

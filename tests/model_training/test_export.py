@@ -9,17 +9,17 @@ from onnx.reference import ReferenceEvaluator
 
 from agent.errors import ModelError
 from agent.explain.trees import read_trees
-from agent.model_bundle import CARD, METADATA, MODEL, TREES, load_bundle
+from agent.model_bundle import CARD, METADATA, MODEL, TREES, Bundle, load_bundle
 from agent.scoring import OnnxScorer
-from contract.features import FEATURE_COUNT
+from contract.features import FEATURE_COUNT, FEATURE_NAMES
 from contract.model_metadata import METADATA_KEY, ModelMetadata
 from model_training.bundle import public_pem, read_or_create_key, sign_bundle
 from model_training.errors import StepError
-from model_training.export import to_trees
+from model_training.export import to_onnx, to_trees
 from model_training.promote import digests, promote, require_verified
 from model_training.runs import Run, write_json
 from model_training.verify import TOLERANCE, explanation_difference, verify, walk
-from tests.tiny_models import booster, bundle, vectors
+from tests.tiny_models import booster, bundle, metadata, vectors
 
 
 @pytest.fixture
@@ -147,3 +147,16 @@ def test_a_bundle_that_is_not_signed_is_not_promoted(proven, tmp_path):
     require_verified(proven)
     with pytest.raises(ModelError, match=r"manifest\.json"):
         promote(proven, tmp_path / "default", tmp_path / "keys")
+
+
+def test_what_the_agent_does_not_ask_the_model_is_no_difference():
+    asked = {"DOS": {"least": 0.5, "features": [FEATURE_NAMES[0]]}}
+    said = metadata(evidence=asked)
+    silent = Bundle(to_onnx(booster(), said), to_trees(booster()), said)
+    features, _ = vectors(60, seed=21)
+    features[::2, 0], features[1::2, 0] = 0.0, 1.0
+    proof = verify(booster(), silent, features, ("", ""))
+    assert proof.scoring_difference <= TOLERANCE
+    told = OnnxScorer(silent).score(features)
+    assert (told[::2, 0] == 1).all()
+    assert (told[1::2, 0] < 1).all()

@@ -5,10 +5,11 @@ import pytest
 
 from contract.attacks import CLASSES
 from contract.features import FEATURE_NAMES
+from contract.model_metadata import Evidence
 from model_training.dataset import part
 from model_training.errors import ParamsError
 from model_training.labels import UNKNOWN
-from model_training.params import DataParams, EvidenceParams, WeightParams
+from model_training.params import DataParams, WeightParams
 from model_training.split import folds, judged, telling, thinned, weights
 from tests.model_training.datasets import dataset
 
@@ -73,15 +74,31 @@ def test_origins_share_a_class_by_their_rows_to_a_power(power, ratio):
     assert large / small == pytest.approx(ratio, rel=1e-4)
 
 
+def test_loud_rows_are_never_left_out():
+    data = dataset([(0, 0, second, 0) for second in range(50)])
+    data.features[:5, FEATURE_NAMES.index("sent_packets_1s")] = [199, 200, 900, 5_000, 1]
+    few = DataParams(max_rows_per_origin_and_class=3)
+    kept = thinned(data, np.arange(50), few, seed=1).tolist()
+    assert len(kept) == 6
+    assert {1, 2, 3} <= set(kept)
+
+
 def test_an_attack_that_has_hardly_begun_is_not_learned_from():
-    data = dataset([(0, 0, 0, SCAN), (0, 0, 1, SCAN), (0, 0, 2, 0)])
-    data.features[1, FEATURE_NAMES.index("arp_targets_60s")] = 6
-    evidence = EvidenceParams(least=6.0, features=["new_services_60s", "arp_targets_60s"])
+    data = dataset([(0, 0, 0, SCAN), (0, 0, 1, SCAN)])
+    data.features[:, FEATURE_NAMES.index("arp_targets_60s")] = [5, 6]
+    evidence = Evidence(least=6.0, features=["new_services_60s", "arp_targets_60s"])
+    assert telling(data, np.arange(2), {"Scan": evidence}).tolist() == [1]
+
+
+def test_nothing_is_learned_from_a_row_about_which_no_model_is_asked():
+    data = dataset([(0, 0, second, 0) for second in range(3)])
+    data.features[:, FEATURE_NAMES.index("new_services_60s")] = [5, 6, 7]
+    evidence = Evidence(least=6.0, features=["new_services_60s", "arp_targets_60s"])
     assert telling(data, np.arange(3), {"Scan": evidence}).tolist() == [1, 2]
+    assert telling(data, np.arange(3), {}).tolist() == [0, 1, 2]
 
 
-@pytest.mark.parametrize(("name", "feature"), [("Scam", "opens_60s"), ("Scan", "openings_60s")])
-def test_evidence_of_what_does_not_exist_is_refused_by_name(name, feature):
-    evidence = {name: EvidenceParams(least=1.0, features=[feature])}
-    with pytest.raises(ParamsError, match=r"Scam|openings_60s"):
-        telling(dataset([(0, 0, 0, 0)]), np.arange(1), evidence)
+def test_evidence_of_what_does_not_exist_is_refused_by_name():
+    evidence = Evidence(least=1.0, features=["openings_60s"])
+    with pytest.raises(ParamsError, match="openings_60s"):
+        telling(dataset([(0, 0, 0, 0)]), np.arange(1), {"Scan": evidence})

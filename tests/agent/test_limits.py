@@ -1,0 +1,89 @@
+"""Plain attacks are told whatever the trees say, and nobody else is accused for it."""
+
+import numpy as np
+import pytest
+
+from agent.limits import CERTAIN, exceeded, with_limits
+from contract.attacks import BENIGN, CLASSES
+from contract.features import FEATURE_COUNT, FEATURE_NAMES
+from contract.model_metadata import Limit
+from model_training.params import DEFAULT_PARAMS, read_params
+
+FLOOD = Limit(
+    label="DOS", at_least={"sent_syn_1s": 200.0}, at_most={"contacted_services_1s": 50.0}
+)
+SCAN = Limit(label="Scan", at_least={"ports_of_one_host_1s": 60.0})
+SHIPPED = read_params(DEFAULT_PARAMS).limits
+
+
+def row(**values):
+    vector = np.zeros(FEATURE_COUNT, np.float32)
+    for name, value in values.items():
+        vector[FEATURE_NAMES.index(name)] = value
+    return vector
+
+
+def scored(**values):
+    scores = np.zeros(len(CLASSES), np.float32)
+    for name, value in values.items():
+        scores[CLASSES.index(name)] = value
+    return scores
+
+
+def raised(vector, scores, limits=(FLOOD, SCAN)):
+    told = with_limits(scores[None], vector[None], limits, CLASSES)[0]
+    return {name: pytest.approx(float(told[at]), abs=1e-6) for at, name in enumerate(CLASSES)}
+
+
+def test_a_flood_beside_the_days_work_is_told():
+    told = raised(row(sent_syn_1s=900, contacted_services_1s=9), scored(benign=0.4, DOS=0.6))
+    assert told["DOS"] == CERTAIN
+    assert told[BENIGN] == 1 - CERTAIN
+    assert sum(value.expected for value in told.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("syn", "services"), [(199, 9), (900, 51), (0, 0)])
+def test_within_a_limit_the_model_is_believed(syn, services):
+    told = raised(
+        row(sent_syn_1s=syn, contacted_services_1s=services), scored(benign=0.4, DOS=0.6)
+    )
+    assert told["DOS"] == 0.6
+
+
+def test_a_model_that_is_sure_of_another_attack_is_believed():
+    vector = row(ports_of_one_host_1s=900)
+    assert raised(vector, scored(benign=0.2, DOS=0.8))["Scan"] == 0
+    assert raised(vector, scored(benign=0.6, DOS=0.4))["Scan"] == CERTAIN
+
+
+def test_a_score_above_certainty_stays():
+    assert raised(row(ports_of_one_host_1s=900), scored(benign=0.005, Scan=0.995))["Scan"] == 0.995
+
+
+def test_the_first_limit_that_is_exceeded_counts():
+    vector = row(sent_syn_1s=900, contacted_services_1s=9, ports_of_one_host_1s=70)
+    assert raised(vector, scored(benign=1))["DOS"] == CERTAIN
+    assert raised(vector, scored(benign=1), (SCAN, FLOOD))["Scan"] == CERTAIN
+
+
+def test_what_exceeds_a_limit_is_named():
+    vector = row(sent_syn_1s=900, ports_of_one_host_1s=70, contacted_services_1s=9)
+    named = [FEATURE_NAMES[at] for at in exceeded(vector, "DOS", (FLOOD, SCAN))]
+    assert named == ["sent_syn_1s"]
+    assert not len(exceeded(vector, "MITM", (FLOOD, SCAN)))
+
+
+@pytest.mark.parametrize(
+    ("label", "values"),
+    [
+        ("DOS", {"sent_syn_1s": 20_000, "contacted_services_1s": 9, "source_addresses_1s": 1}),
+        ("DOS", {"source_addresses_1s": 20_000, "sent_packets_1s": 20_000}),
+        ("Scan", {"ports_of_one_host_1s": 2_000, "sent_syn_1s": 20_000, "contacted_services_1s": 2e4}),
+        ("Scan", {"arp_targets_10s": 250}),
+        ("Botnet", {"telnet_syn_10s": 300, "hosts_of_one_port_10s": 300}),
+        ("BruteForce", {"login_refusals_60s": 40}),
+        ("MITM", {"conflicting_claims_10s": 10, "pushed_replies_10s": 10}),
+    ],
+)  # fmt: skip
+def test_the_shipped_limits_tell_a_plain_attack_from_a_calm_model(label, values):
+    assert raised(row(**values), scored(benign=1), SHIPPED)[label] == CERTAIN
