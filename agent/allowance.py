@@ -84,7 +84,7 @@ class Allowance:
         ]
         self._durations_s = [config.isolation_s, *config.repeat_isolation_s]
         self.exempt = Exempt(written_down(config.exempt))
-        self.hosts_known = 0
+        self.hosts_known = 0  # by what is usual for them
         self.memory = Memory()
         self.over_budget = 0
 
