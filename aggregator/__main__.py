@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import getpass
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import get_args
 
 import msgspec
 
-from aggregator.app import create_user, serve
-from aggregator.config import AggregatorConfig
+from aggregator.accounts import check_audit, create_user, reset_password
+from aggregator.app import serve
+from aggregator.config import AggregatorConfig, with_known_names
 from aggregator.store.users import Role
 from runtime.config import load_config
 from runtime.errors import ProcessError
@@ -29,7 +31,11 @@ examples:
   edgewarden-aggregator check --config aggregator.toml
       show the settings that would be used
   edgewarden-aggregator create-user alice --role analyst
-      add a user while the service is stopped; the password is asked for
+      add a user while the service is stopped; the password is asked for, or read from a pipe
+  edgewarden-aggregator reset-password alice < new-password.txt
+      give a user another password while the service is stopped; sessions and tokens end
+  edgewarden-aggregator audit verify
+      say for every organization whether its audit is whole, or where it breaks
 
 settings: a TOML file (--config), then EDGEWARDEN_SECTION__KEY variables, such as
   EDGEWARDEN_STORE__PATH, EDGEWARDEN_HTTP__HOST, EDGEWARDEN_HTTP__PORT, EDGEWARDEN_BROKER__HOST,
@@ -52,6 +58,14 @@ def _parser() -> argparse.ArgumentParser:
     user = commands.add_parser("create-user", parents=[common], help="add a user")
     user.add_argument("username")
     user.add_argument("--role", choices=get_args(Role), default="viewer")
+    reset = commands.add_parser(
+        "reset-password", parents=[common], help="give a user another password"
+    )
+    reset.add_argument("username")
+    audits = commands.add_parser("audit", help="check the audit").add_subparsers(
+        dest="audit_command", required=True, metavar="COMMAND"
+    )
+    audits.add_parser("verify", parents=[common], help="say where the chain of hashes breaks")
     return parser
 
 
@@ -59,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code: 0, 1 when a part failed, 2 for wrong settings."""
     given = _parser().parse_args(arguments)
     try:
-        _run(given)
+        return _run(given)
     except ProcessError as error:
         _tell(f"edgewarden-aggregator: {error}")
         return USAGE_ERROR
@@ -70,18 +84,33 @@ def main(arguments: list[str] | None = None) -> int:
         for failure in _leaves(failures):
             _tell(f"edgewarden-aggregator: {failure}")
         return FAILURE
+
+
+def _run(given: argparse.Namespace) -> int:
+    config = load_config(AggregatorConfig, given.config, with_known_names(os.environ))
+    set_up_logs(config.log.level)
+    match given.command:
+        case "serve":
+            asyncio.run(serve(config, _tell))
+        case "check":
+            print(msgspec.json.format(msgspec.json.encode(config, enc_hook=str)).decode())
+        case "create-user":
+            asyncio.run(create_user(config, given.username, _password(), given.role))
+        case "reset-password":
+            asyncio.run(reset_password(config, given.username, _password()))
+        case _:
+            return _verify_audit(config)
     return 0
 
 
-def _run(given: argparse.Namespace) -> None:
-    config = load_config(AggregatorConfig, given.config)
-    set_up_logs(config.log.level)
-    if given.command == "serve":
-        asyncio.run(serve(config, _tell))
-    elif given.command == "check":
-        print(msgspec.json.format(msgspec.json.encode(config, enc_hook=str)).decode())
-    else:
-        asyncio.run(create_user(config, given.username, _password(), given.role))
+def _verify_audit(config: AggregatorConfig) -> int:
+    chains = asyncio.run(check_audit(config))
+    for chain in chains:
+        if chain.broken_at is None:
+            print(f"{chain.organization}: {chain.entries} entries, whole, head {chain.head}")
+        else:
+            print(f"{chain.organization}: {chain.entries} entries, BROKEN at {chain.broken_at}")
+    return FAILURE if any(chain.broken_at is not None for chain in chains) else 0
 
 
 def _password() -> str:

@@ -2,35 +2,35 @@
 
 import asyncio
 import logging
-import os
-import secrets
 import signal
 import socket
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import uvicorn
 from litestar import Litestar
 
+from aggregator.accounts import ensure_admin
 from aggregator.api.app import Parts, create_api
 from aggregator.api.authenticator import Authenticator, signing_key
+from aggregator.api.connection import BoundedHttp
+from aggregator.api.envelope import Envelope
 from aggregator.api.health import BrokerState
-from aggregator.api.passwords import MAX_CHARACTERS, MIN_CHARACTERS, Passwords
+from aggregator.api.identity import Guest
 from aggregator.broker.own import HOST, OwnBroker, find_mosquitto, own_broker
 from aggregator.config import AggregatorConfig, HttpConfig
 from aggregator.ingest.service import Ingest
 from aggregator.live import LiveFeed
+from aggregator.presence import PresenceKeeper
 from aggregator.store.database import Database
-from aggregator.store.users import NewUser, Role, add_user, count_users
+from aggregator.store.users import count_users
+from aggregator.wall import Wall
 from runtime.config import BrokerConfig
 from runtime.errors import ConfigError
 from runtime.systemd import notify, watchdog_interval_s
 
 log = logging.getLogger(__name__)
 
-ADMIN = "admin"
-ADMIN_PASSWORD_VARIABLE = "EDGEWARDEN_ADMIN_PASSWORD"  # noqa: S105  the name of a variable
 DEFAULT_BROKER_PORT = 1883
 GRACE_S = 3
 MAX_SOCKET_MESSAGE_BYTES = 64 * 1024
@@ -57,22 +57,32 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
         authenticator = Authenticator(database, config.auth, signing_key(config.store.path))
         broker, own = await stack.enter_async_context(_broker(config))
         live = LiveFeed()
-        ingest = Ingest(database, live)
+        wall = Wall(database, live)
+        presence = PresenceKeeper(database, live)
+        ingest = Ingest(database, live, presence)
         name = own.kind if own is not None else broker.host
         parts = Parts(
             database=database,
             live=live,
             authenticator=authenticator,
             http=config.http,
+            auth=config.auth,
             ask_broker=lambda: BrokerState(ingest.connected, name),
+            wall=wall,
+            presence=presence,
+            guests=_guests(config),
         )
-        server = uvicorn.Server(_server_config(create_api(parts)))
+        server = uvicorn.Server(_server_config(create_api(parts), config.http))
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(ingest.run(broker), name="ingest"),
+                tasks.create_task(presence.run(), name="presence"),
                 tasks.create_task(_feed_watchdog(database), name="watchdog"),
                 tasks.create_task(_stop(stop, server), name="stop"),
             ]
+            if config.wall.demo:
+                demonstration = wall.make_up_alerts(config.auth.organization)
+                background.append(tasks.create_task(demonstration, name="demonstration"))
             if own is not None:
                 background.append(tasks.create_task(own.supervise(), name="broker"))
             extra = {"url": _url(listener), "broker": name, "broker_port": broker.port}
@@ -82,43 +92,6 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
             notify("STOPPING=1")
             for task in background:
                 task.cancel()
-
-
-async def ensure_admin(database: Database, organization: str, tell: Callable[[str], None]) -> None:
-    """Make the first user, when there is none."""
-    if await count_users(database):
-        return
-    password = os.environ.get(ADMIN_PASSWORD_VARIABLE, "")
-    if not password:
-        password = secrets.token_urlsafe(12)
-        tell(f"first start: sign in as `{ADMIN}` with the password {password} (not shown again)")
-    password_hash = await Passwords().hash(password)
-    admin = NewUser(
-        organization=organization, username=ADMIN, password_hash=password_hash, role="admin"
-    )
-    await add_user(database, admin, time.time_ns())
-
-
-async def create_user(config: AggregatorConfig, username: str, password: str, role: Role) -> None:
-    """Add a user while the service is stopped.
-
-    Raises:
-        ConfigError: The name is taken, or the password is too short or too long.
-        StoreError: The database cannot be opened; the service may be running.
-    """
-    if not MIN_CHARACTERS <= len(password) <= MAX_CHARACTERS:
-        message = f"a password has {MIN_CHARACTERS} to {MAX_CHARACTERS} characters"
-        raise ConfigError(message)
-    async with Database(config.store.path) as database:
-        new = NewUser(
-            organization=config.auth.organization,
-            username=username,
-            password_hash=await Passwords().hash(password),
-            role=role,
-        )
-        if await add_user(database, new, time.time_ns()) is None:
-            message = f"there is a user {username} already"
-            raise ConfigError(message)
 
 
 @asynccontextmanager
@@ -131,6 +104,12 @@ async def _broker(
     port = config.broker.port or DEFAULT_BROKER_PORT
     async with own_broker(port, config.store.path, find_mosquitto()) as own:
         yield BrokerConfig(host=HOST, port=port, keepalive_s=config.broker.keepalive_s), own
+
+
+def _guests(config: AggregatorConfig) -> dict[str, Guest]:
+    guest = Guest(config.auth.organization)
+    places = {"wall": config.wall.open, "device_events": config.device_events.open}
+    return {place: guest for place, is_open in places.items() if is_open}
 
 
 def _listen(http: HttpConfig) -> socket.socket:
@@ -150,9 +129,11 @@ def _url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _server_config(api: Litestar) -> uvicorn.Config:
+def _server_config(api: Litestar, http: HttpConfig) -> uvicorn.Config:
     return uvicorn.Config(
-        api,
+        Envelope(api, http.max_request_s),
+        http=BoundedHttp,
+        forwarded_allow_ips=list(http.trusted_proxies),
         log_config=None,
         access_log=False,
         lifespan="off",

@@ -1,7 +1,8 @@
 """The aggregator's settings."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -9,6 +10,15 @@ from contract.identifiers import OrganizationId
 from runtime.config import BrokerConfig, LogConfig, Section
 
 Seconds = Annotated[int, Meta(ge=1)]
+Method = Literal["*", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
+
+# What backends that our clients were written for are set by, beside our own names.
+KNOWN_NAMES = {
+    "CORS_ORIGINS_ALLOWED": "EDGEWARDEN_HTTP__ALLOWED_ORIGINS",
+    "CORS_CREDENTIAL": "EDGEWARDEN_HTTP__CORS_CREDENTIALS",
+    "CORS_METHODS_ALLOWED": "EDGEWARDEN_HTTP__CORS_METHODS",
+    "CORS_HEADERS_ALLOWED": "EDGEWARDEN_HTTP__CORS_HEADERS",
+}
 
 
 class StoreConfig(Section, frozen=True):
@@ -23,15 +33,44 @@ class HttpConfig(Section, frozen=True):
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 8000  # 0: any free port
     allowed_origins: tuple[str, ...] = ()  # of pages on other hosts that may use the API
+    cors_credentials: bool = False  # whether those pages may send cookies and the like
+    cors_methods: tuple[Method, ...] = ("GET", "POST", "PUT", "PATCH", "DELETE")
+    cors_headers: tuple[str, ...] = ("Authorization", "Content-Type")
+    trusted_proxies: tuple[str, ...] = ()  # whose X-Forwarded-For and -Proto are believed
     max_body_bytes: Annotated[int, Meta(ge=1024)] = 1024 * 1024
+    max_request_s: Seconds = 60
+
+    def __post_init__(self) -> None:
+        """Refuse what would let every page in the world act for who looks at it.
+
+        Raises:
+            ValueError: Credentials are allowed for all origins.
+        """
+        if self.cors_credentials and "*" in self.allowed_origins:
+            message = "credentials are for named origins: allowed_origins has `*`"
+            raise ValueError(message)
 
 
 class AuthConfig(Section, frozen=True):
     """Who signs in, and for how long."""
 
     organization: OrganizationId = "default"  # of the first admin and of users made by command
-    access_token_s: Seconds = 900
+    registration: Literal["closed", "invite", "open"] = "closed"  # open: as a viewer
+    access_token_s: Annotated[int, Meta(ge=1, le=3600)] = 900
     refresh_token_s: Seconds = 14 * 24 * 3600
+
+
+class WallConfig(Section, frozen=True):
+    """The alert wall with its chat."""
+
+    open: bool = False  # whether whoever reaches us may read and post without a token
+    demo: bool = False  # whether an alert is made up every ten seconds
+
+
+class DeviceEventsConfig(Section, frozen=True):
+    """What device services tell on /ws/device."""
+
+    open: bool = False  # whether whoever reaches us may tell and watch them without a token
 
 
 class AggregatorConfig(Section, frozen=True):
@@ -41,4 +80,26 @@ class AggregatorConfig(Section, frozen=True):
     http: HttpConfig = HttpConfig()
     broker: BrokerConfig = BrokerConfig()  # host "": we start one of our own on `port`
     auth: AuthConfig = AuthConfig()
+    wall: WallConfig = WallConfig()
+    device_events: DeviceEventsConfig = DeviceEventsConfig()
     log: LogConfig = LogConfig()
+
+
+def with_known_names(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which what is set by a known name is set by ours as well.
+
+    `a, b` and `["a", "b"]` are lists in these; our own name comes first where both are set.
+    """
+    found = {
+        ours: environment[known] for known, ours in KNOWN_NAMES.items() if known in environment
+    }
+    listed = {
+        name: value if name.endswith("CREDENTIALS") else _list(value)
+        for name, value in found.items()
+    }
+    return listed | dict(environment)
+
+
+def _list(value: str) -> str:
+    items = [item.strip().strip("\"'") for item in value.strip().strip("[]").split(",")]
+    return f"[{', '.join(item.rstrip('/') for item in items)}]"

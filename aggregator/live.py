@@ -21,13 +21,20 @@ class Event(msgspec.Struct, frozen=True):
     type: str
     cursor: int
     data: bytes  # one JSON object
+    bare: bytes  # what it holds as `data`, without a word on type and cursor
 
 
 class Watcher:
-    """One watcher's queue; when it is full the oldest events make room and are counted."""
+    """One watcher's queue; when it is full the oldest events make room and are counted.
 
-    def __init__(self, wants: Callable[[Event], bool]) -> None:
+    Args:
+        wants: Which events.
+        bare: Whether it is given only what events hold, without type and cursor.
+    """
+
+    def __init__(self, wants: Callable[[Event], bool], *, bare: bool = False) -> None:
         self.wants = wants
+        self._bare = bare
         self._waiting: deque[Event] = deque()
         self._dropped = 0
         self._ready = asyncio.Event()
@@ -45,8 +52,8 @@ class Watcher:
         await self._ready.wait()
         taken = [notice("dropped", count=self._dropped)] if self._dropped else []
         self._dropped = 0
-        count = min(limit, len(self._waiting))
-        taken.extend(self._waiting.popleft().data for _ in range(count))
+        events = [self._waiting.popleft() for _ in range(min(limit, len(self._waiting)))]
+        taken.extend(event.bare if self._bare else event.data for event in events)
         if not self._waiting:
             self._ready.clear()
         return taken
@@ -73,8 +80,9 @@ class LiveFeed:
     def publish(self, organization: str, kind: str, data: object, **extra: object) -> None:
         """Give an event to every watcher of an organization who wants it."""
         self._cursor += 1
-        message = {"type": kind, "cursor": self._cursor, **extra, "data": data}
-        event = Event(organization, kind, self._cursor, _encode(message))
+        bare = _encode(data)
+        message = {"type": kind, "cursor": self._cursor, **extra, "data": msgspec.Raw(bare)}
+        event = Event(organization, kind, self._cursor, _encode(message), bare)
         self._keep(event)
         for watcher in self._watchers:
             if watcher.wants(event):
@@ -82,7 +90,12 @@ class LiveFeed:
 
     @contextmanager
     def watch(
-        self, organization: str, types: frozenset[str] | None = None, since: int | None = None
+        self,
+        organization: str,
+        types: frozenset[str] | None = None,
+        since: int | None = None,
+        *,
+        bare: bool = False,
     ) -> Iterator[Watcher]:
         """Watch an organization for the length of the block.
 
@@ -91,12 +104,13 @@ class LiveFeed:
             types: Which types of events; None for all.
             since: The cursor of the last event that was seen; what came after it and is still
                 kept is given first, or a `resync` message where something is missing.
+            bare: Whether only what events hold is given, without type and cursor.
         """
 
         def wants(event: Event) -> bool:
             return event.organization == organization and (types is None or event.type in types)
 
-        watcher = Watcher(wants)
+        watcher = Watcher(wants, bare=bare)
         if since is not None:
             self._catch_up(watcher, organization, since)
         self._watchers.add(watcher)
@@ -108,7 +122,7 @@ class LiveFeed:
     def _catch_up(self, watcher: Watcher, organization: str, since: int) -> None:
         if not self._first <= since <= self._cursor:
             reset = notice("resync", cursor=self._cursor)
-            watcher.put(Event(organization, "resync", self._cursor, reset))
+            watcher.put(Event(organization, "resync", self._cursor, reset, reset))
             return
         for event in self._kept:
             if event.cursor > since and watcher.wants(event):

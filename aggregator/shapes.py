@@ -8,9 +8,12 @@ import msgspec
 from aggregator.store.alerts import AlertRow, counterfactual, top_features
 from aggregator.store.devices import DeviceRow, DeviceType
 from aggregator.store.isolations import IsolationRow
+from aggregator.store.reported import Reported
+from aggregator.store.telemetry import ReadingRow
+from aggregator.store.users import Role, User
 from aggregator.store.verdicts import VerdictRow
 from contract.attacks import ATTACKS, AttackType, Severity
-from contract.messages import IsolationState, TopFeature
+from contract.messages import IsolationState, Readings, TopFeature
 
 NS_PER_S = 1_000_000_000
 
@@ -143,6 +146,31 @@ class VerdictShape(msgspec.Struct, frozen=True, kw_only=True):
     model_id: str
 
 
+class UserShape(msgspec.Struct, frozen=True, kw_only=True):
+    """A user."""
+
+    id: int
+    username: str
+    email: str | None
+    full_name: str | None
+    role: Role
+    is_active: bool
+    organization: str
+    created_at: str
+    last_login: str | None
+
+
+class ReadingShape(msgspec.Struct, frozen=True, kw_only=True):
+    """One value of one sensor."""
+
+    device_id: str
+    sensor_type: str
+    value: float
+    unit: str
+    timestamp: str
+    received_at: str
+
+
 def rfc3339(ns: int) -> str:
     """Return a moment as text; whole microseconds, since JavaScript loses longer integers."""
     seconds, rest = divmod(ns, NS_PER_S)
@@ -150,7 +178,8 @@ def rfc3339(ns: int) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _maybe(ns: int | None) -> str | None:
+def maybe_rfc3339(ns: int | None) -> str | None:
+    """Return a moment as text, if there is one."""
     return None if ns is None else rfc3339(ns)
 
 
@@ -187,8 +216,8 @@ def _alert_fields(row: AlertRow, features: list[TopFeature]) -> dict[str, Any]:
         "detected_at": rfc3339(row.opened_ns),
         "first_seen_at": rfc3339(row.first_seen_ns),
         "last_seen_at": rfc3339(row.last_seen_ns),
-        "acknowledged_at": _maybe(row.acknowledged_ns),
-        "resolved_at": _maybe(row.resolved_ns),
+        "acknowledged_at": maybe_rfc3339(row.acknowledged_ns),
+        "resolved_at": maybe_rfc3339(row.resolved_ns),
         "reason": features[0].words if features else "",
     }
 
@@ -224,7 +253,7 @@ def device_shape(row: DeviceRow) -> DeviceShape:
         mode=row.mode,
         models=row.models or [],
         lost_messages=row.lost_messages,
-        last_seen=_maybe(row.last_seen_ns),
+        last_seen=maybe_rfc3339(row.last_seen_ns),
         created_at=rfc3339(row.created_ns),
     )
 
@@ -245,7 +274,7 @@ def isolation_shape(row: IsolationRow) -> IsolationShape:
         state=row.state,
         enforcement=row.enforcement,
         isolated_at=rfc3339(row.isolated_ns),
-        lifted_at=_maybe(row.lifted_ns),
+        lifted_at=maybe_rfc3339(row.lifted_ns),
         expires_at=rfc3339(row.expires_ns),
         lifted_by_user_id=None,
         notes=row.detail,
@@ -270,3 +299,46 @@ def verdict_shape(row: VerdictRow) -> VerdictShape:
         sampled_one_in=row.sampled_one_in,
         model_id=row.model_id,
     )
+
+
+def user_shape(user: User) -> UserShape:
+    """Return a user."""
+    return UserShape(
+        id=user.id,
+        username=user.username,
+        email=user.email,
+        full_name=user.full_name,
+        role=user.role,
+        is_active=user.is_active,
+        organization=user.organization,
+        created_at=rfc3339(user.created_ns),
+        last_login=maybe_rfc3339(user.last_login_ns),
+    )
+
+
+def reading_shape(row: ReadingRow) -> ReadingShape:
+    """Return one value of one sensor."""
+    return ReadingShape(
+        device_id=row.device_id,
+        sensor_type=row.sensor_type,
+        value=row.value,
+        unit=row.unit,
+        timestamp=rfc3339(row.read_ns),
+        received_at=rfc3339(row.received_ns),
+    )
+
+
+def readings_told(told: Reported[Readings]) -> list[ReadingShape]:
+    """Return the values of sensors that a device just told."""
+    rows = [
+        ReadingRow(
+            told.device_id,
+            reading.sensor_type,
+            reading.value,
+            reading.unit,
+            reading.read_ns,
+            told.received_ns,
+        )
+        for reading in told.message.readings
+    ]
+    return [reading_shape(row) for row in rows]

@@ -2,12 +2,16 @@
 
 import json
 import logging
+import re
 import sys
 from itertools import islice
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 MAX_VALUE_CHARACTERS = 500
 MAX_COUNTERS = 64
+
+# What an address or a header shows of a secret, whoever logs it.
+_SECRETS = re.compile(r"((?:[?&](?:token|ticket)=|\bbearer\s+))[^&\s\"'\\]+", re.IGNORECASE)
 
 
 class JsonFormatter(logging.Formatter):
@@ -25,7 +29,7 @@ class JsonFormatter(logging.Formatter):
                 line[name] = _plain(value)
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return _SECRETS.sub(r"\1[redacted]", json.dumps(line, ensure_ascii=False))
 
 
 def _plain(value: object) -> object:

@@ -1,17 +1,18 @@
 """/api/v1/alerts: what a person should look at, why, and what they decided."""
 
+import secrets
 import time
 from datetime import datetime
 from typing import Annotated
 
 import msgspec
-from litestar import Response, Router, get, patch
+from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import Parameter
 
 from aggregator.api.identity import ANALYST, ApiRequest, person
 from aggregator.api.times import to_ns
-from aggregator.errors import InvalidError, NotFoundError
+from aggregator.errors import ConflictError, InvalidError, NotFoundError
 from aggregator.live import LiveFeed
 from aggregator.shapes import (
     AlertDetail,
@@ -20,28 +21,43 @@ from aggregator.shapes import (
     alert_detail,
     alert_shape,
 )
+from aggregator.store.alert_changes import AlertChange, change_alerts, new_change_id
 from aggregator.store.alerts import (
     AlertFilter,
-    AlertKey,
     AlertRow,
-    change_alert,
     count_alerts,
     find_alerts,
+    save_alerts,
 )
+from aggregator.store.audit import audit
 from aggregator.store.database import Database
+from aggregator.store.devices import Page, find_devices
 from aggregator.store.isolations import IsolationFilter, find_isolations
-from aggregator.store.users import audit
-from contract.attacks import Severity
+from aggregator.store.reported import Reported
+from contract.attacks import ATTACKS, AttackType, Severity
+from contract.identifiers import DeviceId, IpAddress, MacAddress, Probability
+from contract.messages import Alert, TopFeature
+
+MAX_DEVICES = 100_000  # among which a number is looked for
+BY_HAND = "manual"  # the device and the model of an alert that no device told
 
 Skip = Annotated[int, Parameter(ge=0, le=10_000_000)]
 Limit = Annotated[int, Parameter(ge=1, le=1000)]
 Text = Annotated[str | None, Parameter(max_length=200)]
 
 
-class AlertChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a person decided about an alert."""
+class AlertGiven(msgspec.Struct, frozen=True):
+    """An alert that a person or a program tells; at least one address of the suspect is known."""
 
-    status: AlertStatus | None = None
+    attack_type: AttackType
+    severity: Severity | None = None  # None: as grave as this attack usually is
+    src_ip: IpAddress | None = None
+    src_mac: MacAddress | None = None
+    dst_ip: IpAddress | None = None
+    confidence: Probability = 1.0
+    affected_device_id: int | DeviceId | None = None  # by number or by name; None: no device
+    detected_at: datetime | None = None
+    top_features: Annotated[list[TopFeature], msgspec.Meta(max_length=10)] = []
     notes: Annotated[str, msgspec.Meta(max_length=10_000)] | None = None
 
 
@@ -84,7 +100,7 @@ async def get_alert(
 ) -> AlertDetail:
     """Return an alert with the features that decided and what was done about it."""
     organization = request.user.organization
-    row = await _find(database, organization, alert_id)
+    row = await find_alert(database, organization, alert_id)
     isolations = await find_isolations(
         database, organization, IsolationFilter(alert_id=alert_id), now_ns=time.time_ns()
     )
@@ -92,35 +108,55 @@ async def get_alert(
     return alert_detail(row, own)
 
 
-@patch("/{alert_id:str}", opt=ANALYST)
-async def update_alert(
+@post("/", opt=ANALYST)
+async def post_alert(
     request: ApiRequest,
-    alert_id: str,
-    data: AlertChange,
+    data: AlertGiven,
     database: NamedDependency[Database],
     live: NamedDependency[LiveFeed],
 ) -> AlertShape:
-    """Write down what was decided about an alert."""
-    if data.status is None and data.notes is None:
-        message = "status or notes is missing"
-        raise InvalidError(message)
+    """Add an alert by hand."""
     who = person(request)
-    row = await _find(database, who.organization, alert_id)
-    key = AlertKey(who.organization, row.device_id, row.alert_id)
     now_ns = time.time_ns()
-    detail = msgspec.json.encode(data).decode()
+    device_id = await _device_id(database, who.organization, data.affected_device_id)
+    alert = _by_hand(data, to_ns(data.detected_at) or now_ns)
+    told = Reported(who.organization, device_id, "", now_ns, alert)
     await database.write(
-        change_alert(
-            key, status=data.status, notes=data.notes, user_id=who.user.id, now_ns=now_ns
-        ),
-        audit(who.user, "alert.change", alert_id, now_ns=now_ns, detail=detail),
+        save_alerts([told]),
+        audit(who.user, "alert.create", alert.alert_id, now_ns=now_ns, after=data),
     )
-    changed = alert_shape(await _find(database, who.organization, alert_id))
-    live.publish(who.organization, "alert_updated", changed)
-    return changed
+    row = await find_alert(database, who.organization, alert.alert_id)
+    if data.notes is not None:
+        notes = AlertChange(notes=data.notes)
+        change_id = new_change_id()
+        await database.write(*change_alerts(who.user, change_id, [row.id], notes, now_ns))
+        row = await find_alert(database, who.organization, alert.alert_id)
+    live.publish(who.organization, "new_alert", alert_shape(row))
+    return alert_shape(row)
 
 
-async def _find(database: Database, organization: str, alert_id: str) -> AlertRow:
+@get("/{alert_id:str}/pcap", opt=ANALYST)
+async def get_evidence(
+    request: ApiRequest, alert_id: str, database: NamedDependency[Database]
+) -> None:
+    """Say where the frames behind an alert are; the device keeps them, no copy is here."""
+    row = await find_alert(database, request.user.organization, alert_id)
+    if row.evidence_sha256 is None:
+        message = "no frames were kept for this alert"
+        raise NotFoundError(message)
+    message = (
+        f"the frames are on the device {row.device_id}, as evidence/{row.alert_id}.pcap beside its "
+        f"spool (SHA-256 {row.evidence_sha256}), and were not sent here: fetch the file from there"
+    )
+    raise ConflictError(message)
+
+
+async def find_alert(database: Database, organization: str, alert_id: str) -> AlertRow:
+    """Return an alert.
+
+    Raises:
+        NotFoundError: There is none of that name in the organization.
+    """
     wanted = AlertFilter(alert_ids=[alert_id])
     rows = await find_alerts(database, organization, wanted, limit=1)
     if not rows:
@@ -129,4 +165,42 @@ async def _find(database: Database, organization: str, alert_id: str) -> AlertRo
     return rows[0]
 
 
-router = Router("/alerts", route_handlers=[list_alerts, get_alert, update_alert], tags=["alerts"])
+async def _device_id(database: Database, organization: str, given: int | str | None) -> str:
+    if given is None:
+        return BY_HAND
+    everybody = Page(limit=MAX_DEVICES)
+    rows = await find_devices(database, organization, now_ns=time.time_ns(), page=everybody)
+    for row in rows:
+        if given in {row.id, row.device_id}:
+            return row.device_id
+    message = "affected_device_id: no such device"
+    raise InvalidError(message)
+
+
+def _by_hand(data: AlertGiven, detected_ns: int) -> Alert:
+    host = data.src_mac or data.src_ip
+    if host is None:
+        message = "src_ip or src_mac is missing"
+        raise InvalidError(message)
+    return Alert(
+        alert_id=secrets.token_hex(16),
+        state="closed",  # no device sees it going on
+        attack_type=data.attack_type,
+        severity=data.severity or ATTACKS[data.attack_type].severity,
+        host=host,
+        src_mac=data.src_mac,
+        src_ip=data.src_ip,
+        dst_ip=data.dst_ip,
+        first_seen_ns=detected_ns,
+        opened_ns=detected_ns,
+        last_seen_ns=detected_ns,
+        confidence=data.confidence,
+        windows=0,
+        top_features=data.top_features,
+        model_id=BY_HAND,
+    )
+
+
+router = Router(
+    "/alerts", route_handlers=[list_alerts, post_alert, get_alert, get_evidence], tags=["alerts"]
+)

@@ -1,40 +1,51 @@
 """The web application: every route behind one guard, every answer with its headers."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from litestar import Litestar, Request, Router, get
 from litestar.config.cors import CORSConfig
-from litestar.datastructures import MutableScopeHeaders, State
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.types import Message, Scope
 
-from aggregator.api import alerts, auth, dashboard, devices, isolations, verdicts
+from aggregator.api import (
+    alerts,
+    audit,
+    auth,
+    dashboard,
+    device_events,
+    device_keys,
+    devices,
+    invites,
+    isolations,
+    logs,
+    organizations,
+    own_sessions,
+    telemetry,
+    tokens,
+    triage,
+    users,
+    verdicts,
+    wall,
+)
 from aggregator.api.authenticator import Authenticator
+from aggregator.api.description import describe_errors
+from aggregator.api.envelope import REQUEST_ID_HEADER
 from aggregator.api.errors import HANDLERS
 from aggregator.api.health import AskBroker, health, readyz
-from aggregator.api.identity import PUBLIC, authorize
-from aggregator.api.live import watch
+from aggregator.api.identity import PUBLIC, Guest, authorize
+from aggregator.api.live import Door, watch
 from aggregator.api.pages import root, static_files, version
-from aggregator.config import HttpConfig
+from aggregator.config import AuthConfig, HttpConfig
 from aggregator.live import LiveFeed
+from aggregator.presence import PresenceKeeper
 from aggregator.store.database import Database
+from aggregator.wall import Wall
 
 PREFIX = "/api/v1"
-
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-        "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-    ),
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -44,7 +55,11 @@ class Parts(msgspec.Struct, frozen=True):
     live: LiveFeed
     authenticator: Authenticator
     http: HttpConfig
+    auth: AuthConfig
     ask_broker: AskBroker
+    wall: Wall
+    presence: PresenceKeeper
+    guests: Mapping[str, Guest]  # the places that are open, and who enters there without a token
 
 
 def create_api(parts: Parts) -> Litestar:
@@ -54,33 +69,56 @@ def create_api(parts: Parts) -> Litestar:
         route_handlers=[
             auth.router,
             alerts.router,
+            triage.router,
             devices.router,
+            device_events.native,
+            telemetry.router,
+            logs.router,
             dashboard.router,
             verdicts.router,
             isolations.router,
+            audit.router,
+            device_keys.router,
+            invites.router,
+            organizations.router,
+            own_sessions.router,
+            tokens.router,
+            users.router,
             describe,
             watch,
         ],
     )
-    return Litestar(
-        route_handlers=[native, health, readyz, root, static_files()],
+    given = msgspec.structs.asdict(parts)
+    given["door"] = Door(parts.authenticator, parts.http, parts.guests)
+    app = Litestar(
+        route_handlers=[
+            native,
+            wall.router,
+            device_events.sockets,
+            health,
+            readyz,
+            root,
+            static_files(),
+        ],
         guards=[authorize],
         dependencies={
-            name: Provide(_giving(getattr(parts, name)), sync_to_thread=False)
-            for name in Parts.__struct_fields__
+            name: Provide(Giver(part), sync_to_thread=False) for name, part in given.items()
         },
         exception_handlers=HANDLERS,
-        before_send=[_add_headers],
         cors_config=_cors(parts.http),
         logging_config=None,
         openapi_config=_openapi(),
         request_max_body_size=parts.http.max_body_bytes,
-        state=State({"authenticator": parts.authenticator}),
+        state=State(
+            {
+                "authenticator": parts.authenticator,
+                "guests": parts.guests,
+                "allowed_origins": parts.http.allowed_origins,
+            }
+        ),
     )
-
-
-def _giving(part: object) -> "Giver":
-    return Giver(part)
+    describe_errors(app)
+    return app
 
 
 class Giver:
@@ -94,24 +132,15 @@ class Giver:
         return self._part
 
 
-async def _add_headers(message: Message, scope: Scope) -> None:
-    if message["type"] != "http.response.start":
-        return
-    headers = MutableScopeHeaders.from_message(message)
-    for name, value in HEADERS.items():
-        headers[name] = value
-    if scope["path"].startswith("/api/"):
-        headers["Cache-Control"] = "no-store"
-
-
 def _cors(http: HttpConfig) -> CORSConfig | None:
     if not http.allowed_origins:
         return None
     return CORSConfig(
         allow_origins=list(http.allowed_origins),
-        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "Content-Type"],
-        expose_headers=["X-Total-Count", "Retry-After"],
+        allow_credentials=http.cors_credentials,
+        allow_methods=list(http.cors_methods),
+        allow_headers=list(http.cors_headers),
+        expose_headers=["X-Total-Count", "Retry-After", REQUEST_ID_HEADER],
     )
 
 

@@ -1,16 +1,24 @@
 """/api/v1/auth: signing in, staying signed in, signing out."""
 
+import time
+
 import msgspec
-from litestar import Router, get, post
+from litestar import Router, get, post, put
 from litestar.di import NamedDependency
 from litestar.exceptions import SerializationException
 from litestar.status_codes import HTTP_200_OK
 
-from aggregator.api.authenticator import TICKET_S, Authenticator, Tokens
-from aggregator.api.identity import PUBLIC, ApiRequest, person
-from aggregator.errors import InvalidError
-from aggregator.shapes import rfc3339
-from aggregator.store.users import Role, SessionUser
+from aggregator.api.authenticator import TICKET_S, Authenticator, Origin, Tokens
+from aggregator.api.description import SignIn
+from aggregator.api.identity import PUBLIC, SESSION, ApiRequest, address_of, person
+from aggregator.api.passwords import check_password
+from aggregator.errors import ForbiddenError, InvalidError, UnauthenticatedError
+from aggregator.shapes import UserShape, user_shape
+from aggregator.store.audit import audit
+from aggregator.store.database import Database
+from aggregator.store.devices import Added
+from aggregator.store.tokens import sign_out_everywhere
+from aggregator.store.users import set_password
 
 
 class Credentials(msgspec.Struct, frozen=True):
@@ -19,19 +27,6 @@ class Credentials(msgspec.Struct, frozen=True):
     password: str
     username: str | None = None
     email: str | None = None
-
-
-class UserShape(msgspec.Struct, frozen=True, kw_only=True):
-    """A user."""
-
-    id: int
-    username: str
-    email: str | None
-    full_name: str | None
-    role: Role
-    organization: str
-    created_at: str
-    last_login: str | None
 
 
 class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +51,13 @@ class Said(msgspec.Struct, frozen=True):
     message: str
 
 
+class PasswordChange(msgspec.Struct, frozen=True):
+    """One's own password: the one of now, and the one from now on."""
+
+    current_password: str
+    new_password: str
+
+
 class TicketShape(msgspec.Struct, frozen=True):
     """What opens one WebSocket."""
 
@@ -63,7 +65,7 @@ class TicketShape(msgspec.Struct, frozen=True):
     expires_in: int
 
 
-@post("/login", opt=PUBLIC, status_code=HTTP_200_OK)
+@post("/login", opt=PUBLIC, status_code=HTTP_200_OK, operation_class=SignIn)
 async def login(request: ApiRequest, authenticator: NamedDependency[Authenticator]) -> SignedIn:
     """Sign in with JSON or with the OAuth2 password form."""
     credentials = await _credentials(request)
@@ -71,17 +73,19 @@ async def login(request: ApiRequest, authenticator: NamedDependency[Authenticato
     if not name:
         message = "username or email is missing"
         raise InvalidError(message)
-    address = request.client.host if request.client else ""
-    return _signed_in(await authenticator.sign_in(name, credentials.password, address))
+    origin = Origin(address_of(request), request.headers.get("user-agent", ""))
+    return _signed_in(await authenticator.sign_in(name, credentials.password, origin))
 
 
 @post("/refresh", opt=PUBLIC, status_code=HTTP_200_OK)
-async def refresh(data: RefreshRequest, authenticator: NamedDependency[Authenticator]) -> SignedIn:
+async def refresh(
+    request: ApiRequest, data: RefreshRequest, authenticator: NamedDependency[Authenticator]
+) -> SignedIn:
     """Trade a refresh token for new tokens; it is good once."""
-    return _signed_in(await authenticator.refresh(data.refresh_token))
+    return _signed_in(await authenticator.refresh(data.refresh_token, address_of(request)))
 
 
-@post("/logout", status_code=HTTP_200_OK)
+@post("/logout", opt=SESSION, status_code=HTTP_200_OK)
 async def logout(request: ApiRequest, authenticator: NamedDependency[Authenticator]) -> Said:
     """End this session and revoke its tokens."""
     await authenticator.sign_out(person(request))
@@ -91,7 +95,33 @@ async def logout(request: ApiRequest, authenticator: NamedDependency[Authenticat
 @get("/me")
 async def me(request: ApiRequest) -> UserShape:
     """Say who is signed in."""
-    return _user_shape(person(request).user)
+    return user_shape(person(request).user)
+
+
+@put("/password", opt=SESSION)
+async def change_password(
+    request: ApiRequest,
+    data: PasswordChange,
+    database: NamedDependency[Database],
+    authenticator: NamedDependency[Authenticator],
+) -> Said:
+    """Change one's own password; every session and token ends, this one as well."""
+    who = person(request).user
+    try:
+        await authenticator.check_password(who.username, data.current_password, who.address)
+    except UnauthenticatedError as error:  # who asks is known: a client must not sign in again
+        message = "the current password is wrong"
+        raise ForbiddenError(message) from error
+    check_password(data.new_password, who.username, who.email)
+    password_hash = await authenticator.passwords.hash(data.new_password)
+    now_ns = time.time_ns()
+    await database.change(
+        Added,
+        set_password(who.organization, who.id, password_hash),
+        *sign_out_everywhere(who.organization, who.id, now_ns),
+        audit(who, "user.change_password", who.username, now_ns=now_ns),
+    )
+    return Said("the password is changed: sign in again")
 
 
 @post("/ws-ticket", status_code=HTTP_200_OK)
@@ -120,21 +150,12 @@ def _signed_in(tokens: Tokens) -> SignedIn:
         access_token=tokens.access_token,
         expires_in=tokens.expires_in,
         refresh_token=tokens.refresh_token,
-        user=_user_shape(tokens.user),
+        user=user_shape(tokens.user),
     )
 
 
-def _user_shape(user: SessionUser) -> UserShape:
-    return UserShape(
-        id=user.id,
-        username=user.username,
-        email=user.email,
-        full_name=user.full_name,
-        role=user.role,
-        organization=user.organization,
-        created_at=rfc3339(user.created_ns),
-        last_login=None if user.last_login_ns is None else rfc3339(user.last_login_ns),
-    )
-
-
-router = Router("/auth", route_handlers=[login, refresh, logout, me, ws_ticket], tags=["auth"])
+router = Router(
+    "/auth",
+    route_handlers=[login, refresh, logout, me, change_password, ws_ticket],
+    tags=["auth"],
+)

@@ -1,6 +1,7 @@
 """Sign-in: passwords to sessions, sessions to short access tokens, keys to devices."""
 
 import hashlib
+import logging
 import os
 import secrets
 import time
@@ -11,31 +12,41 @@ from typing import Any
 import jwt
 import msgspec
 
-from aggregator.api.identity import Identity, Machine, Person
+from aggregator.api.identity import RANKS, Identity, Machine, Person
 from aggregator.api.passwords import MAX_CHARACTERS, Passwords
 from aggregator.api.throttle import Throttle
 from aggregator.config import AuthConfig
 from aggregator.errors import StoreError, UnauthenticatedError
 from aggregator.shapes import NS_PER_S
+from aggregator.store.audit import Somebody, audit
 from aggregator.store.database import Database
 from aggregator.store.devices import owner_of_key
-from aggregator.store.users import (
-    SessionUser,
+from aggregator.store.sessions import (
+    NewSession,
     Used,
     find_token,
     issue_token,
+    note_refresh,
     open_session,
     revoke_session,
     use_token,
-    user_by_name,
     user_of_session,
 )
+from aggregator.store.tokens import TokenKind, note_token_use, user_of_token
+from aggregator.store.users import SessionUser, User, UserRow, user_by_name
+
+log = logging.getLogger(__name__)
 
 AUDIENCE = "edgewarden"
 ALGORITHM = "HS256"
 KEY_FILE = "jwt.key"
 KEY_BYTES = 32
 DEVICE_KEY_PREFIX = "ewd_"
+API_TOKEN_PREFIX = "ewt_"  # noqa: S105  not a token, what tokens begin with
+STREAM_TOKEN_PREFIX = "ews_"  # noqa: S105
+NOTE_USE_S = 60.0  # a token's last use is written down at most so often
+MAX_NOTED = 10_000
+MAX_PROGRAM_CHARACTERS = 200
 TICKET_S = 30
 MAX_TICKETS = 10_000
 FREE_FAILURES_OF_ACCOUNT = 5
@@ -49,6 +60,13 @@ class Tokens(msgspec.Struct, frozen=True):
     access_token: str
     refresh_token: str
     expires_in: int
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Where a sign-in comes from."""
+
+    address: str = ""
+    program: str = ""  # as it calls itself
 
 
 class _Ticket(msgspec.Struct, frozen=True):
@@ -66,16 +84,28 @@ class Authenticator:
     """
 
     def __init__(self, database: Database, config: AuthConfig, key: bytes) -> None:
+        self.passwords = Passwords()
+        self.registrations = Throttle(FREE_FAILURES_OF_ADDRESS, most_s=300.0)
         self._database = database
         self._config = config
         self._key = key
-        self._passwords = Passwords()
-        self._accounts = Throttle(FREE_FAILURES_OF_ACCOUNT, most_s=60.0)
         self._addresses = Throttle(FREE_FAILURES_OF_ADDRESS, most_s=300.0)
+        self._accounts = Throttle(FREE_FAILURES_OF_ACCOUNT, most_s=60.0)
         self._tickets: OrderedDict[str, _Ticket] = OrderedDict()
+        self._noted: OrderedDict[int, float] = OrderedDict()
 
-    async def sign_in(self, name: str, password: str, address: str) -> Tokens:
+    async def sign_in(self, name: str, password: str, origin: Origin) -> Tokens:
         """Begin a session.
+
+        Raises:
+            UnauthenticatedError: The name or the password is wrong.
+            TooManyAttemptsError: There were too many failures.
+        """
+        user = await self.check_password(name, password, origin.address)
+        return await self._begin(user, origin)
+
+    async def check_password(self, name: str, password: str, address: str) -> UserRow:
+        """Return whose name and password these are; failures are counted and told to the audit.
 
         Raises:
             UnauthenticatedError: The name or the password is wrong.
@@ -86,15 +116,17 @@ class Authenticator:
         self._accounts.attempt(account)
         user = await user_by_name(self._database, name)
         known = user.password_hash if user is not None and user.is_active else None
-        right = len(password) <= MAX_CHARACTERS and await self._passwords.verify(password, known)
+        right = len(password) <= MAX_CHARACTERS and await self.passwords.verify(password, known)
         if user is None or not right:
+            if user is not None:
+                await self._note(user, "session.refuse", address)
             message = "wrong username or password"
             raise UnauthenticatedError(message)
         self._accounts.forget(account)
         self._addresses.forgive(address)
-        return await self._begin(user.id)
+        return user
 
-    async def refresh(self, refresh_token: str) -> Tokens:
+    async def refresh(self, refresh_token: str, address: str) -> Tokens:
         """Trade a refresh token for the next pair. One that was used before ends its session.
 
         Raises:
@@ -102,44 +134,65 @@ class Authenticator:
         """
         message = "the refresh token is not valid any more"
         now_ns = time.time_ns()
-        state = await find_token(self._database, _digest(refresh_token))
-        if state is None or state.revoked_ns is not None or state.expires_ns <= now_ns:
-            raise UnauthenticatedError(message)
-        following = secrets.token_urlsafe(32)
-        used = await self._database.write_returning(
-            Used,
-            use_token(_digest(refresh_token), now_ns),
-            issue_token(state.session_id, _digest(following), now_ns),
-        )
-        if not used:  # somebody else has it as well
-            await self._database.write(revoke_session(state.session_id, now_ns))
+        state = await find_token(self._database, digest(refresh_token))
+        if state is None:
             raise UnauthenticatedError(message)
         user = await user_of_session(self._database, state.session_id, now_ns)
         if user is None:
+            raise UnauthenticatedError(message)
+        following = secrets.token_urlsafe(32)
+        used = await self._database.change(
+            Used,
+            use_token(digest(refresh_token), now_ns),
+            issue_token(state.session_id, digest(following), now_ns),
+            note_refresh(state.session_id, now_ns),
+        )
+        if not used:  # somebody else has it as well: whoever it is, all of them sign in again
+            await self._database.write(revoke_session(state.session_id, now_ns))
+            await self._note(user, "session.reuse", address)
+            log.warning("refresh_token_reused", extra={"user": user.username})
             raise UnauthenticatedError(message)
         return self._tokens(user, state.session_id, following)
 
     async def sign_out(self, who: Person) -> None:
         """End a session with all its tokens."""
-        await self._database.write(revoke_session(who.session_id, time.time_ns()))
+        now_ns = time.time_ns()
+        await self._database.write(
+            revoke_session(who.session_id or "", now_ns),
+            audit(who.user, "session.end", who.user.username, now_ns=now_ns),
+        )
 
-    async def identify(self, token: str) -> Identity:
+    async def identify(self, token: str, address: str = "") -> Identity:
         """Return who holds a token.
 
         Raises:
-            UnauthenticatedError: Nobody, or not any more.
+            UnauthenticatedError: Nobody, or not any more, or it opens nothing but WebSockets.
         """
         if token.startswith(DEVICE_KEY_PREFIX):
-            owner = await owner_of_key(self._database, _digest(token))
+            owner = await owner_of_key(self._database, digest(token))
             if owner is None:
                 message = "unknown device key"
                 raise UnauthenticatedError(message)
             return Machine(owner)
-        return await self._person(str(self._claims(token)["sid"]))
+        if token.startswith(API_TOKEN_PREFIX):
+            return await self._holder(token, "api", address)
+        return await self._person(str(self._claims(token)["sid"]), address)
+
+    async def identify_stream(self, token: str, address: str = "") -> Person:
+        """Return who holds a stream token, as a viewer.
+
+        Raises:
+            UnauthenticatedError: Nobody, or not any more, or it is a token of another kind.
+        """
+        return await self._holder(token, "stream", address)
 
     async def still(self, who: Person) -> bool:
-        """Return whether somebody's session is still going on."""
-        user = await user_of_session(self._database, who.session_id, time.time_ns())
+        """Return whether what somebody showed us holds still."""
+        now_ns = time.time_ns()
+        if who.token_id is not None:
+            token = await user_of_token(self._database, token_id=who.token_id, now_ns=now_ns)
+            return token is not None
+        user = await user_of_session(self._database, who.session_id or "", now_ns)
         return user is not None
 
     def ticket(self, who: Person) -> str:
@@ -160,29 +213,59 @@ class Authenticator:
         if found is None or found.expires_s < time.monotonic():
             message = "the ticket is not valid any more"
             raise UnauthenticatedError(message)
-        return await self._person(found.person.session_id)
+        if not await self.still(found.person):
+            message = "the session is over"
+            raise UnauthenticatedError(message)
+        return found.person
 
-    async def _person(self, session_id: str) -> Person:
+    async def _person(self, session_id: str, address: str) -> Person:
         user = await user_of_session(self._database, session_id, time.time_ns())
         if user is None:
             message = "the session is over"
             raise UnauthenticatedError(message)
-        return Person(user, session_id)
+        return Person(msgspec.structs.replace(user, address=address), session_id)
 
-    async def _begin(self, user_id: int) -> Tokens:
+    async def _holder(self, token: str, kind: TokenKind, address: str) -> Person:
+        now_ns = time.time_ns()
+        held = await user_of_token(self._database, token_hash=digest(token), now_ns=now_ns)
+        if held is None or held.kind != kind:
+            message = "the token is not valid, or not any more"
+            raise UnauthenticatedError(message)
+        await self._note_use(held.token_id, now_ns)
+        fields = {name: getattr(held, name) for name in User.__struct_fields__}
+        fields |= {"role": min(held.role, held.token_role, key=RANKS.__getitem__)}
+        return Person(SessionUser(**fields, address=address), token_id=held.token_id)
+
+    async def _note_use(self, token_id: int, now_ns: int) -> None:
+        now_s = time.monotonic()
+        if now_s - self._noted.get(token_id, -NOTE_USE_S) < NOTE_USE_S:
+            return
+        self._noted[token_id] = now_s
+        self._noted.move_to_end(token_id)
+        if len(self._noted) > MAX_NOTED:
+            self._noted.popitem(last=False)
+        await self._database.write(note_token_use(token_id, now_ns))
+
+    async def _note(self, user: UserRow | SessionUser, action: str, address: str) -> None:
+        actor = Somebody(user.organization, user.username, user.id, address)
+        await self._database.write(audit(actor, action, user.username, now_ns=time.time_ns()))
+
+    async def _begin(self, user: UserRow, origin: Origin) -> Tokens:
         session_id, refresh_token = secrets.token_hex(16), secrets.token_urlsafe(32)
         now_ns = time.time_ns()
-        expires_ns = now_ns + self._config.refresh_token_s * NS_PER_S
-        await self._database.write(
-            *open_session(
-                session_id,
-                user_id,
-                token_hash=_digest(refresh_token),
-                now_ns=now_ns,
-                expires_ns=expires_ns,
-            )
+        new = NewSession(
+            session_id=session_id,
+            user_id=user.id,
+            expires_ns=now_ns + self._config.refresh_token_s * NS_PER_S,
+            address=origin.address,
+            program=origin.program[:MAX_PROGRAM_CHARACTERS],
         )
-        person = await self._person(session_id)
+        actor = Somebody(user.organization, user.username, user.id, origin.address)
+        await self._database.write(
+            *open_session(new, digest(refresh_token), now_ns),
+            audit(actor, "session.begin", user.username, now_ns=now_ns),
+        )
+        person = await self._person(session_id, origin.address)
         return self._tokens(person.user, session_id, refresh_token)
 
     def _tokens(self, user: SessionUser, session_id: str, refresh_token: str) -> Tokens:
@@ -211,10 +294,15 @@ class Authenticator:
             raise UnauthenticatedError(message) from error
 
 
+def new_secret(prefix: str) -> tuple[str, str]:
+    """Return something to be shown once, and its hash, which is all that is kept."""
+    secret = prefix + secrets.token_urlsafe(32)
+    return secret, digest(secret)
+
+
 def new_device_key() -> tuple[str, str]:
-    """Return a new API key for a device, and its hash, which is all that is kept."""
-    key = DEVICE_KEY_PREFIX + secrets.token_urlsafe(32)
-    return key, _digest(key)
+    """Return a new API key for a device, and its hash."""
+    return new_secret(DEVICE_KEY_PREFIX)
 
 
 def signing_key(directory: Path) -> bytes:
@@ -239,6 +327,7 @@ def signing_key(directory: Path) -> bytes:
     return key
 
 
-def _digest(token: str) -> str:
+def digest(secret: str) -> str:
+    """Return the hash of a token, key or invite."""
     # These are random and long: a fast hash is enough, and lets them be looked up.
-    return hashlib.sha256(token.encode()).hexdigest()
+    return hashlib.sha256(secret.encode()).hexdigest()

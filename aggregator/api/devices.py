@@ -9,10 +9,11 @@ from litestar.di import NamedDependency
 from litestar.params import Parameter
 
 from aggregator.api.authenticator import new_device_key
-from aggregator.api.identity import ADMIN, OPERATOR_OR_DEVICE, ApiRequest, person
+from aggregator.api.identity import ADMIN, OPERATOR_OR_DEVICE, ApiRequest, Person, person
 from aggregator.errors import ConflictError, NotFoundError
 from aggregator.live import LiveFeed
 from aggregator.shapes import DeviceShape, NewDeviceShape, device_shape, rfc3339
+from aggregator.store.audit import audit
 from aggregator.store.database import Database
 from aggregator.store.devices import (
     Added,
@@ -27,7 +28,6 @@ from aggregator.store.devices import (
     report_health,
 )
 from aggregator.store.health import last_health
-from aggregator.store.users import audit
 from contract.identifiers import DeviceId, IpAddress, MacAddress
 
 Skip = Annotated[int, Parameter(ge=0, le=10_000_000)]
@@ -136,14 +136,15 @@ async def create_device(
         mac_address=data.mac_address,
         location=data.location,
     )
-    added = await database.write_returning(
-        Added, add_device(who.organization, new, key_hash, now_ns)
+    added = await database.change(
+        Added,
+        add_device(who.organization, new, key_hash, now_ns),
+        audit(who.user, "device.create", data.device_id, now_ns=now_ns, after=new),
     )
     if not added:
         message = f"there is a device {data.device_id} already"
         raise ConflictError(message)
-    await database.write(audit(who.user, "device.create", data.device_id, now_ns=now_ns))
-    shape = await _find(database, who.organization, data.device_id)
+    shape = await find_device(database, who.organization, data.device_id)
     return NewDeviceShape(**msgspec.structs.asdict(shape), api_key=key)
 
 
@@ -152,7 +153,7 @@ async def get_device(
     request: ApiRequest, device_id: str, database: NamedDependency[Database]
 ) -> DeviceShape:
     """Return a device."""
-    return await _find(database, request.user.organization, device_id)
+    return await find_device(database, request.user.organization, device_id)
 
 
 @put("/{device_id:str}", opt=ADMIN)
@@ -161,13 +162,22 @@ async def update_device(
 ) -> DeviceShape:
     """Change what is said of a device."""
     who = person(request)
-    await _find(database, who.organization, device_id)
-    detail = msgspec.json.encode(data).decode()
+    shape = await find_device(database, who.organization, device_id)
+    fields = msgspec.structs.asdict(data)
+    given = {name: value for name, value in fields.items() if value is not None}
+    before = {name: getattr(shape, name) for name in given}
     await database.write(
-        change_device(who.organization, device_id, msgspec.structs.asdict(data)),
-        audit(who.user, "device.change", device_id, now_ns=time.time_ns(), detail=detail),
+        change_device(who.organization, device_id, given),
+        audit(
+            who.user,
+            "device.change",
+            device_id,
+            now_ns=time.time_ns(),
+            before=before,
+            after=given,
+        ),
     )
-    return await _find(database, who.organization, device_id)
+    return await find_device(database, who.organization, device_id)
 
 
 @delete("/{device_id:str}", opt=ADMIN)
@@ -176,10 +186,10 @@ async def remove_device(
 ) -> None:
     """Forget a device and its key; what it reported stays."""
     who = person(request)
-    await _find(database, who.organization, device_id)
+    before = await find_device(database, who.organization, device_id)
     await database.write(
         delete_device(who.organization, device_id),
-        audit(who.user, "device.delete", device_id, now_ns=time.time_ns()),
+        audit(who.user, "device.delete", device_id, now_ns=time.time_ns(), before=before),
     )
 
 
@@ -199,11 +209,17 @@ async def put_health(
         temperature_celsius=data.temperature,
         uptime_s=data.uptime,
     )
-    statement = report_health(organization, device_id, report, time.time_ns())
-    if not await database.write_returning(Added, statement):
+    who, now_ns = request.user, time.time_ns()
+    by_person = (
+        [audit(who.user, "device.health", device_id, now_ns=now_ns, after=data)]
+        if isinstance(who, Person)
+        else []
+    )
+    statement = report_health(organization, device_id, report, now_ns)
+    if not await database.change(Added, statement, *by_person):
         message = "no such device"
         raise NotFoundError(message)
-    shape = await _find(database, organization, device_id)
+    shape = await find_device(database, organization, device_id)
     live.publish(organization, "device_health", shape, device_id=device_id)
     return HealthTaken("Health updated", shape)
 
@@ -214,7 +230,7 @@ async def get_health(
 ) -> HealthShape:
     """Return how a device is, and for our agents everything they dropped, by reason."""
     organization = request.user.organization
-    shape = await _find(database, organization, device_id)
+    shape = await find_device(database, organization, device_id)
     common = {name: getattr(shape, name) for name in _COMMON}
     told = await last_health(database, organization, device_id)
     if told is None:
@@ -234,7 +250,7 @@ async def get_status(
     request: ApiRequest, device_id: str, database: NamedDependency[Database]
 ) -> StatusShape:
     """Return whether a device is there."""
-    shape = await _find(database, request.user.organization, device_id)
+    shape = await find_device(database, request.user.organization, device_id)
     return StatusShape(shape.device_id, shape.status, shape.last_seen)
 
 
@@ -258,7 +274,12 @@ _OF_AGENTS = (
 )
 
 
-async def _find(database: Database, organization: str, device_id: str) -> DeviceShape:
+async def find_device(database: Database, organization: str, device_id: str) -> DeviceShape:
+    """Return a device.
+
+    Raises:
+        NotFoundError: There is none of that name in the organization.
+    """
     rows = await find_devices(
         database, organization, now_ns=time.time_ns(), device_ids=[device_id]
     )

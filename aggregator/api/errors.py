@@ -31,6 +31,9 @@ STATUS: dict[type[AggregatorError], HTTPStatus] = {
     TooManyAttemptsError: HTTPStatus.TOO_MANY_REQUESTS,
 }
 
+REQUEST_ID = "request_id"  # where the state of a request holds its number
+PROBLEM_TYPE = "application/problem+json"
+
 AnyRequest = Request[Any, Any, Any]
 
 
@@ -50,9 +53,14 @@ def problem(
     return Response(
         Problem("about:blank", status.phrase, status, detail),
         status_code=status,
-        media_type="application/problem+json",
+        media_type=PROBLEM_TYPE,
         headers=headers,
     )
+
+
+def problem_body(status: HTTPStatus, detail: str) -> bytes:
+    """Return what `problem` sends, for where there is no request to answer."""
+    return msgspec.json.encode(Problem("about:blank", status.phrase, status, detail))
 
 
 def _ours(_: AnyRequest, error: AggregatorError) -> Response[Problem]:
@@ -88,7 +96,11 @@ def _store(_: AnyRequest, error: StoreError) -> Response[Problem]:
 
 
 def _unforeseen(request: AnyRequest, error: Exception) -> Response[Problem]:
-    extra = {"method": request.method, "path": request.scope["path"]}
+    extra = {
+        "method": request.method,
+        "path": request.scope["path"],
+        "request_id": request.scope["state"].get(REQUEST_ID),
+    }
     log.error("request_failed", extra=extra, exc_info=error)
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "something went wrong here; it was logged")
 

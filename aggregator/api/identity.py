@@ -1,6 +1,8 @@
 """Who asks, and whether they may: one guard for every route, which lets nobody in by default."""
 
+from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 from litestar import Request
@@ -18,14 +20,20 @@ PUBLIC: Final = {"public": True}
 ANALYST: Final = {"role": "analyst"}
 OPERATOR: Final = {"role": "operator"}
 ADMIN: Final = {"role": "admin"}
+WALL_READERS: Final = {"place": "wall"}  # places may be open to guests, by setting
+WALL_POSTERS: Final = {"place": "wall", "role": "analyst"}
 OPERATOR_OR_DEVICE: Final = {"role": "operator", "own_device": True}
+SESSION: Final = {"session": True}  # who signed in with a password; a program's token does not do
+DEVICE_EVENT_READERS: Final = {"place": "device_events"}
+DEVICE_EVENT_TELLERS: Final = {"place": "device_events", "role": "operator", "own_device": True}
 
 
 class Person(msgspec.Struct, frozen=True):
-    """A user who is signed in."""
+    """A user who is signed in, or a program that shows a token of theirs."""
 
     user: SessionUser
-    session_id: str
+    session_id: str | None = None
+    token_id: int | None = None
 
     @property
     def organization(self) -> str:
@@ -44,6 +52,12 @@ class Machine(msgspec.Struct, frozen=True):
         return self.owner.organization
 
 
+class Guest(msgspec.Struct, frozen=True):
+    """Somebody who shows no token where a setting opens a place to such."""
+
+    organization: str
+
+
 Identity = Person | Machine
 ApiRequest = Request[Identity, Any, Any]
 
@@ -52,6 +66,11 @@ def bearer_token(authorization: str | None) -> str | None:
     """Return the token of an Authorization header, if it carries one."""
     scheme, _, token = (authorization or "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None
+
+
+def address_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    """Return the network address that asks."""
+    return connection.client.host if connection.client else ""
 
 
 async def authorize(
@@ -66,15 +85,46 @@ async def authorize(
     if route.opt.get("public"):
         return
     token = bearer_token(connection.headers.get("authorization"))
+    guest = connection.app.state.guests.get(route.opt.get("place"))
+    if token is None and guest is not None:
+        _receive(connection, guest)
+        return
     if token is None:
         message = "sign in first: an Authorization header with a bearer token is missing"
         raise UnauthenticatedError(message)
-    identity = await connection.app.state.authenticator.identify(token)
-    _require(identity, route.opt, connection.path_params)
+    identity = await connection.app.state.authenticator.identify(token, address_of(connection))
+    require(identity, route.opt, connection.path_params)
     connection.scope["user"] = identity
 
 
-def _require(identity: Identity, opt: dict[str, Any], path: dict[str, Any]) -> None:
+def _receive(connection: ASGIConnection[Any, Any, Any, Any], guest: Guest) -> None:
+    # Nothing but its Origin tells a guest's request from one that a page elsewhere sends.
+    if not origin_allowed(connection, connection.app.state.allowed_origins):
+        message = "pages of other hosts may not do this"
+        raise ForbiddenError(message)
+    connection.scope["user"] = guest
+
+
+def origin_allowed(
+    connection: ASGIConnection[Any, Any, Any, Any], allowed: tuple[str, ...]
+) -> bool:
+    """Return whether the page that asks may: our own, or one that is allowed.
+
+    Programs send no Origin; browsers do wherever it matters, and pages cannot change it.
+    """
+    origin = str(connection.headers.get("origin", ""))
+    host = str(connection.headers.get("host", ""))
+    if not origin or "*" in allowed or origin in allowed:
+        return True
+    return urlsplit(origin).netloc == host
+
+
+def require(identity: Identity, opt: Mapping[str, Any], path: Mapping[str, Any]) -> None:
+    """Let nobody pass who may not do what `opt` stands for.
+
+    Raises:
+        ForbiddenError: They may not.
+    """
     if isinstance(identity, Machine):
         if opt.get("own_device") and path.get("device_id") == identity.owner.device_id:
             return
@@ -83,6 +133,9 @@ def _require(identity: Identity, opt: dict[str, Any], path: dict[str, Any]) -> N
     wanted: Role = opt.get("role", "viewer")
     if RANKS[identity.user.role] < RANKS[wanted]:
         message = f"this needs the role {wanted} or higher"
+        raise ForbiddenError(message)
+    if opt.get("session") and identity.session_id is None:
+        message = "this needs a sign-in with a password: a token does not do"
         raise ForbiddenError(message)
 
 

@@ -1,8 +1,8 @@
-"""/api/v1/ws: what happens, as it happens."""
+"""/api/v1/ws, and what every WebSocket shares: who opens it, sending, hearing, the end."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import msgspec
 from litestar import WebSocket, websocket
@@ -11,7 +11,14 @@ from litestar.exceptions import WebSocketDisconnect
 from litestar.params import Parameter
 
 from aggregator.api.authenticator import Authenticator
-from aggregator.api.identity import PUBLIC, Person, bearer_token
+from aggregator.api.identity import (
+    PUBLIC,
+    Guest,
+    Identity,
+    Machine,
+    bearer_token,
+    origin_allowed,
+)
 from aggregator.config import HttpConfig
 from aggregator.errors import UnauthenticatedError
 from aggregator.live import LiveFeed, Watcher
@@ -24,6 +31,7 @@ BATCH_S = 0.1
 SUBPROTOCOL = "bearer"
 
 Socket = WebSocket[Any, Any, Any]
+Take = Callable[[str], Awaitable[None]]
 
 
 class AuthMessage(msgspec.Struct, frozen=True, tag="auth", tag_field="type"):
@@ -32,7 +40,7 @@ class AuthMessage(msgspec.Struct, frozen=True, tag="auth", tag_field="type"):
     token: str
 
 
-class _OverError(Exception):
+class OverError(Exception):
     """The connection ends, with this code; None where the client has left."""
 
     def __init__(self, code: int | None) -> None:
@@ -40,48 +48,139 @@ class _OverError(Exception):
         self.code = code
 
 
+class Visitor(msgspec.Struct, frozen=True):
+    """Who opened a socket, and the token they showed, if they showed one."""
+
+    who: Identity | Guest
+    token: str = ""
+
+    @property
+    def organization(self) -> str:
+        """Whose events they see."""
+        return self.who.organization
+
+
+class Door:
+    """Where sockets come in: who may, what they are given, and when they have to go.
+
+    Args:
+        authenticator: Knows who is who.
+        http: Says whose pages may open sockets.
+        guests: The places that are open, and who enters there without a token.
+    """
+
+    def __init__(
+        self, authenticator: Authenticator, http: HttpConfig, guests: Mapping[str, Guest]
+    ) -> None:
+        self._authenticator = authenticator
+        self._http = http
+        self._guests = guests
+
+    async def enter(self, socket: Socket) -> Visitor | None:
+        """Accept a socket and return who opened it; None when it was closed instead."""
+        if not origin_allowed(socket, self._http.allowed_origins):
+            await socket.close(code=FORBIDDEN)
+            return None
+        offered = [name.strip() for name in _header(socket, "sec-websocket-protocol").split(",")]
+        await socket.accept(subprotocols=SUBPROTOCOL if SUBPROTOCOL in offered else None)
+        try:
+            return await self._credentials(socket, offered)
+        except (UnauthenticatedError, TimeoutError):
+            await socket.close(code=UNAUTHENTICATED)
+        except WebSocketDisconnect:
+            pass
+        return None
+
+    async def serve(
+        self,
+        socket: Socket,
+        visitor: Visitor,
+        watcher: Watcher | None = None,
+        *,
+        take: Take | None = None,
+        batch: bool = False,
+    ) -> None:
+        """Send what happens and hear what is said until one of us goes.
+
+        Args:
+            socket: The socket.
+            visitor: Who opened it.
+            watcher: What is sent; None: nothing.
+            take: What is done with what is said; None: nothing.
+            batch: Whether events are sent as arrays, as they gathered.
+        """
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                if watcher is not None:
+                    tasks.create_task(_send(socket, watcher, batch=batch), name="ws-send")
+                tasks.create_task(_hear(socket, take), name="ws-hear")
+                tasks.create_task(self._check(socket, visitor), name="ws-check")
+        except* (OverError, WebSocketDisconnect) as group:
+            codes = [error.code for error in group.exceptions if isinstance(error, OverError)]
+            if codes and codes[0] is not None:
+                await socket.close(code=codes[0])
+
+    async def identify(self, socket: Socket, token: str) -> Identity:
+        """Return who holds a token that opens this socket.
+
+        Raises:
+            OverError: Nobody.
+        """
+        try:
+            return await self._identify(socket, token)
+        except UnauthenticatedError as error:
+            raise OverError(UNAUTHENTICATED) from error
+
+    async def _check(self, socket: Socket, visitor: Visitor) -> None:
+        while not isinstance(visitor.who, Guest):
+            await asyncio.sleep(CHECK_S)
+            if isinstance(visitor.who, Machine):
+                await self.identify(socket, visitor.token)
+            elif not await self._authenticator.still(visitor.who):
+                raise OverError(UNAUTHENTICATED)
+
+    async def _credentials(self, socket: Socket, offered: list[str]) -> Visitor:
+        ticket = socket.query_params.get("ticket")
+        if ticket is not None:
+            return Visitor(await self._authenticator.redeem(ticket))
+        shown = socket.query_params.get("token")
+        if shown is not None:
+            return Visitor(await self._authenticator.identify_stream(shown))
+        token = bearer_token(_header(socket, "authorization"))
+        if token is None and SUBPROTOCOL in offered:
+            token = next((name for name in offered if name != SUBPROTOCOL), None)
+        guest = self._guests.get(socket.route_handler.opt.get("place", ""))
+        if token is None and guest is not None:
+            return Visitor(guest)
+        if token is None:
+            token = await _first_message(socket)
+        return Visitor(await self._identify(socket, token), token)
+
+    async def _identify(self, socket: Socket, token: str) -> Identity:
+        who = await self._authenticator.identify(token)
+        if isinstance(who, Machine) and not socket.route_handler.opt.get("own_device"):
+            message = "a device's key opens no live feed"
+            raise UnauthenticatedError(message)
+        return who
+
+
 @websocket("/ws", opt=PUBLIC)
 async def watch(  # noqa: PLR0913  one parameter for each thing a client chooses
     socket: Socket,
-    authenticator: NamedDependency[Authenticator],
+    door: NamedDependency[Door],
     live: NamedDependency[LiveFeed],
-    http: NamedDependency[HttpConfig],
     *,
     types: str | None = None,
     since: Annotated[int | None, Parameter(ge=0)] = None,
     batch: bool = False,
-    ticket: str | None = None,
 ) -> None:
     """Send events of the caller's organization until one of us goes."""
-    if not origin_allowed(socket, http.allowed_origins):
-        await socket.close(code=FORBIDDEN)
-        return
-    offered = [name.strip() for name in _header(socket, "sec-websocket-protocol").split(",")]
-    await socket.accept(subprotocols=SUBPROTOCOL if SUBPROTOCOL in offered else None)
-    try:
-        who = await _credentials(socket, authenticator, offered, ticket)
-    except (UnauthenticatedError, TimeoutError):
-        await socket.close(code=UNAUTHENTICATED)
-        return
-    except WebSocketDisconnect:
+    visitor = await door.enter(socket)
+    if visitor is None:
         return
     wanted = frozenset(filter(None, types.split(","))) if types else None
-    with live.watch(who.organization, wanted, since) as watcher:
-        await _serve(socket, authenticator, who, watcher, batch=batch)
-
-
-async def _serve(
-    socket: Socket, authenticator: Authenticator, who: Person, watcher: Watcher, *, batch: bool
-) -> None:
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_send(socket, watcher, batch=batch), name="ws-send")
-            tasks.create_task(_receive(socket), name="ws-receive")
-            tasks.create_task(_check(authenticator, who), name="ws-check")
-    except* (_OverError, WebSocketDisconnect) as group:
-        codes = [error.code for error in group.exceptions if isinstance(error, _OverError)]
-        if codes and codes[0] is not None:
-            await socket.close(code=codes[0])
+    with live.watch(visitor.organization, wanted, since) as watcher:
+        await door.serve(socket, visitor, watcher, batch=batch)
 
 
 async def _send(socket: Socket, watcher: Watcher, *, batch: bool) -> None:
@@ -95,36 +194,14 @@ async def _send(socket: Socket, watcher: Watcher, *, batch: bool) -> None:
                 await socket.send_data(event, mode="text")
 
 
-async def _receive(socket: Socket) -> None:
-    # Nothing is expected, but a client that goes is noticed only by listening.
+async def _hear(socket: Socket, take: Take | None) -> None:
+    # A client that goes is noticed only by listening.
     while True:
         message = await socket.receive()
         if message["type"] == "websocket.disconnect":
-            raise _OverError(None)
-
-
-async def _check(authenticator: Authenticator, who: Person) -> None:
-    while True:
-        await asyncio.sleep(CHECK_S)
-        if not await authenticator.still(who):
-            raise _OverError(UNAUTHENTICATED)
-
-
-async def _credentials(
-    socket: Socket, authenticator: Authenticator, offered: list[str], ticket: str | None
-) -> Person:
-    if ticket is not None:
-        return await authenticator.redeem(ticket)
-    token = bearer_token(_header(socket, "authorization"))
-    if token is None and SUBPROTOCOL in offered:
-        token = next((name for name in offered if name != SUBPROTOCOL), None)
-    if token is None:
-        token = await _first_message(socket)
-    who = await authenticator.identify(token)
-    if isinstance(who, Person):
-        return who
-    message = "a device's key opens no live feed"
-    raise UnauthenticatedError(message)
+            raise OverError(None)
+        if take is not None:
+            await take(str(message.get("text") or ""))
 
 
 async def _first_message(socket: Socket) -> str:
@@ -135,15 +212,6 @@ async def _first_message(socket: Socket) -> str:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         message = "the first message carries no token"
         raise UnauthenticatedError(message) from error
-
-
-def origin_allowed(socket: Socket, allowed: tuple[str, ...]) -> bool:
-    """Return whether the page that opens a socket may: our own, or one that is allowed.
-
-    Programs send no Origin; browsers always do, and pages cannot change it.
-    """
-    origin = _header(socket, "origin")
-    return not origin or origin in allowed or urlsplit(origin).netloc == _header(socket, "host")
 
 
 def _header(socket: Socket, name: str) -> str:

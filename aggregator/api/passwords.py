@@ -1,16 +1,51 @@
 """Passwords: argon2id, off the event loop, at most two at once since each takes 64 MB."""
 
 import asyncio
+import secrets
 from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from aggregator.errors import InvalidError
+
 AT_ONCE = 2
 MIN_CHARACTERS = 8
 MAX_CHARACTERS = 256
+GENERATED_BYTES = 15
+MIN_DIFFERENT = 4  # characters: `aaaaaaaa` and `12121212` are guessed at once
+MIN_BESIDE_NAME = 4
 
 _hasher = PasswordHasher()
+
+
+def check_password(password: str, *names: str | None) -> None:
+    """Refuse a password that a guesser tries first. Which characters it has is its owner's choice.
+
+    Args:
+        password: What somebody wants to sign in with.
+        names: What its owner is called.
+
+    Raises:
+        InvalidError: It is too short, too long, or hardly more than a name.
+    """
+    if not MIN_CHARACTERS <= len(password) <= MAX_CHARACTERS:
+        message = f"a password has {MIN_CHARACTERS} to {MAX_CHARACTERS} characters"
+        raise InvalidError(message)
+    if len(set(password)) < MIN_DIFFERENT:
+        message = "the password repeats itself: take a longer phrase"
+        raise InvalidError(message)
+    rest = password.lower()
+    for name in filter(None, names):
+        rest = rest.replace(name.lower(), "")
+    if len(rest) < MIN_BESIDE_NAME:
+        message = "the password is hardly more than the user's name"
+        raise InvalidError(message)
+
+
+def generated_password() -> str:
+    """Return a password that nobody guesses."""
+    return secrets.token_urlsafe(GENERATED_BYTES)
 
 
 class Passwords:

@@ -1,6 +1,6 @@
 """What was stored, told to those who watch, in the shapes of the API."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -11,6 +11,7 @@ from aggregator.shapes import (
     alert_shape,
     device_shape,
     isolation_shape,
+    readings_told,
     rfc3339,
 )
 from aggregator.store.alerts import AlertFilter, AlertKey, find_alerts
@@ -20,7 +21,7 @@ from aggregator.store.isolations import IsolationFilter, find_isolations
 from aggregator.store.reported import Reported
 from aggregator.store.verdicts import confidences
 from contract.attacks import BENIGN
-from contract.messages import Alert, Health, Isolation, PacketSample, Presence, VerdictBatch
+from contract.messages import Alert, Health, Isolation, PacketSample, Readings, VerdictBatch
 
 
 class Detection(msgspec.Struct, frozen=True):
@@ -73,17 +74,14 @@ class Announcer:
             await self._devices(organization, devices, "device_health", now_ns)
             for batch in of_kind(own, VerdictBatch):
                 self._detections(batch)
+            for told in of_kind(own, Readings):
+                self._live.publish(
+                    organization, "readings", readings_told(told), device_id=told.device_id
+                )
             for sample in of_kind(own, PacketSample):
                 self._live.publish(
                     organization, "packet", sample.message, device_id=sample.device_id
                 )
-
-    async def announce_presence(self, present: Iterable[Reported[Presence]], now_ns: int) -> None:
-        """Tell who is there and who left."""
-        senders = {(item.organization, item.device_id) for item in present}
-        for organization in {organization for organization, _ in senders}:
-            devices = {device for owner, device in senders if owner == organization}
-            await self._devices(organization, devices, "presence", now_ns)
 
     async def _alerts(
         self, organization: str, reported: Sequence[AnyReported], known: set[AlertKey]

@@ -20,6 +20,7 @@ from aggregator.ingest.storing import (
     statements_for,
 )
 from aggregator.live import LiveFeed
+from aggregator.presence import PresenceKeeper
 from aggregator.store.alerts import AlertKey, known_alerts
 from aggregator.store.database import Database
 from aggregator.store.rejects import Reject
@@ -59,11 +60,12 @@ class Counters(msgspec.Struct):
 class Ingest:
     """Takes in what devices tell."""
 
-    def __init__(self, database: Database, live: LiveFeed) -> None:
+    def __init__(self, database: Database, live: LiveFeed, presence: PresenceKeeper) -> None:
         self.counters = Counters()
         self.connected = False
         self._database = database
         self._announcer = Announcer(database, live)
+        self._presence = presence
 
     async def run(self, config: BrokerConfig) -> None:
         """Take in messages for ever; a broker that is away is waited for.
@@ -139,7 +141,8 @@ class Ingest:
         )
         self._count(ordered, stored, len(refused))
         await self._announcer.announce(reported, known, now_ns)
-        await self._announcer.announce_presence([item.reported for item in present], now_ns)
+        if present:
+            await self._presence.look(now_ns)
         return ordered.marks
 
     async def _known(self, reported: Sequence[AnyReported]) -> set[AlertKey]:

@@ -156,24 +156,6 @@ async def count_by_time(
     return await database.read("count_alerts_by_time", parameters, TimeCount)
 
 
-def change_alert(
-    key: AlertKey, *, status: str | None, notes: str | None, user_id: int, now_ns: int
-) -> Statement:
-    """Write down what a person decided about an alert; None leaves a thing as it is."""
-    return Statement(
-        "change_alert",
-        {
-            "organization": key.organization,
-            "device_id": key.device_id,
-            "alert_id": key.alert_id,
-            "status": status,
-            "notes": notes,
-            "user_id": user_id,
-            "now_ns": now_ns,
-        },
-    )
-
-
 def top_features(row: AlertRow) -> list[TopFeature]:
     """Return the features that decided."""
     return msgspec.json.decode(row.top_features, type=list[TopFeature])

@@ -95,6 +95,16 @@ class Database:
         rows = await self._on(self._writer, lambda: self._transact([statement, *others]))
         return [row(*values) for values in rows]
 
+    async def change(self, row: type[R], statement: Statement, *others: Statement) -> list[R]:
+        """Run statements in one transaction and return the rows of the first.
+
+        Where one that returns rows finds none, nothing is changed and nothing returned: so what
+        a change needs, the change and its audit stand or fall together.
+        """
+        statements = [statement, *others]
+        rows = await self._on(self._writer, lambda: self._transact(statements, every=True))
+        return [row(*values) for values in rows]
+
     async def _on(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(pool, work)
@@ -130,11 +140,16 @@ class Database:
             cursor = self._cursors.cursor = self._open_connection().cursor()
         return cursor.execute(sql(query), _values(parameters)).fetchall()
 
-    def _transact(self, statements: Sequence[Statement]) -> Sequence[tuple[Value, ...]]:
+    def _transact(
+        self, statements: Sequence[Statement], *, every: bool = False
+    ) -> Sequence[tuple[Value, ...]]:
         connection = self._open_connection()
         connection.begin()
         try:
             results = [_run(connection, statement) for statement in statements]
+            if every and not all(results):
+                connection.rollback()
+                return []
             connection.commit()
         except duckdb.Error:
             _roll_back(connection)

@@ -9,6 +9,7 @@ from aggregator.store.database import Database, Statement
 from aggregator.store.reported import Reported, columns, latest
 from contract.messages import Health, ModelsHave, Presence
 
+LATE_NS = 45 * 1_000_000_000  # a device that was silent for so long is shown with a warning
 STALE_NS = 90 * 1_000_000_000  # a device that was silent for so long counts as offline
 
 DeviceType = Literal["feature_extraction", "edge_ml", "esp32", "generic"]
@@ -93,6 +94,7 @@ async def find_devices(
     parameters = {
         "organization": organization,
         "device_ids": device_ids,
+        "late_ns": now_ns - LATE_NS,
         "stale_ns": now_ns - STALE_NS,
         "limit": page.limit,
         "skip": page.skip,
@@ -132,6 +134,14 @@ def change_device(
     )
 
 
+def set_device_key(organization: str, device_id: str, api_key_hash: str) -> Statement:
+    """Give a device another key; returns Added, or nothing when there is no such device."""
+    return Statement(
+        "set_device_key",
+        {"organization": organization, "device_id": device_id, "api_key_hash": api_key_hash},
+    )
+
+
 def delete_device(organization: str, device_id: str) -> Statement:
     """Forget a device and its key; what it reported stays."""
     return Statement("delete_device", {"organization": organization, "device_id": device_id})
@@ -156,6 +166,27 @@ def report_health(
     sender = {"organization": organization, "device_id": device_id, "now_ns": now_ns}
     return Statement(
         "report_health", sender | {"condition": condition} | msgspec.structs.asdict(report)
+    )
+
+
+def hear_device(
+    organization: str,
+    device_id: str,
+    now_ns: int,
+    *,
+    online: bool = True,
+    condition: Condition | None = None,
+) -> Statement:
+    """Note that a device spoke for itself; None leaves its condition as it is."""
+    return Statement(
+        "hear_device",
+        {
+            "organization": organization,
+            "device_id": device_id,
+            "now_ns": now_ns,
+            "online": online,
+            "condition": condition,
+        },
     )
 
 

@@ -1,9 +1,10 @@
-"""Users: who signs in, their sessions, and the audit of what they changed."""
+"""Users: who may sign in, and what they may do."""
 
 from typing import Literal
 
 import msgspec
 
+from aggregator.store.alerts import Count
 from aggregator.store.database import Database, Statement
 from aggregator.store.devices import Added
 
@@ -36,8 +37,8 @@ class NewUser(msgspec.Struct, frozen=True, kw_only=True):
     role: Role
 
 
-class SessionUser(msgspec.Struct, frozen=True):
-    """Whose session is going on."""
+class User(msgspec.Struct, frozen=True):
+    """One user as others see them."""
 
     id: int
     organization: str
@@ -45,33 +46,47 @@ class SessionUser(msgspec.Struct, frozen=True):
     email: str | None
     full_name: str | None
     role: Role
+    is_active: bool
     created_ns: int
     last_login_ns: int | None
 
 
-class TokenState(msgspec.Struct, frozen=True):
-    """A refresh token, and what became of it."""
+class SessionUser(User, frozen=True):
+    """A user who asks for something, and from where."""
 
-    session_id: str
-    user_id: int
-    expires_ns: int
-    used_ns: int | None
-    revoked_ns: int | None
+    address: str = ""
 
 
-class _Count(msgspec.Struct, frozen=True):
-    count: int
+class UserFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which users; what is None does not matter."""
+
+    user_id: int | None = None
+    role: Role | None = None
+    text: str | None = None
+
+
+class UserChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be true of a user; None leaves a thing as it is."""
+
+    email: str | None = None
+    full_name: str | None = None
+    role: Role | None = None
+    is_active: bool | None = None
 
 
 async def count_users(database: Database) -> int:
     """Return how many users there are, in all organizations."""
-    return (await database.read("count_users", {}, _Count))[0].count
+    return (await database.read("count_users", {}, Count))[0].count
+
+
+def new_user(new: NewUser, now_ns: int) -> Statement:
+    """Add a user; returns Added, or nothing when the name or the address is taken."""
+    return Statement("add_user", msgspec.structs.asdict(new) | {"now_ns": now_ns})
 
 
 async def add_user(database: Database, new: NewUser, now_ns: int) -> int | None:
     """Add a user and return its number, or None when the name or the address is taken."""
-    parameters = msgspec.structs.asdict(new) | {"now_ns": now_ns}
-    added = await database.write_returning(Added, Statement("add_user", parameters))
+    added = await database.write_returning(Added, new_user(new, now_ns))
     return added[0].id if added else None
 
 
@@ -81,77 +96,35 @@ async def user_by_name(database: Database, name: str) -> UserRow | None:
     return rows[0] if rows else None
 
 
-async def user_of_session(database: Database, session_id: str, now_ns: int) -> SessionUser | None:
-    """Return the active user of a session that is neither revoked nor over, if it is one."""
-    parameters = {"session_id": session_id, "now_ns": now_ns}
-    rows = await database.read("user_of_session", parameters, SessionUser)
-    return rows[0] if rows else None
+async def find_users(
+    database: Database, organization: str, wanted: UserFilter, *, limit: int, skip: int = 0
+) -> list[User]:
+    """Return users of an organization, by their names."""
+    parameters = _parameters(organization, wanted) | {"limit": limit, "skip": skip}
+    return await database.read("users", parameters, User)
 
 
-def open_session(
-    session_id: str, user_id: int, *, token_hash: str, now_ns: int, expires_ns: int
-) -> tuple[Statement, ...]:
-    """Begin a session with its first refresh token; those that are over are forgotten."""
-    return (
-        Statement("forget_refresh_tokens", {"now_ns": now_ns}),
-        Statement("forget_sessions", {"now_ns": now_ns}),
-        Statement(
-            "add_session",
-            {
-                "session_id": session_id,
-                "user_id": user_id,
-                "now_ns": now_ns,
-                "expires_ns": expires_ns,
-            },
-        ),
-        Statement("note_login", {"user_id": user_id, "now_ns": now_ns}),
-        issue_token(session_id, token_hash, now_ns),
-    )
+async def count_users_of(database: Database, organization: str, wanted: UserFilter) -> int:
+    """Return how many users of an organization there are."""
+    rows = await database.read("count_users_of", _parameters(organization, wanted), Count)
+    return rows[0].count
 
 
-def issue_token(session_id: str, token_hash: str, now_ns: int) -> Statement:
-    """Add a refresh token to a session."""
+def change_user(organization: str, user_id: int, change: UserChange) -> Statement:
+    """Change a user; returns Added, or nothing where no active admin would be left."""
     return Statement(
-        "add_refresh_token",
-        {"session_id": session_id, "token_hash": token_hash, "now_ns": now_ns},
+        "change_user",
+        {"organization": organization, "user_id": user_id} | msgspec.structs.asdict(change),
     )
 
 
-async def find_token(database: Database, token_hash: str) -> TokenState | None:
-    """Return a refresh token, if it is known."""
-    rows = await database.read("refresh_token", {"token_hash": token_hash}, TokenState)
-    return rows[0] if rows else None
-
-
-class Used(msgspec.Struct, frozen=True):
-    """The session whose refresh token was just used."""
-
-    session_id: str
-
-
-def use_token(token_hash: str, now_ns: int) -> Statement:
-    """Use up a refresh token; returns Used, or nothing when it was used before."""
-    return Statement("use_refresh_token", {"token_hash": token_hash, "now_ns": now_ns})
-
-
-def revoke_session(session_id: str, now_ns: int) -> Statement:
-    """End a session."""
-    return Statement("revoke_session", {"session_id": session_id, "now_ns": now_ns})
-
-
-def audit(
-    user: SessionUser, action: str, target: str, *, now_ns: int, detail: str = ""
-) -> Statement:
-    """Note who changed what; belongs in the same transaction as the change."""
+def set_password(organization: str, user_id: int, password_hash: str) -> Statement:
+    """Give a user another password; returns Added, or nothing when there is no such user."""
     return Statement(
-        "add_audit",
-        {
-            "organization": user.organization,
-            "user_id": user.id,
-            "username": user.username,
-            "action": action,
-            "target": target,
-            "detail": detail,
-            "now_ns": now_ns,
-        },
+        "set_password",
+        {"organization": organization, "user_id": user_id, "password_hash": password_hash},
     )
+
+
+def _parameters(organization: str, wanted: UserFilter) -> dict[str, object]:
+    return {"organization": organization} | msgspec.structs.asdict(wanted)

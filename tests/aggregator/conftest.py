@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from aggregator.api.passwords import Passwords
 from aggregator.store.database import Database
+from aggregator.store.organizations import add_organization
 from aggregator.store.users import NewUser, Role, add_user
 from contract import codec, topics
 from contract.messages import AnyMessage, Receipt
@@ -36,6 +38,7 @@ USERS: dict[str, tuple[str, Role]] = {
     "stranger": ("elsewhere", "admin"),
 }
 START_TIMEOUT_S = 20.0
+TLS = ssl.create_default_context()  # unused, but each client would make its own, which takes 30 ms
 
 
 class Centre:
@@ -110,7 +113,8 @@ class Centre:
     @contextmanager
     def client(self, username: str | None = "admin") -> Iterator[httpx.Client]:
         headers = {"Authorization": f"Bearer {self.token(username)}"} if username else {}
-        with httpx.Client(base_url=f"{self.url}/api/v1", headers=headers) as client:
+        base_url = f"{self.url}/api/v1"
+        with httpx.Client(base_url=base_url, headers=headers, verify=TLS) as client:
             yield client
 
     @asynccontextmanager
@@ -172,6 +176,7 @@ class Device:
 def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Centre]:
     """One aggregator for all tests that leave each other's devices and alerts alone."""
     centre = Centre(tmp_path_factory.mktemp("centre"))
+    centre.more["EDGEWARDEN_AUTH__REGISTRATION"] = "invite"
     asyncio.run(_add_users(centre.data))
     centre.start()
     yield centre
@@ -182,6 +187,7 @@ def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Centre]:
 async def _add_users(data: Path) -> None:
     password_hash = await Passwords().hash(PASSWORD)
     async with Database(data) as database:
+        await database.write(add_organization("elsewhere", "Elsewhere", 1))
         for username, (organization, role) in USERS.items():
             new = NewUser(
                 organization=organization,
@@ -199,10 +205,12 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
         yield database
 
 
-async def next_event(socket: ClientConnection, kind: str) -> dict[str, Any]:
-    """Return the next event of a type."""
+async def next_event(
+    socket: ClientConnection, kind: str, device_id: str | None = None
+) -> dict[str, Any]:
+    """Return the next event of a type, of a device or of whichever."""
     async for text in socket:
         event = json.loads(text)
-        if event["type"] == kind:
+        if event["type"] == kind and device_id in {None, event.get("device_id")}:
             return dict(event)
     pytest.fail(f"the feed ended without {kind}")

@@ -168,3 +168,14 @@ def test_the_timeline_has_a_bar_for_every_step(centre: Centre, told_ns: int):
         assert hours[moment.replace("Z", ".000000Z")] == 1
     assert len(arrived) == 61
     assert sum(bar["count"] for bar in arrived) >= 3
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_moments_that_nothing_is_kept_from_find_all_or_nothing(
+    centre: Centre, told_ns: int, moment: str
+):
+    assert told_ns
+    with centre.client() as client:
+        found = client.get(f"/alerts?since={moment}&limit=1").raise_for_status().json()
+        lost = client.get(f"/alerts?until={moment}&limit=1").raise_for_status().json()
+    assert (bool(found), bool(lost)) == (moment < "1970", moment > "2262")

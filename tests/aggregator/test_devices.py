@@ -87,3 +87,19 @@ def test_lists_are_cut_into_pages(centre: Centre):
         assert client.get("/devices?skip=1&limit=2").json() == everything[1:3]
         assert client.get("/devices?limit=1001").status_code == 400
         assert client.get("/devices?skip=-1").status_code == 400
+
+
+def test_another_key_for_a_device_ends_the_one_before(centre: Centre):
+    given = {"cpu_usage": 1, "memory_usage": 1, "uptime": 1}
+    with centre.client() as client:
+        old = client.post("/devices", json={"device_id": "esp-key"}).json()["api_key"]
+        renewed = client.post("/devices/esp-key/api-key").raise_for_status().json()
+        assert renewed["device_id"] == "esp-key"
+        statuses = [
+            client.put(
+                "/devices/esp-key/health", json=given, headers={"Authorization": f"Bearer {key}"}
+            ).status_code
+            for key in (old, renewed["api_key"])
+        ]
+        assert statuses == [401, 200]
+        assert client.post("/devices/esp-nowhere/api-key").status_code == 404

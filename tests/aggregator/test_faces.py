@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from aggregator.api.app import HEADERS
+from aggregator.api.envelope import HEADERS
 from tests.aggregator.conftest import Centre
 
 ADDRESSES = ("/", "/health", "/api/v1/health", "/nix", "/static/style.css", "/api/v1/alerts")

@@ -12,13 +12,16 @@ from hypothesis import strategies as st
 from aggregator.ingest.reading import Arrival, Numbered, Present, read
 from aggregator.ingest.service import Ingest
 from aggregator.live import LiveFeed
+from aggregator.presence import PresenceKeeper
 from aggregator.shapes import alert_shape
-from aggregator.store.alerts import AlertFilter, AlertKey, change_alert, find_alerts
+from aggregator.store.alert_changes import AlertChange, change_alerts
+from aggregator.store.alerts import AlertFilter, find_alerts
 from aggregator.store.database import Database
 from aggregator.store.devices import DeviceRow, find_devices
 from aggregator.store.health import count_frames
 from aggregator.store.isolations import IsolationFilter, find_isolations
 from aggregator.store.rejects import Reject
+from aggregator.store.users import SessionUser
 from aggregator.store.verdicts import VerdictFilter, find_verdicts
 from aggregator.store.watermarks import Boot, Mark
 from contract.messages import (
@@ -66,7 +69,8 @@ def garbage(payload: bytes, where: str = "edgewarden/v1/default/edge-1/health") 
 
 
 def ingest(database: Database) -> Ingest:
-    return Ingest(database, LiveFeed())
+    live = LiveFeed()
+    return Ingest(database, live, PresenceKeeper(database, live))
 
 
 def count(database: Database, table: str) -> int:
@@ -210,10 +214,20 @@ async def test_an_alert_is_updated_by_its_device_and_keeps_what_people_decided(
 ):
     one = ingest(database)
     await one.take([arrival(alert(1, windows=2))])
-    key = AlertKey("default", "edge-1", f"{1:032x}")
-    await database.write(
-        change_alert(key, status="acknowledged", notes="mine", user_id=1, now_ns=5)
+    (before,) = await find_alerts(database, "default", AlertFilter(), limit=9)
+    user = SessionUser(
+        id=1,
+        organization="default",
+        username="ada",
+        email=None,
+        full_name=None,
+        role="analyst",
+        is_active=True,
+        created_ns=0,
+        last_login_ns=None,
     )
+    decided = AlertChange(status="acknowledged", notes="mine")
+    await database.write(*change_alerts(user, "change", [before.id], decided, 5))
     await one.take([arrival(alert(1, windows=5, state="closed"), 2)])
     (row,) = await find_alerts(database, "default", AlertFilter(), limit=9)
     assert (row.windows, row.state, row.status, row.notes) == (5, "closed", "acknowledged", "mine")

@@ -59,7 +59,7 @@ async def test_an_alert_is_in_the_api_on_the_live_feed_and_in_the_database(tmp_p
 async def test_everything_a_device_tells_reaches_those_who_watch(centre: Centre):
     async with asyncio.timeout(20), centre.watch() as socket, centre.device("talker") as device:
         await device.publish(presence(), 1)
-        assert (await next_event(socket, "presence"))["data"]["status"] == "online"
+        assert (await next_event(socket, "presence", "talker"))["data"]["status"] == "online"
         await device.tell(health(cpu=95.0))
         event = await next_event(socket, "device_health")
         assert (event["device_id"], event["data"]["status"]) == ("talker", "warning")

@@ -1,11 +1,12 @@
 """The page in a real browser: sign in, see an alert arrive, ask why, decide."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest_asyncio
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, Route, async_playwright, expect
 
 from tests.aggregator.conftest import PASSWORD, Centre
 from tests.aggregator.messages import alert, health, presence
@@ -74,6 +75,34 @@ async def test_an_alert_arrives_on_the_page_with_its_reasons_and_is_decided(
 
     await page.get_by_label("Only active").check()
     await expect(row).to_have_count(0)
+
+
+async def test_an_alert_that_was_closed_is_not_opened_again_by_its_change(
+    centre: Centre, page: Page
+):
+    await sign_in(page)
+    async with centre.device("page-pi-3") as device:
+        await device.tell(alert(NUMBER + 50))
+    await page.locator(f"tr[data-alert='{NUMBER + 50:032x}']").get_by_role("button").click()
+    detail = page.get_by_role("dialog")
+    closed = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        if route.request.method == "GET":
+            await closed.wait()
+        await route.continue_()
+
+    url = f"**/api/v1/alerts/{NUMBER + 50:032x}"
+    await page.route(url, hold)
+    async with page.expect_response(lambda answer: answer.request.method == "PATCH"):
+        await detail.get_by_role("button", name="False positive").click()
+    async with page.expect_response(
+        lambda answer: f"{NUMBER + 50:032x}" in answer.url and answer.request.method == "GET"
+    ):
+        await page.keyboard.press("Escape")
+        closed.set()
+    await page.wait_for_load_state("networkidle")
+    await expect(detail).to_be_hidden()
 
 
 async def test_a_wrong_password_is_told_and_a_viewer_may_only_look(centre: Centre, page: Page):

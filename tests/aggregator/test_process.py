@@ -138,6 +138,14 @@ def test_a_password_is_made_up_and_told_once_where_none_is_given(tmp_path: Path)
     assert answer.status_code == 200
 
 
+def test_a_weak_password_of_the_first_admin_is_told(tmp_path: Path):
+    centre = Centre(tmp_path)
+    centre.more["EDGEWARDEN_ADMIN_PASSWORD"] = "admin123"
+    centre.start()
+    assert centre.stop() == 0
+    assert "hardly more than the user's name; change it soon" in centre.log.read_text()
+
+
 def test_users_are_made_while_it_is_stopped(tmp_path: Path):
     centre = Centre(tmp_path)
     made = centre.run("create-user", "ada", "--role", "analyst")
@@ -147,6 +155,37 @@ def test_users_are_made_while_it_is_stopped(tmp_path: Path):
         2,
         "edgewarden-aggregator: there is a user ADA already\n",
     )
+
+
+def test_a_forgotten_password_is_replaced_while_it_is_stopped(tmp_path: Path):
+    centre = Centre(tmp_path)
+    assert centre.run("create-user", "ada", "--role", "analyst").returncode == 0
+    centre.start()
+    body = {"username": "ada", "password": PASSWORD}
+    url = f"{centre.url}/api/v1/auth"
+    signed_in = httpx.post(f"{url}/login", json=body).json()
+    assert centre.stop() == 0
+    done = subprocess.run(
+        [sys.executable, "-m", "aggregator", "reset-password", "ada"],
+        env=centre.environment(),
+        input="another-horse-8\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    nobody = centre.run("reset-password", "eve")
+    assert (nobody.returncode, nobody.stderr) == (
+        2,
+        "edgewarden-aggregator: there is no user eve\n",
+    )
+    centre.start()
+    headers = {"Authorization": f"Bearer {signed_in['access_token']}"}
+    old = [httpx.get(f"{url}/me", headers=headers), httpx.post(f"{url}/login", json=body)]
+    new = httpx.post(f"{url}/login", json=body | {"password": "another-horse-8"})
+    assert centre.stop() == 0
+    assert [answer.status_code for answer in old] == [401, 401]
+    assert new.status_code == 200
 
 
 def test_a_short_password_makes_no_user(tmp_path: Path):

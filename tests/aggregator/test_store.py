@@ -9,7 +9,16 @@ import pytest
 
 from aggregator.errors import RefusedError, StoreError
 from aggregator.store.database import FILE_NAME, Database, Statement, migrations, sql
+from aggregator.store.devices import Page
 from aggregator.store.rejects import KEPT_BYTES, Reject, save_rejects
+from aggregator.store.sessions import (
+    MAX_OF_A_USER,
+    NewSession,
+    find_token,
+    open_session,
+    revoke_session,
+    sessions_of,
+)
 from aggregator.store.users import NewUser, add_user, count_users, user_by_name
 
 USER = NewUser(organization="default", username="ada", password_hash="-", role="viewer")
@@ -95,3 +104,22 @@ async def test_rejects_are_kept_in_part_and_only_the_newest(
 
 def test_every_query_is_read_from_its_file():
     assert sql("count_users").startswith("SELECT")
+
+
+async def test_a_user_has_so_many_sessions_at_most_and_the_oldest_make_room(database: Database):
+    user_id = await add_user(database, USER, 1)
+    assert user_id is not None
+    for number in range(MAX_OF_A_USER + 3):
+        new = NewSession(
+            session_id=f"s-{number}", user_id=user_id, expires_ns=10**6, address="", program=""
+        )
+        await database.write(*open_session(new, f"t-{number}", number))
+        if number == 1:
+            await database.write(revoke_session("s-1", 5))
+    page = Page(1000)
+    kept = await sessions_of(database, "default", user_id, now_ns=10**4, page=page)
+    assert [session.session_id for session in kept] == [
+        f"s-{number}" for number in range(MAX_OF_A_USER + 2, 2, -1)
+    ]
+    assert await find_token(database, "t-0") is None
+    assert await find_token(database, f"t-{MAX_OF_A_USER}") is not None

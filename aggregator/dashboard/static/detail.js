@@ -25,6 +25,12 @@ export async function showAlert(session, alertId, onChanged) {
   if (!dialog.open) dialog.showModal();
 }
 
+// What changed is shown only while its alert still is: it may have been closed in the meantime.
+export async function refreshAlert(session, alertId, onChanged) {
+  const alert = await session.get(`/alerts/${alertId}`);
+  if (shown === alertId) byId("detail").replaceChildren(content(session, alert, onChanged));
+}
+
 export function setUpDetail() {
   const dialog = byId("detail");
   dialog.addEventListener("close", () => { shown = null; });
@@ -64,7 +70,7 @@ function actions(session, alert, onChanged) {
       event.target.disabled = true;
       try {
         await onChanged(await session.request("PATCH", `/alerts/${alert.alert_id}`, { status }));
-        await showAlert(session, alert.alert_id, onChanged);
+        await refreshAlert(session, alert.alert_id, onChanged);
       } catch (error) {
         word.textContent = error.message;
         event.target.disabled = false;

@@ -1,7 +1,7 @@
 // The live page: sign in, then alerts, counters and devices as they change.
 
 import { drawClasses, drawTimeline } from "./charts.js";
-import { setUpDetail, showAlert, shownAlert } from "./detail.js";
+import { refreshAlert, setUpDetail, showAlert, shownAlert } from "./detail.js";
 import { Live, Session } from "./session.js";
 import { STATUS_WORDS, ago, byId, className, count, exactTime, make, meter, severity, time } from "./view.js";
 
@@ -127,7 +127,7 @@ function takeAlert(alert, isNew) {
   }
   showStats();
   showAlerts(isNew && !known ? alert.id : null);
-  if (!isNew && shownAlert() === alert.alert_id) showAlert(session, alert.alert_id, takeChange).catch(() => {});
+  if (!isNew && shownAlert() === alert.alert_id) refreshAlert(session, alert.alert_id, takeChange).catch(() => {});
 }
 
 const takeChange = (alert) => takeAlert(alert, false);

@@ -1,8 +1,9 @@
 SELECT
   id, device_id, name, type, ip_address, mac_address, location,
-  CASE
-    WHEN online AND last_seen_ns >= $stale_ns::BIGINT THEN condition
-    ELSE 'offline'
+  CASE store.presence_of(online, vouched, last_seen_ns, $late_ns::BIGINT, $stale_ns::BIGINT)
+    WHEN 'offline' THEN 'offline'
+    WHEN 'late' THEN if(condition = 'online', 'warning', condition)
+    ELSE condition
   END AS status,
   cpu_usage_percent, memory_usage_percent, temperature_celsius, uptime_s, version, model_id, mode,
   models, lost_messages, last_seen_ns, created_ns

@@ -1,6 +1,6 @@
 UPDATE store.alerts SET
   status = coalesce($status::VARCHAR, status),
-  notes = coalesce($notes::VARCHAR, notes),
+  notes = if($notes::VARCHAR IS NULL, notes, nullif($notes::VARCHAR, '')),
   acknowledged_ns = CASE
     WHEN $status::VARCHAR = 'active' THEN NULL
     WHEN $status::VARCHAR IS NOT NULL THEN coalesce(acknowledged_ns, $now_ns)
@@ -16,4 +16,4 @@ UPDATE store.alerts SET
     WHEN $status::VARCHAR IS NOT NULL THEN NULL
     ELSE resolved_ns
   END
-WHERE organization = $organization AND device_id = $device_id AND alert_id = $alert_id;
+WHERE organization = $organization AND list_contains($numbers::JSON::BIGINT[], id);

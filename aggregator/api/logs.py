@@ -1,0 +1,172 @@
+"""/api/v1/logs and the log of each device: lines that devices tell, and finding them again."""
+
+import time
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Response, Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import Parameter
+
+from aggregator.api.devices import find_device
+from aggregator.api.identity import OPERATOR_OR_DEVICE, ApiRequest
+from aggregator.api.telemetry import Taken
+from aggregator.api.times import to_ns
+from aggregator.shapes import rfc3339
+from aggregator.store.database import Database
+from aggregator.store.devices import hear_device
+from aggregator.store.reported import Reported
+from aggregator.store.telemetry import LogFilter, LogRow, count_logs, find_logs, save_logs
+from contract.identifiers import LongText, ShortText
+from contract.messages import MAX_ROWS, LogLine, LogLines, Name
+
+Level = Literal["debug", "info", "warning", "error"]
+# What other programs call the four levels.
+GivenLevel = Literal["debug", "info", "warning", "error", "warn", "critical", "fatal"]
+LEVELS: dict[GivenLevel, Level] = {
+    "debug": "debug",
+    "info": "info",
+    "warn": "warning",
+    "warning": "warning",
+    "error": "error",
+    "critical": "error",
+    "fatal": "error",
+}
+
+Skip = Annotated[int, Parameter(ge=0, le=10_000_000)]
+Limit = Annotated[int, Parameter(ge=1, le=1000)]
+Text = Annotated[str | None, Parameter(max_length=200)]
+
+
+class LogGiven(msgspec.Struct, frozen=True):
+    """One line; without a moment it is of now."""
+
+    message: LongText
+    level: GivenLevel = "info"
+    component: Name = ""
+    timestamp: datetime | None = None
+    fields: Annotated[dict[Name, ShortText], msgspec.Meta(max_length=32)] = {}
+
+
+class LogsGiven(msgspec.Struct, frozen=True):
+    """Lines of a device's log."""
+
+    logs: Annotated[list[LogGiven], msgspec.Meta(min_length=1, max_length=MAX_ROWS)]
+
+
+class LogShape(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a device's log."""
+
+    device_id: str
+    timestamp: str
+    level: str
+    component: str
+    message: str
+    fields: dict[str, Any]
+    received_at: str
+
+
+@post("/devices/{device_id:str}/logs", opt=OPERATOR_OR_DEVICE)
+async def post_logs(
+    request: ApiRequest, device_id: str, data: LogsGiven, database: NamedDependency[Database]
+) -> Taken:
+    """Take lines of a device's log."""
+    organization = request.user.organization
+    await find_device(database, organization, device_id)
+    now_ns = time.time_ns()
+    told = Reported(organization, device_id, "", now_ns, _lines(data, now_ns))
+    await database.write(save_logs(told), hear_device(organization, device_id, now_ns))
+    return Taken(message="Logs stored", device_id=device_id, accepted=len(data.logs))
+
+
+@get("/devices/{device_id:str}/logs")
+async def list_device_logs(  # noqa: PLR0913  one parameter for each filter
+    request: ApiRequest,
+    device_id: str,
+    database: NamedDependency[Database],
+    *,
+    level: Level | None = None,
+    component: Text = None,
+    q: Text = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    skip: Skip = 0,
+    limit: Limit = 100,
+) -> Response[list[LogShape]]:
+    """Return lines of a device's log, newest first."""
+    organization = request.user.organization
+    await find_device(database, organization, device_id)
+    wanted = LogFilter(
+        device_id=device_id,
+        level=level,
+        component=component,
+        text=q,
+        since_ns=to_ns(since),
+        until_ns=to_ns(until),
+    )
+    return await _page(database, organization, wanted, limit, skip)
+
+
+@get("/logs")
+async def list_logs(  # noqa: PLR0913  one parameter for each filter
+    request: ApiRequest,
+    database: NamedDependency[Database],
+    *,
+    device_id: Text = None,
+    level: Level | None = None,
+    component: Text = None,
+    q: Text = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    skip: Skip = 0,
+    limit: Limit = 100,
+) -> Response[list[LogShape]]:
+    """Return lines of all devices' logs, newest first."""
+    wanted = LogFilter(
+        device_id=device_id,
+        level=level,
+        component=component,
+        text=q,
+        since_ns=to_ns(since),
+        until_ns=to_ns(until),
+    )
+    return await _page(database, request.user.organization, wanted, limit, skip)
+
+
+async def _page(
+    database: Database, organization: str, wanted: LogFilter, limit: int, skip: int
+) -> Response[list[LogShape]]:
+    rows = await find_logs(database, organization, wanted, limit=limit, skip=skip)
+    total = await count_logs(database, organization, wanted)
+    return Response([_shape(row) for row in rows], headers={"X-Total-Count": str(total)})
+
+
+def _shape(row: LogRow) -> LogShape:
+    return LogShape(
+        device_id=row.device_id,
+        timestamp=rfc3339(row.logged_ns),
+        level=row.level,
+        component=row.component,
+        message=row.event,
+        fields=msgspec.json.decode(row.fields),
+        received_at=rfc3339(row.received_ns),
+    )
+
+
+def _lines(data: LogsGiven, now_ns: int) -> LogLines:
+    return LogLines(
+        lines=[
+            LogLine(
+                logged_ns=now_ns if given.timestamp is None else to_ns(given.timestamp) or 0,
+                level=LEVELS[given.level],
+                component=given.component,
+                event=given.message,
+                fields=given.fields,
+            )
+            for given in data.logs
+        ]
+    )
+
+
+router = Router("/", route_handlers=[post_logs, list_device_logs, list_logs], tags=["devices"])

@@ -1,0 +1,257 @@
+"""/api/v1/devices/…: what devices tell of themselves over HTTP, and reading it back."""
+
+import time
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from litestar import Response, Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import Parameter
+from litestar.status_codes import HTTP_200_OK
+
+from aggregator.api.devices import StatusShape, find_device
+from aggregator.api.identity import OPERATOR_OR_DEVICE, ApiRequest
+from aggregator.api.times import to_ns
+from aggregator.live import LiveFeed
+from aggregator.presence import PresenceKeeper
+from aggregator.shapes import NS_PER_S, ReadingShape, reading_shape, readings_told, rfc3339
+from aggregator.store.database import Database
+from aggregator.store.devices import hear_device
+from aggregator.store.reported import Reported
+from aggregator.store.telemetry import (
+    ReadingFilter,
+    count_readings,
+    find_readings,
+    latest_readings,
+    reading_stats,
+    save_readings,
+)
+from contract.messages import MAX_ROWS, Name, Number, Reading, Readings
+
+Status = Literal["online", "warning", "error", "offline"]
+
+DAY_NS = 24 * 3600 * NS_PER_S
+MAX_SENSORS = 1000
+
+Skip = Annotated[int, Parameter(ge=0, le=10_000_000)]
+Limit = Annotated[int, Parameter(ge=1, le=1000)]
+Text = Annotated[str | None, Parameter(max_length=200)]
+
+
+class ReadingGiven(msgspec.Struct, frozen=True):
+    """One value of one sensor; without a moment it is of now."""
+
+    sensor_type: Name
+    value: Number
+    unit: Name = ""
+    timestamp: datetime | None = None
+
+
+class ReadingsGiven(msgspec.Struct, frozen=True):
+    """Values of sensors."""
+
+    readings: Annotated[list[ReadingGiven], msgspec.Meta(min_length=1, max_length=MAX_ROWS)]
+
+
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """How much was taken."""
+
+    message: str
+    device_id: str
+    accepted: int
+
+
+class StatsShape(msgspec.Struct, frozen=True, kw_only=True):
+    """What the values of one sensor were over a time."""
+
+    sensor_type: str
+    unit: str
+    count: int
+    min: float
+    max: float
+    avg: float
+    last: float
+    first_at: str
+    last_at: str
+
+
+class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
+    """That a device was heard."""
+
+    message: str
+    device_id: str
+    status: str
+    server_time: str
+
+
+class StatusGiven(msgspec.Struct, frozen=True):
+    """How a device says it is; offline: it is about to leave."""
+
+    status: Status
+
+
+@post("/{device_id:str}/readings", opt=OPERATOR_OR_DEVICE)
+async def post_readings(
+    request: ApiRequest,
+    device_id: str,
+    data: ReadingsGiven,
+    database: NamedDependency[Database],
+    live: NamedDependency[LiveFeed],
+) -> Taken:
+    """Take values of a device's sensors."""
+    organization = request.user.organization
+    await find_device(database, organization, device_id)
+    now_ns = time.time_ns()
+    told = Reported(organization, device_id, "", now_ns, _readings(data, now_ns))
+    await database.write(save_readings(told), hear_device(organization, device_id, now_ns))
+    live.publish(organization, "readings", readings_told(told), device_id=device_id)
+    return Taken(message="Readings stored", device_id=device_id, accepted=len(data.readings))
+
+
+@get("/{device_id:str}/readings")
+async def list_readings(  # noqa: PLR0913  one parameter for each filter
+    request: ApiRequest,
+    device_id: str,
+    database: NamedDependency[Database],
+    *,
+    sensor_type: Text = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    skip: Skip = 0,
+    limit: Limit = 100,
+) -> Response[list[ReadingShape]]:
+    """Return values of a device's sensors, newest first."""
+    organization = request.user.organization
+    await find_device(database, organization, device_id)
+    wanted = ReadingFilter(
+        device_id=device_id, sensor_type=sensor_type, since_ns=to_ns(since), until_ns=to_ns(until)
+    )
+    rows = await find_readings(database, organization, wanted, limit=limit, skip=skip)
+    total = await count_readings(database, organization, wanted)
+    shapes = [reading_shape(row) for row in rows]
+    return Response(shapes, headers={"X-Total-Count": str(total)})
+
+
+@get("/{device_id:str}/readings/latest")
+async def list_latest_readings(
+    request: ApiRequest, device_id: str, database: NamedDependency[Database]
+) -> list[ReadingShape]:
+    """Return the newest value of each of a device's sensors."""
+    organization = request.user.organization
+    await find_device(database, organization, device_id)
+    rows = await latest_readings(database, organization, device_id, MAX_SENSORS)
+    return [reading_shape(row) for row in rows]
+
+
+@get("/{device_id:str}/readings/stats")
+async def list_reading_stats(  # noqa: PLR0913  one parameter for each filter
+    request: ApiRequest,
+    device_id: str,
+    database: NamedDependency[Database],
+    *,
+    sensor_type: Text = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[StatsShape]:
+    """Return what the values of each of a device's sensors were; of the last day, if not said."""
+    organization = request.user.organization
+    await find_device(database, organization, device_id)
+    wanted = ReadingFilter(
+        device_id=device_id,
+        sensor_type=sensor_type,
+        since_ns=time.time_ns() - DAY_NS if since is None else to_ns(since),
+        until_ns=to_ns(until),
+    )
+    return [
+        StatsShape(
+            sensor_type=row.sensor_type,
+            unit=row.unit,
+            count=row.count,
+            min=row.least,
+            max=row.most,
+            avg=row.average,
+            last=row.last,
+            first_at=rfc3339(row.first_ns),
+            last_at=rfc3339(row.last_ns),
+        )
+        for row in await reading_stats(database, organization, wanted, MAX_SENSORS)
+    ]
+
+
+@post("/{device_id:str}/heartbeat", opt=OPERATOR_OR_DEVICE, status_code=HTTP_200_OK)
+async def post_heartbeat(
+    request: ApiRequest,
+    device_id: str,
+    database: NamedDependency[Database],
+    presence: NamedDependency[PresenceKeeper],
+) -> Heartbeat:
+    """Take a device's word that it lives."""
+    shape = await _note(request, device_id, None, database, presence)
+    return Heartbeat(
+        message="Heartbeat received",
+        device_id=device_id,
+        status=shape.status,
+        server_time=rfc3339(time.time_ns()),
+    )
+
+
+@post("/{device_id:str}/status", opt=OPERATOR_OR_DEVICE, status_code=HTTP_200_OK)
+async def post_status(
+    request: ApiRequest,
+    device_id: str,
+    data: StatusGiven,
+    database: NamedDependency[Database],
+    presence: NamedDependency[PresenceKeeper],
+) -> StatusShape:
+    """Take a device's word on how it is."""
+    return await _note(request, device_id, data.status, database, presence)
+
+
+async def _note(
+    request: ApiRequest,
+    device_id: str,
+    status: Status | None,
+    database: Database,
+    presence: PresenceKeeper,
+) -> StatusShape:
+    organization = request.user.organization
+    before = await find_device(database, organization, device_id)
+    now_ns = time.time_ns()
+    online, condition = status != "offline", None if status == "offline" else status
+    await database.write(
+        hear_device(organization, device_id, now_ns, online=online, condition=condition)
+    )
+    await presence.look(now_ns)
+    shape = await find_device(database, organization, device_id)
+    if online and before.status not in {shape.status, "offline"}:
+        await presence.tell(organization, [device_id], now_ns)
+    return StatusShape(device_id, shape.status, shape.last_seen)
+
+
+def _readings(data: ReadingsGiven, now_ns: int) -> Readings:
+    return Readings(
+        readings=[
+            Reading(
+                sensor_type=given.sensor_type,
+                value=given.value,
+                unit=given.unit,
+                read_ns=now_ns if given.timestamp is None else to_ns(given.timestamp) or 0,
+            )
+            for given in data.readings
+        ]
+    )
+
+
+router = Router(
+    "/devices",
+    route_handlers=[
+        post_readings,
+        list_readings,
+        list_latest_readings,
+        list_reading_stats,
+        post_heartbeat,
+        post_status,
+    ],
+    tags=["devices"],
+)

@@ -1,0 +1,120 @@
+"""Who is there: what device services tell and what the centre notices, each change told once."""
+
+import asyncio
+import time
+
+import msgspec
+
+from aggregator.live import LiveFeed
+from aggregator.pace import Pace
+from aggregator.shapes import device_shape, rfc3339
+from aggregator.store.database import Database
+from aggregator.store.device_events import (
+    Cause,
+    DeviceEventRow,
+    DeviceKey,
+    EventType,
+    add_event,
+    note_presence,
+    presence_changes,
+    set_connected,
+    stop_vouching,
+    trim_events,
+)
+from aggregator.store.devices import find_devices
+
+DEVICE_EVENT = "device_event"  # the type of its events on the live feed
+PERIOD_S = 2.0
+
+
+class DeviceEventShape(msgspec.Struct, frozen=True):
+    """That a device came or went."""
+
+    id: int
+    device_id: str
+    event_type: EventType
+    timestamp: str
+
+
+class PresenceKeeper:
+    """Keeps who is there, and tells who comes, who is late and who goes.
+
+    A device is online by its own word or by that of a service which vouches for it, late when it
+    was silent for 45 s, and offline when it was silent for 90 s or said goodbye.
+
+    Args:
+        database: Where presence and events are kept.
+        live: Who tells them.
+    """
+
+    def __init__(self, database: Database, live: LiveFeed) -> None:
+        self._database = database
+        self._live = live
+        self._pace = Pace(burst=200, per_s=20.0)
+
+    async def run(self) -> None:
+        """Look every two seconds, for ever."""
+        await self._database.write(stop_vouching(time.time_ns()))  # no socket outlives us
+        while True:
+            await self.look(time.time_ns())
+            await asyncio.sleep(PERIOD_S)
+
+    async def look(self, now_ns: int) -> None:
+        """Notice who came, who is late and who went, and tell it."""
+        changed = await presence_changes(self._database, now_ns)
+        if not changed:
+            return
+        events = await note_presence(self._database, now_ns)
+        for organization in {event.organization for event in events}:
+            await self._database.write(trim_events(organization))
+        for event in events:
+            self._tell_event(event)
+        for organization in {key.organization for key in changed}:
+            ids = [key.device_id for key in changed if key.organization == organization]
+            await self.tell(organization, ids, now_ns)
+
+    async def take(self, key: DeviceKey, event_type: EventType, *, teller: str) -> None:
+        """Take a device service's word that a device came or went.
+
+        Args:
+            key: Which device; unknown ones are kept as well.
+            event_type: Whether it came or went.
+            teller: Who says so, for the pace; "" for a guest, whose word changes no presence.
+
+        Raises:
+            TooManyAttemptsError: They tell faster than devices come and go.
+        """
+        self._pace.take(teller)
+        now_ns = time.time_ns()
+        cause: Cause = "told" if teller else "guest"
+        statements = [trim_events(key.organization)]
+        if teller:
+            statements.append(set_connected(key, now_ns, connected=event_type == "connected"))
+        event = add_event(key, event_type, cause, now_ns)
+        rows = await self._database.write_returning(DeviceEventRow, event, *statements)
+        self._tell_event(rows[0])
+        if teller:
+            await self.tell(key.organization, [key.device_id], now_ns)
+
+    async def stop_vouching(self, organization: str, device_ids: list[str]) -> None:
+        """Note that who vouched for devices has gone: from now on they speak for themselves."""
+        await self._database.write(stop_vouching(time.time_ns(), organization, device_ids))
+
+    def _tell_event(self, event: DeviceEventRow) -> None:
+        self._live.publish(event.organization, DEVICE_EVENT, device_event_shape(event))
+
+    async def tell(self, organization: str, device_ids: list[str], now_ns: int) -> None:
+        """Tell how devices are now."""
+        rows = await find_devices(
+            self._database, organization, now_ns=now_ns, device_ids=device_ids
+        )
+        for row in rows:
+            shape = device_shape(row)
+            self._live.publish(
+                organization, "presence", shape, device_id=row.device_id, status=row.status
+            )
+
+
+def device_event_shape(row: DeviceEventRow) -> DeviceEventShape:
+    """Return an event as it is shown."""
+    return DeviceEventShape(row.id, row.device_id, row.event_type, rfc3339(row.at_ns))

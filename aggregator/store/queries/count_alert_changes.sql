@@ -1,0 +1,3 @@
+SELECT count(*)
+FROM store.alert_changes
+WHERE organization = $organization AND alert_number = $number;

@@ -1,0 +1,3 @@
+SELECT count(*)
+FROM store.organizations
+WHERE $organization::VARCHAR IS NULL OR organization = $organization::VARCHAR;

@@ -1,0 +1,3 @@
+DELETE FROM store.invites
+WHERE organization = $organization AND id = $invite_id
+RETURNING id;

@@ -1,0 +1,1 @@
+DELETE FROM store.api_tokens WHERE expires_ns < $now_ns;

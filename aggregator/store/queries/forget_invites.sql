@@ -1,0 +1,1 @@
+DELETE FROM store.invites WHERE expires_ns < $now_ns;

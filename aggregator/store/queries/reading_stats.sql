@@ -1,0 +1,12 @@
+SELECT
+  sensor_type, arg_max(unit, read_ns), count(*), min(value), max(value), avg(value),
+  arg_max(value, read_ns), min(read_ns), max(read_ns)
+FROM store.readings
+WHERE organization = $organization
+  AND device_id = $device_id
+  AND ($sensor_type::VARCHAR IS NULL OR sensor_type = $sensor_type::VARCHAR)
+  AND ($since_ns::BIGINT IS NULL OR read_ns >= $since_ns::BIGINT)
+  AND ($until_ns::BIGINT IS NULL OR read_ns < $until_ns::BIGINT)
+GROUP BY sensor_type
+ORDER BY sensor_type
+LIMIT $limit;

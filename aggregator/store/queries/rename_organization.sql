@@ -1,0 +1,2 @@
+UPDATE store.organizations SET name = $name WHERE organization = $organization
+RETURNING organization;

@@ -1,0 +1,179 @@
+"""The rules of access: who may use which route. A route without a rule fails the matrix."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import httpx
+import msgspec
+
+from aggregator.store.users import Role
+from tests.aggregator.conftest import PASSWORD
+
+RANKS: tuple[Role, ...] = ("viewer", "analyst", "operator", "admin")
+MARK = "matrixmark"  # is in the names of all that the matrix makes: strangers must not read it
+ALERT = f"{700:032x}"
+HEALTH: dict[str, object] = {"cpu_usage": 1.0, "memory_usage": 1.0, "uptime": 1}
+
+Makes = Callable[[httpx.Client], dict[str, object]]
+_number = iter(range(10**9))
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """Who may use a route, and what a good request to it is.
+
+    Attributes:
+        least: The least role; or everybody, signed in or not.
+        answer: What those who may are answered.
+        body: What is sent, with `{name}` filled in like in the path.
+        device: A device's key does as well, for that device.
+        session: An API token does not do.
+        audited: Whether it changes something; by default what is not GET and not for everybody.
+        makes: Makes what a request uses up, and returns its names.
+        fresh: Whether each request needs a sign-in of its own, since it ends it.
+    """
+
+    least: Role | Literal["everybody"] = "viewer"
+    answer: int = 200
+    body: dict[str, object] | None = None
+    device: bool = False
+    session: bool = False
+    audited: bool | None = None
+    makes: Makes | None = None
+    fresh: bool = False
+
+
+def new_name() -> str:
+    return f"{MARK}-{next(_number)}"
+
+
+def makes_name(_: httpx.Client) -> dict[str, object]:
+    return {"name": new_name()}
+
+
+def makes_device(admin: httpx.Client) -> dict[str, object]:
+    name = new_name()
+    admin.post("/devices", json={"device_id": name}).raise_for_status()
+    return {"device_id": name}
+
+
+def makes_user(admin: httpx.Client) -> dict[str, object]:
+    body = {"username": new_name(), "password": PASSWORD}
+    made = admin.post("/users", json=body).raise_for_status().json()
+    signed_in = admin.post("/auth/login", json=body).raise_for_status().json()
+    headers = {"Authorization": f"Bearer {signed_in['access_token']}"}
+    token = admin.post("/auth/tokens", json={"name": "t"}, headers=headers).json()
+    (session,) = admin.get(f"/users/{made['id']}/sessions").json()
+    return {"user_id": made["id"], "session_id": session["session_id"], "token_id": token["id"]}
+
+
+def makes_token(admin: httpx.Client) -> dict[str, object]:
+    body = {"name": MARK, "role": "viewer"}
+    return {"token_id": admin.post("/auth/tokens", json=body).raise_for_status().json()["id"]}
+
+
+def makes_session(client: httpx.Client) -> dict[str, object]:
+    """Sign the one who asks in once more."""
+    body = {"username": client.get("/auth/me").json()["username"], "password": PASSWORD}
+    client.post("/auth/login", json=body).raise_for_status()
+    return {"session_id": client.get("/auth/sessions").json()[0]["session_id"]}
+
+
+def makes_invite(admin: httpx.Client) -> dict[str, object]:
+    return {"invite_id": admin.post("/invites", json={}).raise_for_status().json()["id"]}
+
+
+NEW_ADMIN = {"username": "{name}", "password": PASSWORD}
+EVERYBODY = Rule("everybody")
+RULES: dict[str, Rule] = {
+    "GET /": EVERYBODY,
+    "GET /health": EVERYBODY,
+    "GET /readyz": EVERYBODY,
+    "GET /static/{file_path}": EVERYBODY,
+    "GET /api/v1/health": EVERYBODY,
+    "GET /api/v1/openapi.json": EVERYBODY,
+    "GET /api/v1/schema": EVERYBODY,
+    "GET /api/v1/schema/openapi.json": EVERYBODY,
+    "GET /api/v1/schema/{path}": Rule("everybody", answer=404),
+    "POST /api/v1/auth/login": Rule("everybody", body={"username": "admin", "password": PASSWORD}),
+    "POST /api/v1/auth/refresh": Rule("everybody", answer=401, body={"refresh_token": "x"}),
+    "POST /api/v1/auth/register": Rule(
+        "everybody", answer=403, body={"username": "x", "password": PASSWORD}
+    ),
+    "POST /api/v1/auth/logout": Rule(session=True, fresh=True),
+    "GET /api/v1/auth/me": Rule(),
+    "PUT /api/v1/auth/password": Rule(
+        session=True,
+        fresh=True,
+        body={"current_password": PASSWORD, "new_password": "another-horse-8"},
+    ),
+    "POST /api/v1/auth/ws-ticket": Rule(audited=False),
+    "GET /api/v1/auth/sessions": Rule(),
+    "DELETE /api/v1/auth/sessions/{session_id}": Rule(
+        session=True, answer=204, makes=makes_session
+    ),
+    "GET /api/v1/auth/tokens": Rule(),
+    "POST /api/v1/auth/tokens": Rule(session=True, answer=201, body={"name": MARK}),
+    "POST /api/v1/auth/stream-tokens": Rule(session=True, answer=201, body={}),
+    "DELETE /api/v1/auth/tokens/{token_id}": Rule(session=True, answer=204, makes=makes_token),
+    "GET /api/v1/alerts": Rule(),
+    "GET /api/v1/alerts/{alert_id}": Rule(),
+    "PATCH /api/v1/alerts/{alert_id}": Rule("analyst", body={"notes": MARK}),
+    "GET /api/v1/audit": Rule("admin"),
+    "GET /api/v1/audit/verify": Rule("admin"),
+    "GET /api/v1/dashboard/overview": Rule(),
+    "GET /api/v1/dashboard/timeline": Rule(),
+    "GET /api/v1/devices": Rule(),
+    "POST /api/v1/devices": Rule(
+        "admin", answer=201, body={"device_id": "{name}"}, makes=makes_name
+    ),
+    "GET /api/v1/devices/{device_id}": Rule(),
+    "PUT /api/v1/devices/{device_id}": Rule("admin", body={"name": MARK}),
+    "DELETE /api/v1/devices/{device_id}": Rule("admin", answer=204, makes=makes_device),
+    "GET /api/v1/devices/{device_id}/health": Rule(),
+    "PUT /api/v1/devices/{device_id}/health": Rule("operator", device=True, body=HEALTH),
+    "GET /api/v1/devices/{device_id}/status": Rule(),
+    "POST /api/v1/devices/{device_id}/api-key": Rule("admin", answer=201, makes=makes_device),
+    "GET /api/v1/invites": Rule("admin"),
+    "POST /api/v1/invites": Rule("admin", answer=201, body={}),
+    "DELETE /api/v1/invites/{invite_id}": Rule("admin", answer=204, makes=makes_invite),
+    "GET /api/v1/organizations": Rule("admin"),
+    "POST /api/v1/organizations": Rule(
+        "admin",
+        answer=201,
+        body={"organization": "{name}", "admin": NEW_ADMIN},
+        makes=makes_name,
+    ),
+    "GET /api/v1/organizations/{organization}": Rule("admin"),
+    "PATCH /api/v1/organizations/{organization}": Rule("admin", body={"name": MARK}),
+    "GET /api/v1/ports/isolations": Rule(),
+    "GET /api/v1/users": Rule("admin"),
+    "POST /api/v1/users": Rule(
+        "admin", answer=201, body={"username": "{name}", "password": PASSWORD}, makes=makes_name
+    ),
+    "GET /api/v1/users/{user_id}": Rule("admin"),
+    "PATCH /api/v1/users/{user_id}": Rule("admin", body={"full_name": MARK}),
+    "POST /api/v1/users/{user_id}/password": Rule("admin", body={}, makes=makes_user),
+    "GET /api/v1/users/{user_id}/sessions": Rule("admin"),
+    "DELETE /api/v1/users/{user_id}/sessions": Rule("admin", answer=204, makes=makes_user),
+    "DELETE /api/v1/users/{user_id}/sessions/{session_id}": Rule(
+        "admin", answer=204, makes=makes_user
+    ),
+    "GET /api/v1/verdicts": Rule(),
+    "WS /api/v1/ws": Rule(),
+}
+NOWHERE: dict[str, object] = {
+    "alert_id": "f" * 32,
+    "device_id": "nowhere",
+    "invite_id": 999_999_999,
+    "organization": "nowhere",
+    "session_id": "nowhere",
+    "token_id": 999_999_999,
+    "user_id": 999_999_999,
+}
+
+
+def filled(body: object, names: dict[str, object]) -> object:
+    """Return a body with `{name}` filled in."""
+    if isinstance(body, dict):
+        return {key: filled(value, names) for key, value in body.items()}
+    return body.format(**names) if isinstance(body, str) else body

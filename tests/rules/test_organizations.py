@@ -1,0 +1,74 @@
+"""Every row belongs to an organization, and no query reads or changes rows without naming it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+STORE = Path(__file__).parents[2] / "aggregator" / "store"
+QUERIES = {path.stem: path.read_text() for path in sorted((STORE / "queries").glob("*.sql"))}
+
+# What belongs to nobody by itself, and why.
+WITHOUT = {
+    "refresh_tokens": "belongs to a session",
+    "sessions": "belongs to a user",
+}
+# What asks before it is known who asks, or on behalf of the centre itself.
+ACROSS = {
+    "add_user": "a name is taken for everybody: who signs in says no organization",
+    "count_organizations": "all of them, for who runs the installation",
+    "count_users": "whether there is anybody",
+    "device_by_key": "the key says whose it is",
+    "forget_api_tokens": "what is over, whoever had it",
+    "forget_invites": "what is over, whoever had it",
+    "invite_by_token": "the invite says whose it is",
+    "known_alerts": "ingest: what of a batch is stored; answers with the organization",
+    "note_login": "by the number of who has just signed in",
+    "note_token_use": "by the number of the token that was just shown",
+    "organizations": "all of them, for who runs the installation",
+    "trim_rejects": "the oldest, whoever sent them",
+    "use_invite": "the invite says whose it is",
+    "user_by_name": "who signs in says no organization",
+    "user_of_session": "the session says whose it is",
+    "user_of_token": "the token says whose it is",
+    "verify_audit": "all of them, on the command line",
+}
+USE = re.compile(r"\b(FROM|JOIN|UPDATE|INTO)\s+store\.(\w+)(?:\s+AS\s+(\w+))?")
+
+
+def owned() -> set[str]:
+    """Return the tables whose rows say which organization they belong to."""
+    schema = "\n".join(path.read_text() for path in sorted((STORE / "schema").glob("*.sql")))
+    renamed = dict(re.findall(r"ALTER TABLE store\.(\w+) RENAME TO (\w+)", schema))
+    tables = re.findall(r"CREATE TABLE store\.(\w+) \((.*?)\n\);", schema, flags=re.DOTALL)
+    lacking = {name for name, columns in tables if "organization VARCHAR" not in columns}
+    assert lacking == WITHOUT.keys(), "every row belongs to an organization"
+    return {renamed.get(name, name) for name, _ in tables} - lacking
+
+
+def unnamed(query: str) -> list[str]:
+    """Return the tables that a query uses without naming the organization."""
+    found = []
+    optional = re.search(r"\$organization(::VARCHAR)? IS NULL", query)
+    for verb, table, alias in USE.findall(query):
+        column = rf"\b{alias}\.organization" if alias else r"(?<![.\w])organization"
+        named = r"[\s,]" if verb == "INTO" else r"\s*="
+        if table in owned() and (optional or not re.search(column + named, query)):
+            found.append(table)
+    return found
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_a_query_names_the_organization_for_every_table_it_uses(name: str):
+    assert bool(unnamed(QUERIES[name])) == (name in ACROSS), unnamed(QUERIES[name])
+
+
+def test_a_query_that_forgets_the_organization_would_be_noticed():
+    assert unnamed("SELECT id FROM store.alerts WHERE id = $id")
+    assert unnamed("UPDATE store.users AS u SET role = $role WHERE u.id = $id")
+    assert unnamed("SELECT id FROM store.alerts WHERE $organization IS NULL OR organization = 1")
+    assert not unnamed("SELECT id FROM store.alerts WHERE organization = $organization")
+
+
+def test_whoever_is_exempt_is_there():
+    assert ACROSS.keys() <= QUERIES.keys()
