@@ -48,17 +48,24 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.command == "enforce":
+        from agent.isolation.enforcer import serve  # noqa: PLC0415
+
+        set_up_logs("info")
+        return serve(options.socket)
     config = load_config(AgentConfig, options.config)
     set_up_logs(config.log.level)
+    return _replay(options, config) if options.command == "replay" else _service(options, config)
+
+
+def _service(options: argparse.Namespace, config: AgentConfig) -> int:
     command: str = options.command
-    if command == "replay":
-        return _replay(options, config)
+    if command == "run":
+        return _watch(options, config)
     # Imported late: a replay needs neither a broker's client nor a database.
-    from agent import app, doctor  # noqa: PLC0415
+    from agent import doctor  # noqa: PLC0415
     from agent.isolation import on_this_box  # noqa: PLC0415
 
-    if command == "run":
-        return app.main(config, options.replay, options.speed)
     if command == "check":
         print(doctor.check(config))
         return 0
@@ -67,6 +74,16 @@ def _run(options: argparse.Namespace) -> int:
     if command == "isolations":
         return on_this_box.show_isolations(config)
     return on_this_box.release(config, options.who, everything=options.all)
+
+
+def _watch(options: argparse.Namespace, config: AgentConfig) -> int:
+    from agent.isolation.enforcer import apart  # noqa: PLC0415
+
+    with apart(config) as guard:
+        # Not before: numpy starts threads, and each would keep the right that was just given up.
+        from agent import app  # noqa: PLC0415
+
+        return app.main(config, guard, options.replay, options.speed)
 
 
 def _replay(options: argparse.Namespace, config: AgentConfig) -> int:
@@ -124,6 +141,9 @@ def _parser() -> argparse.ArgumentParser:
         "--replay", type=Path, metavar="FILE", help="play a capture instead, then end"
     )
     run.add_argument("--speed", default="1", type=_speed, metavar="max|1|10", help=faster)
+
+    enforce = commands.add_parser("enforce", help="started by `run`, to change the network for it")
+    enforce.add_argument("socket", type=int, help="number of an open socket")
 
     commands.add_parser("check", parents=[common], help="read the settings, name what is wrong")
     commands.add_parser("doctor", parents=[common], help="say what this machine can and cannot do")

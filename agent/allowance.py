@@ -84,7 +84,7 @@ class Allowance:
         ]
         self._durations_s = [config.isolation_s, *config.repeat_isolation_s]
         self.exempt = Exempt(written_down(config.exempt))
-        self.hosts_known = 0
+        self.hosts_known = 0  # by what is usual for them
         self.memory = Memory()
         self.over_budget = 0
 
@@ -123,15 +123,20 @@ class Allowance:
 
     def lifted(self, isolation_id: str, now_ns: int) -> None:
         """Take in that a person ended an isolation: it was none of the host's offences."""
-        found = [each for each in self.memory.begun if each.isolation_id == isolation_id]
-        graces = [Grace(each.cut, each.attack, now_ns) for each in found]
+        forgiven = self.forgive(isolation_id)
+        graces = [Grace(each.cut, each.attack, now_ns) for each in forgiven]
         self.memory.graces = [*self.memory.graces, *graces][-MAX_REMEMBERED:]
+
+    def forgive(self, isolation_id: str) -> list[Begun]:
+        """Count an isolation no more among a host's offences; return it, nothing if it is unknown."""
+        found = [each for each in self.memory.begun if each.isolation_id == isolation_id]
         # It still counts against the budget of its hour, as a cut of nobody.
         nobody = [
             msgspec.structs.replace(each, cut=_NOBODY, until_ns=each.begun_ns) for each in found
         ]
         others = [each for each in self.memory.begun if each.isolation_id != isolation_id]
         self.memory.begun = others + nobody
+        return found
 
     def _state(self, alert: Alert, cut: Cut, now_ns: int) -> tuple[State, str]:
         if cut == _NOBODY:

@@ -19,13 +19,12 @@ from agent.capture import FrameSource
 from agent.capture.player import Player
 from agent.config import AgentConfig
 from agent.effects import Effect, Isolate, Publish
-from agent.errors import BaselineError, CaptureError
+from agent.errors import AgentError, BaselineError, CaptureError
 from agent.evidence import Evidence
 from agent.health import HealthReporter, Seen
+from agent.isolation import GuardedIsolator
 from agent.isolation.desired import NOBODY
-from agent.isolation.guard import Guard
 from agent.isolation.keeper import Keeper
-from agent.isolation.on_this_box import chosen_isolator, surroundings_of
 from agent.model_bundle import DEFAULT_BUNDLE, load_bundle
 from agent.pipeline import Outcome, Pipeline
 from agent.replay import build_pipeline
@@ -50,12 +49,14 @@ EVIDENCE_BEFORE_NS: Final = 5_000_000_000
 DRAIN_S: Final = 5.0  # at the end, for the centre to take what waits
 
 
-def main(config: AgentConfig, replay: Path | None, speed: float | None) -> int:
+def main(
+    config: AgentConfig, guard: GuardedIsolator, replay: Path | None, speed: float | None
+) -> int:
     """Watch the network until a signal, or play a capture to its end; return the exit code."""
     try:
         with _source(config, replay, speed) as source:
-            asyncio.run(run(config, source, plays=replay is not None))
-    except* CaptureError as errors:
+            asyncio.run(run(config, source, guard, plays=replay is not None))
+    except* AgentError as errors:
         raise errors.exceptions[0] from None
     return 0
 
@@ -85,12 +86,15 @@ def _source(
             yield scapy
 
 
-async def run(config: AgentConfig, source: FrameSource, *, plays: bool) -> None:
+async def run(
+    config: AgentConfig, source: FrameSource, guard: GuardedIsolator, *, plays: bool
+) -> None:
     """Detect, isolate and report until SIGTERM, SIGINT or the end of a played capture.
 
     Args:
         config: All settings.
         source: Open; closed by the caller.
+        guard: Who enforces.
         plays: The source is a capture file: its end is the end, and the centre may take the rest.
     """
     with ExitStack() as stack:
@@ -101,7 +105,7 @@ async def run(config: AgentConfig, source: FrameSource, *, plays: bool) -> None:
         bundle = load_bundle(config.model.bundle or DEFAULT_BUNDLE)
         # Secret, so that nobody can aim at a slot of our tables.
         pipeline = build_pipeline(config, bundle, secrets.randbits(64), source.ports)
-        agent = _Agent(config, source, pipeline, spool)
+        agent = _Agent(config, source, pipeline, spool, guard)
         await agent.run(plays=plays)
 
 
@@ -109,7 +113,12 @@ class _Agent:
     """Everything that runs together."""
 
     def __init__(
-        self, config: AgentConfig, source: FrameSource, pipeline: Pipeline, spool: Spool
+        self,
+        config: AgentConfig,
+        source: FrameSource,
+        pipeline: Pipeline,
+        spool: Spool,
+        guard: GuardedIsolator,
     ) -> None:
         self._config = config
         self._source = source
@@ -125,10 +134,7 @@ class _Agent:
         self._evidence = Evidence(config.spool.path.parent / "evidence")
         self._baselines_path = config.spool.path.parent / "baselines.npz"
         folder = config.spool.path.parent
-        guard = Guard(chosen_isolator(config.isolation), surroundings_of(config).look)
-        self._isolations = Keeper(
-            guard, pipeline.policy.allowance, folder, self._put, self._on_engine
-        )
+        self._isolations = Keeper(guard, pipeline.policy, folder, self._put, self._on_engine)
         self._health = HealthReporter(pipeline.model.model_id)
         key = config.commands.public_key_file
         trust = Trust(config.device_id, load_public_key(key) if key else None)

@@ -59,7 +59,7 @@ class PolicyConfig(Section, frozen=True):
         default_factory=lambda: [3600, 86_400]
     )  # of the second, third ... isolation of a host within a week
     max_isolations_per_hour: Annotated[int, Meta(ge=0)] = 5
-    # Of the known hosts, isolated at once; one host always may be.
+    # Of the hosts that were ever calm, isolated at once; one host always may be.
     max_isolated_share: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.25
     # After a person lifted an isolation: the same class isolates that host no more for so long.
     grace_s: Annotated[int, Meta(ge=0, le=MAX_ISOLATION_S)] = 3600

@@ -16,7 +16,7 @@ import msgspec
 from agent.config import AgentConfig
 from agent.errors import AgentError, IsolationError
 from agent.exempt import THIS_BOX
-from agent.isolation.on_this_box import surroundings_of
+from agent.isolation.enforcer import guarded
 from agent.model_bundle import DEFAULT_BUNDLE, load_bundle
 from agent.scoring import OnnxScorer
 from runtime.config import BrokerConfig
@@ -118,7 +118,7 @@ def _isolation(config: AgentConfig) -> Iterator[Finding]:
 def _exempt(config: AgentConfig) -> Iterator[Finding]:
     """List who is never cut off, whatever anybody asks for."""
     try:
-        exempt = asyncio.run(surroundings_of(config).look()).exemptions
+        exempt = asyncio.run(guarded(config).refresh()).exemptions
     except IsolationError as error:
         fix = "apt install iproute2; until it is known who is exempt, nobody is isolated"
         yield Finding("broken", f"cannot tell whom this box needs: {error}", fix)

@@ -5,7 +5,8 @@ AgentError
 ├── ModelError       the model cannot be used: the agent does not start
 ├── BaselineError    a file of baselines cannot be used: the agent starts without it
 ├── SpoolError       the outbox cannot be written: the agent does not start
-└── IsolationError   the kernel refused: reported as an isolation in state `failed`
+├── IsolationError   the kernel refused: reported as an isolation in state `failed`
+└── EnforcerGoneError   the process that enforces has ended: so does the agent, to be started again
 """
 
 
@@ -31,3 +32,7 @@ class SpoolError(AgentError):
 
 class IsolationError(AgentError):
     """The kernel refused an isolation or its end."""
+
+
+class EnforcerGoneError(AgentError):
+    """The process that enforces has ended, or talks nonsense."""

@@ -9,6 +9,7 @@ import msgspec
 
 from runtime.errors import ConfigError
 
+WRITTEN_DOWN: Final = "exempt by [policy] exempt"
 THIS_BOX: Final = "this box"  # where its own MACs live
 MAX_EXEMPTIONS: Final = 4096
 _MAC: Final = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
@@ -76,7 +77,11 @@ class Exempt:
 
     def _port(self, bridge_port: str) -> str | None:
         who = self._ports.get(bridge_port)
-        return None if who is None else f"the way to {who}"
+        if who is not None:
+            return f"the way to {who}"
+        # Whom the box needs now may be behind any port until it is known where.
+        lost = [each.who for each in self.exemptions if each.mac not in {None, *self._homes}]
+        return next((f"perhaps the way to {who}" for who in lost if who != WRITTEN_DOWN), None)
 
 
 def configured(texts: Iterable[str], who: str, setting: str) -> list[Exemption]:
@@ -110,4 +115,4 @@ def written_down(texts: Iterable[str]) -> list[Exemption]:
     Raises:
         ConfigError: One is neither a MAC nor an IP nor a network.
     """
-    return configured(texts, "exempt by [policy] exempt", "policy.exempt")
+    return configured(texts, WRITTEN_DOWN, "policy.exempt")

@@ -139,8 +139,9 @@ class Pipeline:
         start_ns = int(observations.window_start_ns[0])
         if start_ns != self._window_ns:
             self._window_ns, self._told = start_ns, 0
+            # Who was ever calm; the observer would tell of windows that are not judged yet.
+            self.policy.allowance.hosts_known = self.baselines.table.used
         # The closing of alerts and verdicts in the order of time.
-        self.policy.allowance.hosts_known = self.observer.hosts_known
         effects = [*self.policy.advance(start_ns), *self._act(judged), *self._keep(judged)]
         # What looks like an attack, even a little, must not become usual.
         self.baselines.learn(observations, judged.scores[:, self._benign] >= _CALM)

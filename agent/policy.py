@@ -111,6 +111,13 @@ class Policy:
         self._strikes[key] = strikes
         return strikes
 
+    def failed(self, isolation: Isolation) -> None:
+        """Take in that an isolation was not carried out: while strikes go on it is tried again."""
+        self.allowance.forgive(isolation.isolation_id)
+        for held in self._open.values():
+            if held.alert.alert_id == isolation.alert_id:
+                held.isolated_until_ns = held.alert.last_seen_ns + UPDATE_NS
+
     def advance(self, now_ns: int) -> list[Effect]:
         """Close alerts that have been quiet long enough; `now_ns` is the data's time."""
         quiet_ns = self._config.quiet_s * SECOND_NS

@@ -5,15 +5,18 @@ from typing import Protocol
 
 import msgspec
 
+from agent.exempt import Exempt
+from contract.identifiers import BridgePort, IpAddress, IsolationId, MacAddress, TimeNs
+
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be cut off, and until when. What is None does not narrow the cut."""
 
-    isolation_id: str
-    mac: str | None = None
-    ip: str | None = None
-    bridge_port: str | None = None
-    expires_ns: int
+    isolation_id: IsolationId
+    mac: MacAddress | None = None
+    ip: IpAddress | None = None
+    bridge_port: BridgePort | None = None
+    expires_ns: TimeNs
 
 
 class Isolator(Protocol):
@@ -28,8 +31,18 @@ class Isolator(Protocol):
     async def apply(self, desired: Sequence[Lease]) -> None:
         """Make exactly these leases hold, for the time that remains of each."""
 
+    async def widened(self, lease: Lease) -> Lease:
+        """Return what a lease would really cut off, where the enforcer cannot be as fine."""
+
     async def read_back(self) -> tuple[Lease, ...]:
         """Return the leases that hold, by the enforcer's own word."""
 
     async def clear(self) -> None:
         """Let everybody go and leave nothing of ours behind."""
+
+
+class GuardedIsolator(Isolator, Protocol):
+    """An isolator that refuses to cut the exempt: `apply` raises ExemptError, the rest holds."""
+
+    async def refresh(self) -> Exempt:
+        """Look again at who is exempt, let go who became so, and return the exempt."""

@@ -73,6 +73,11 @@ class BridgePortIsolator:
                 await self._enable(port, held)
         self._ports = ports
 
+    async def widened(self, lease: Lease) -> Lease:
+        """Return a lease on the whole port, and so on everybody behind it."""
+        port = await self._port_of(lease, await self._links())
+        return msgspec.structs.replace(lease, mac=None, ip=None, bridge_port=port)
+
     async def read_back(self) -> tuple[Lease, ...]:
         """Return the leases whose ports are disabled, by the bridge's own word."""
         aliases = await self._links()

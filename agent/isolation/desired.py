@@ -252,6 +252,7 @@ class DesiredIsolations:
         self._on_disk = set(self._desired)
 
     def _put_back(self, isolation_id: str, before: Desired | None) -> None:
+        self._is_behind = True  # it may hold all the same
         self._desired.pop(isolation_id, None)
         if before is not None:
             self._desired[isolation_id] = before

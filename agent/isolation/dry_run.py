@@ -19,6 +19,10 @@ class DryRun:
         """Remember these leases."""
         self._leases = tuple(desired)
 
+    async def widened(self, lease: Lease) -> Lease:
+        """Return the lease."""
+        return lease
+
     async def read_back(self) -> tuple[Lease, ...]:
         """Return the leases that have not ended."""
         return tuple(lease for lease in self._leases if lease.expires_ns > self._now_ns())

@@ -42,10 +42,14 @@ class Guard:
         self._exempt = await self._look()
         async with self._turn:
             applied = self._applied
-            self._applied = [lease for lease in applied if not _hit(self._exempt, lease)]
+            self._applied = [each for each in applied if not await self._hit(self._exempt, each)]
             if len(self._applied) < len(applied):
                 await self._isolator.apply(self._applied)
         return self._exempt
+
+    async def latest(self) -> Exempt:
+        """Return who was exempt at the last look."""
+        return self._exempt or await self.refresh()
 
     async def apply(self, desired: Sequence[Lease]) -> None:
         """Make the leases hold that hit nobody exempt.
@@ -54,9 +58,13 @@ class Guard:
             ExemptError: The others were left out.
             IsolationError: It is not known who is exempt, so nothing was done, or the kernel refused.
         """
-        exempt = self._exempt or await self.refresh()
-        refused = {each.isolation_id: who for each in desired if (who := _hit(exempt, each))}
+        exempt = await self.latest()
         async with self._turn:
+            refused = {
+                each.isolation_id: who
+                for each in desired
+                if (who := await self._hit(exempt, each))
+            }
             self._applied = [each for each in desired if each.isolation_id not in refused]
             await self._isolator.apply(self._applied)
         if refused:
@@ -66,14 +74,21 @@ class Guard:
         """Return the leases that hold."""
         return await self._isolator.read_back()
 
+    async def widened(self, lease: Lease) -> Lease:
+        """Return what a lease would really cut off."""
+        return await self._isolator.widened(lease)
+
     async def clear(self) -> None:
         """Let everybody go."""
         self._applied = []
         await self._isolator.clear()
 
-
-def _hit(exempt: Exempt, lease: Lease) -> str | None:
-    try:
-        return exempt.why(lease.mac, lease.ip, lease.bridge_port)
-    except ValueError as error:  # no address at all
-        raise IsolationError(str(error)) from error
+    async def _hit(self, exempt: Exempt, lease: Lease) -> str | None:
+        try:
+            named = exempt.why(lease.mac, lease.ip, lease.bridge_port)
+            if named is not None:
+                return named
+            wide = await self._isolator.widened(lease)
+            return exempt.why(wide.mac, wide.ip, wide.bridge_port)
+        except ValueError as error:  # no address at all
+            raise IsolationError(str(error)) from error

@@ -4,15 +4,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from agent.allowance import Allowance
 from agent.errors import IsolationError
+from agent.isolation import GuardedIsolator
 from agent.isolation.desired import DesiredIsolations
-from agent.isolation.guard import Guard
 from agent.isolation.lease_file import LeaseFile
 from agent.isolation.safekeeping import keep_memory, kept_memory
+from agent.policy import Policy
 from contract.messages import Isolation
 
 log = logging.getLogger(__name__)
@@ -29,28 +30,35 @@ class Keeper:
     """Holds what is desired, who is exempt and what the policy remembers together."""
 
     def __init__(
-        self, guard: Guard, allowance: Allowance, folder: Path, tell: Tell, on_engine: OnEngine
+        self,
+        guard: GuardedIsolator,
+        policy: Policy,
+        folder: Path,
+        tell: Tell,
+        on_engine: OnEngine,
     ) -> None:
         """Take over what an earlier start remembered.
 
         Args:
             guard: Who enforces.
-            allowance: The policy's.
+            policy: Who judges.
             folder: Where leases and memory are kept.
             tell: Takes what changed by itself.
             on_engine: Runs something on the policy's thread.
         """
         self._guard = guard
-        self._allowance = allowance
+        self._policy = policy
         self._desired = DesiredIsolations(guard, LeaseFile(folder))
         self._path = folder / "allowance.json"
         self._tell = tell
         self._on_engine = on_engine
-        allowance.memory = kept_memory(self._path)
+        policy.allowance.memory = kept_memory(self._path)
 
     async def isolate(self, isolation: Isolation) -> Isolation:
         """Cut off; return the isolation as `verified`, or `failed` with the reason."""
         done = await self._desired.isolate(isolation)
+        if done.state == "failed":
+            await self._on_engine(partial(self._policy.failed, done))
         await self._remember()
         return done
 
@@ -74,7 +82,7 @@ class Keeper:
         is_blind = False
         while True:
             try:
-                self._allowance.exempt = await self._guard.refresh()
+                self._policy.allowance.exempt = await self._guard.refresh()
                 is_blind = False
             except IsolationError as error:
                 if not is_blind:
@@ -90,13 +98,13 @@ class Keeper:
 
         def note() -> None:
             for isolation_id in lifted:
-                self._allowance.lifted(isolation_id, time.time_ns())
+                self._policy.allowance.lifted(isolation_id, time.time_ns())
 
         await self._on_engine(note)
         await self._remember()
 
     async def _remember(self) -> None:
         try:
-            await asyncio.to_thread(keep_memory, self._path, self._allowance.memory)
+            await asyncio.to_thread(keep_memory, self._path, self._policy.allowance.memory)
         except IsolationError as error:
             log.warning("allowance_not_saved", extra={"why": str(error)})

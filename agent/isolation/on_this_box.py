@@ -7,13 +7,11 @@ import msgspec
 
 from agent.config import AgentConfig, IsolationConfig
 from agent.errors import IsolationError
-from agent.exempt import written_down
 from agent.isolation import Isolator, Lease
 from agent.isolation.bridge_port import BridgePortIsolator
 from agent.isolation.dry_run import DryRun
 from agent.isolation.lease_file import LeaseFile
 from agent.isolation.nft import NftIsolator
-from agent.isolation.surroundings import Surroundings
 from contract.messages import Isolation
 
 
@@ -26,16 +24,6 @@ def chosen_isolator(config: IsolationConfig) -> Isolator:
             return BridgePortIsolator(config.bridge)
         case "dry_run":
             return DryRun()
-
-
-def surroundings_of(config: AgentConfig) -> Surroundings:
-    """Return what finds the exempt of this box.
-
-    Raises:
-        ConfigError: `[policy] exempt` names what is neither a MAC nor an IP nor a network.
-    """
-    names = {config.broker.host: "the broker"}
-    return Surroundings(written_down(config.policy.exempt), names, config.isolation.bridge)
 
 
 def show_isolations(config: AgentConfig) -> int:

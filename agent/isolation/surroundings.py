@@ -96,7 +96,8 @@ class Surroundings:
         found = [*own, *self._with_macs(addresses)]
         macs = [each.mac for each in (*self._exemptions, *found) if each.mac and not each.home]
         await self._learn_homes(set(macs))
-        return Exempt(self._at_home(each) for each in (*found, *self._exemptions))
+        # Written down first: of too many the last are left out.
+        return Exempt(self._at_home(each) for each in (*self._exemptions, *found))
 
     async def _own(self) -> list[Exemption]:
         found = []

@@ -219,6 +219,31 @@ def test_who_goes_on_after_its_isolation_is_isolated_again_for_longer() -> None:
     assert modes(run) == ["applied", "applied"]
 
 
+def test_an_isolation_that_failed_is_tried_again_while_strikes_go_on_and_is_no_offence() -> None:
+    run = opened(Run(mode="enforce"))
+    (first,) = run.isolations()
+    run.policy.failed(first)
+    run.strike(*(verdict(second, host=first.host) for second in range(2, 30)))
+    _, second, *more = run.isolations()
+    assert second.isolation_id != first.isolation_id
+    assert second.expires_ns - second.isolated_ns == first.expires_ns - first.isolated_ns
+    assert second.isolated_ns - first.isolated_ns <= 12 * SECOND
+    assert more == []
+
+
+def test_one_that_fails_again_and_again_is_tried_as_often_as_the_budget_allows() -> None:
+    run = opened(Run(mode="enforce", max_isolations_per_hour=3))
+    host, told = run.isolations()[0].host, 0
+    for second in range(2, 200):
+        applied = [each for each in run.isolations() if each.state == "applied"]
+        for each in applied[told:]:
+            run.policy.failed(each)
+        told = len(applied)
+        run.strike(verdict(second, host=host))
+    assert modes(run).count("applied") == 3
+    assert modes(run).count("suggested") == 1
+
+
 # --- grace
 
 

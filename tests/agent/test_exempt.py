@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.exempt import MAX_EXEMPTIONS, THIS_BOX, Exempt, Exemption
+from agent.exempt import MAX_EXEMPTIONS, THIS_BOX, WRITTEN_DOWN, Exempt, Exemption, written_down
 
 ROUTER = "02:00:00:00:00:01"
 OURS = "02:00:00:00:00:fe"
@@ -15,7 +15,7 @@ EXEMPT = Exempt(
         Exemption(who="the gateway", network="192.168.1.1"),
         Exemption(who=THIS_BOX, mac=OURS, home=THIS_BOX),
         Exemption(who="a DNS server", network="2001:db8::53"),
-        Exemption(who="exempt by hand", mac="02:00:00:00:00:05"),
+        Exemption(who=WRITTEN_DOWN, mac="02:00:00:00:00:05"),
         Exemption(who="exempt by hand", network="10.9.0.0/16"),
     ]
 )
@@ -32,7 +32,7 @@ EXEMPT = Exempt(
         (None, "2001:DB8:0::53", None, "a DNS server"),
         (None, "10.9.200.1", None, "exempt by hand"),
         (OURS, None, None, THIS_BOX),
-        ("02:00:00:00:00:05", None, None, "exempt by hand"),
+        ("02:00:00:00:00:05", None, None, WRITTEN_DOWN),
         (None, None, "lan1", "the way to the gateway"),
         ("ff:ff:ff:ff:ff:ff", None, "lan2", "no single host"),
         ("01:00:5e:00:00:fb", None, None, "no single host"),
@@ -55,8 +55,15 @@ def test_a_mac_is_not_its_owner_at_a_port_where_the_owner_does_not_live(mac):
     assert EXEMPT.why(mac, None, "lan2") is None
 
 
+def test_a_port_is_not_cut_while_it_is_unknown_where_somebody_needed_lives():
+    lost = Exempt([Exemption(who="the gateway", mac=ROUTER)])
+    assert lost.why(None, None, "lan2") == "perhaps the way to the gateway"
+    assert lost.why(STRANGER) is None
+    assert Exempt(written_down([ROUTER])).why(None, None, "lan2") is None
+
+
 def test_a_mac_whose_home_is_unknown_may_be_its_owner_at_every_port():
-    assert EXEMPT.why("02:00:00:00:00:05", None, "lan2") == "exempt by hand"
+    assert EXEMPT.why("02:00:00:00:00:05", None, "lan2") == WRITTEN_DOWN
 
 
 def test_a_home_is_known_whichever_of_two_reasons_tells_it():

@@ -120,6 +120,13 @@ def test_enforcing_isolates_the_attacker() -> None:
     assert effect.isolation.isolated_mac == EVE.mac
 
 
+@pytest.mark.parametrize("size", [50, 5000])
+def test_the_policy_knows_how_many_hosts_there_are_however_frames_are_cut(size: int) -> None:
+    pipeline = detector()
+    run(in_pieces(household(100), size), pipeline)
+    assert pipeline.policy.allowance.hosts_known == 3
+
+
 def test_every_alert_is_closed_at_the_end() -> None:
     alerts = published(run([ATTACK]), Alert)
     assert {a.alert_id for a in alerts} == {a.alert_id for a in alerts if a.state == "closed"}

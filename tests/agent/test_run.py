@@ -14,6 +14,7 @@ from agent.app import run as agent_run
 from agent.capture.player import Player
 from agent.config import AgentConfig, SpoolConfig
 from agent.errors import CaptureError
+from agent.isolation.enforcer import guarded
 
 DEMO = Path(__file__).parent.parent.parent / "agent" / "demo" / "home-lan.pcap.gz"
 
@@ -78,5 +79,5 @@ async def test_whatever_fails_nothing_reads_a_source_any_more_when_it_is_closed(
     config = AgentConfig(spool=SpoolConfig(path=tmp_path / "spool.sqlite"))
     with BusySource(DEMO, 1.0) as source:
         with pytest.RaisesGroup(CaptureError):
-            await agent_run(config, source, plays=True)
+            await agent_run(config, source, guarded(config), plays=True)
         assert not source.reading

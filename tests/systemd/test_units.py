@@ -89,6 +89,14 @@ def test_the_agent_may_read_frames_and_set_up_the_network_and_nothing_more():
     assert agent["NoNewPrivileges"] == ["yes"]
 
 
+def test_the_agent_and_its_enforcer_are_allowed_to_give_up_what_they_do_not_need():
+    refused, allowed = settings("edgewarden-agent")["SystemCallFilter"][-2:]
+    assert refused.startswith("~")
+    privileged = systemd_analyze("syscall-filter", "@privileged").stdout.split()
+    assert allowed in privileged  # refused with the others, if it were not allowed again
+    assert allowed == "capset"
+
+
 def test_the_aggregator_has_no_capability_at_all():
     aggregator = settings("edgewarden-aggregator")
     assert aggregator["CapabilityBoundingSet"] == [""]

@@ -3,8 +3,10 @@ import time
 import pytest
 
 from agent.errors import IsolationError
+from agent.exempt import Exempt, Exemption
 from agent.isolation import Lease
 from agent.isolation.bridge_port import BridgePortIsolator
+from agent.isolation.guard import ExemptError, Guard
 
 pytestmark = pytest.mark.root
 
@@ -78,3 +80,21 @@ async def test_a_port_that_began_to_forward_again_is_disabled_by_the_next_apply(
     await isolator.apply([held])
     assert not built.reachable()
     await isolator.clear()
+
+
+@pytest.mark.parametrize(
+    ("home", "why"),
+    [("lan2", "the way to the gateway"), (None, "perhaps the way to the gateway"), ("lan1", "")],
+)
+async def test_a_port_behind_which_an_exempt_host_lives_is_never_disabled(built, home, why):
+    async def look() -> Exempt:
+        return Exempt([Exemption(who="the gateway", mac="02:00:00:00:00:99", home=home)])
+
+    guard = Guard(BridgePortIsolator("br0", built.box), look)
+    if why:
+        with pytest.raises(ExemptError, match=f"refused: it is {why}"):
+            await guard.apply([lease(mac=built.suspect.mac)])
+    else:
+        await guard.apply([lease(mac=built.suspect.mac)])
+    assert built.reachable() == bool(why)
+    await guard.clear()

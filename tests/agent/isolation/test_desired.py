@@ -49,6 +49,13 @@ class Stubborn(DryRun):
 
     refuses = False
     forgets = False
+    is_mute = False
+
+    async def read_back(self) -> tuple[Lease, ...]:
+        if self.is_mute:
+            message = "no answer in 10 s"
+            raise IsolationError(message)
+        return await super().read_back()
 
     async def apply(self, desired: Sequence[Lease]) -> None:
         if self.refuses:
@@ -114,6 +121,17 @@ async def test_a_refused_isolation_is_failed_and_does_not_stand_in_the_way_of_ot
     enforcer.refuses = False
     assert (await desired.isolate(wanted(2))).state == "verified"
     assert await macs(enforcer) == ["02:00:00:00:00:02"]
+
+
+async def test_what_was_told_as_failed_is_taken_back_if_it_holds_all_the_same(desired, enforcer):
+    assert await desired.settle() == []
+    enforcer.is_mute = True
+    failed = await desired.isolate(wanted(1))
+    assert (failed.state, failed.detail) == ("failed", "no answer in 10 s")
+    enforcer.is_mute = False
+    assert await macs(enforcer) == ["02:00:00:00:00:01"]
+    await desired.settle()
+    assert await macs(enforcer) == []
 
 
 async def test_a_released_isolation_is_reported_as_lifted_and_the_others_hold(desired, enforcer):

@@ -110,6 +110,14 @@ def test_what_is_written_down_is_exempt_with_the_port_where_it_lives(box, tmp_pa
     assert exempt.why(box.suspect.mac, None, "lan1") is None
 
 
+def test_of_too_many_exempt_hosts_those_that_are_written_down_are_kept(box, tmp_path, monkeypatch):
+    monkeypatch.setattr("agent.exempt.MAX_EXEMPTIONS", 2)
+    written = [Exemption(who="by hand", network=f"10.9.9.{number}") for number in (1, 2)]
+    surroundings = Surroundings(written, {}, "br0", prefix=box.box, root=tmp_path)
+    exempt = asyncio.run(surroundings.look())
+    assert [each.who for each in exempt.exemptions] == ["by hand", "by hand"]
+
+
 def test_a_poisoned_neighbour_table_takes_nobody_s_exemption_and_gives_none(box, tmp_path):
     surroundings = around(box, tmp_path)
     asyncio.run(surroundings.look())

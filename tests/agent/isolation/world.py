@@ -71,6 +71,9 @@ class ModelIsolator:
         self._kernel.elements = elements
         self._desired = tuple(desired)
 
+    async def widened(self, lease: Lease) -> Lease:
+        return lease
+
     async def read_back(self) -> tuple[Lease, ...]:
         held = self._kernel.held()
         known = {target_of(lease): lease for lease in self._desired if target_of(lease) in held}

@@ -1,0 +1,91 @@
+"""How fast isolation is here: `python -m tests.agent.isolation.figures` prints rows for the docs."""
+
+import asyncio
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from agent.config import IsolationConfig
+from agent.isolation import Lease
+from agent.isolation.enforcer import started_enforcer
+from agent.isolation.requests import Begin
+from tests.agent.isolation.lab import Lab, lab
+from tests.agent.isolation.response import agent, scanned
+
+SECOND_NS = 1_000_000_000
+RESPONSES = 5
+DECISIONS = 50
+ENDS = 5
+
+
+def response_s(built: Lab) -> float:
+    """From the first frame of a scan to the last one that arrived."""
+    with tempfile.TemporaryDirectory() as folder, agent(built, Path(folder)):
+        began_ns, last_ns = scanned(built, 4.0)
+    return (last_ns - began_ns) / SECOND_NS
+
+
+def decisions_s(built: Lab) -> list[float]:
+    """From a decision of the agent until the enforcer says that the kernel has it."""
+
+    async def measure() -> list[float]:
+        await enforcer.refresh()
+        took = []
+        for number in range(DECISIONS):
+            wanted = _lease(built, 60, number)
+            before_s = time.perf_counter()
+            await enforcer.apply([wanted])
+            took.append(time.perf_counter() - before_s)
+        return took
+
+    begin = Begin(IsolationConfig(enforcer="nft"), [], {})
+    with started_enforcer(begin, built.box) as enforcer:
+        took = asyncio.run(measure())
+    built.on_box("nft", "flush", "ruleset")
+    return took
+
+
+def end_s(built: Lab) -> float:
+    """From the end of a lease until the host is reached, the enforcer killed."""
+    begin = Begin(IsolationConfig(enforcer="nft"), [], {})
+    with started_enforcer(begin, built.box) as enforcer:
+        wanted = _lease(built, 1.5, 0)
+        asyncio.run(enforcer.apply([wanted]))
+        for child in psutil.Process().children():
+            if "enforce" in child.cmdline():
+                child.kill()
+    while not built.reachable():
+        pass
+    return (time.time_ns() - wanted.expires_ns) / SECOND_NS
+
+
+def _lease(built: Lab, seconds: float, number: int) -> Lease:
+    until_ns = time.time_ns() + int(seconds * SECOND_NS)
+    return Lease(isolation_id=f"{number:032x}", mac=built.suspect.mac, expires_ns=until_ns)
+
+
+def _row(what: str, took: list[float]) -> str:
+    middle, most = statistics.median(took), max(took)
+    return f"| {what} | {middle:.3f} s | {most:.3f} s | {len(took)} |"
+
+
+def main() -> None:
+    with lab() as built:
+        rows = [
+            _row(
+                "first frame of a scan to its last one",
+                [response_s(built) for _ in range(RESPONSES)],
+            ),
+            _row("decision to kernel", decisions_s(built)),
+            _row("end of a lease to reachable, all killed", [end_s(built) for _ in range(ENDS)]),
+        ]
+    sys.stdout.write("| what | median | most | runs |\n| --- | --- | --- | --- |\n")
+    sys.stdout.write("\n".join(rows) + "\n")
+
+
+if __name__ == "__main__":
+    main()

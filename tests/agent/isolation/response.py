@@ -1,0 +1,108 @@
+"""A whole agent beside the bridge, and a scan that it should answer."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.agent.isolation.lab import Lab
+
+PATIENCE_S = 15.0
+
+# Connects to one port after the other, and says when it began.
+SCAN = """
+import socket, sys, time
+print(time.time_ns(), flush=True)
+until_s, port = time.monotonic() + float(sys.argv[2]), 1
+while time.monotonic() < until_s:
+    with socket.socket() as probe:
+        probe.setblocking(False)
+        probe.connect_ex((sys.argv[1], port % 60000 + 1))
+    port += 1
+    time.sleep(0.002)
+"""
+# Says when a frame from a MAC arrived last.
+LISTEN = """
+import socket, sys, time
+mac, until_s, last = bytes.fromhex(sys.argv[1].replace(":", "")), time.monotonic() + float(sys.argv[2]), 0
+with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as ear:
+    ear.settimeout(0.2)
+    print("listening", flush=True)
+    while time.monotonic() < until_s:
+        try:
+            if ear.recv(2048)[6:12] == mac:
+                last = time.time_ns()
+        except TimeoutError:
+            pass
+print(last)
+"""
+
+
+class Agent:
+    """A running agent, and what it logs."""
+
+    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
+        self.process = process
+        self._log = log
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in self._log.read_text().splitlines()]
+        return [line for line in lines if line["event"] == name]
+
+    def until(self, name: str) -> dict[str, Any]:
+        until_s = time.monotonic() + PATIENCE_S
+        while not self.events(name):
+            assert self.process.poll() is None, self._log.read_text()
+            assert time.monotonic() < until_s, self._log.read_text()
+            time.sleep(0.02)
+        return self.events(name)[0]
+
+
+@contextmanager
+def agent(built: Lab, folder: Path, *more: str, isolation_s: int = 60) -> Iterator[Agent]:
+    settings = folder / "agent.toml"
+    settings.write_text(
+        "\n".join(
+            [
+                '[capture]\ninterfaces = ["lan1", "lan2"]\nring_slots = 4096',
+                f'[spool]\npath = "{folder}/spool.sqlite"',
+                '[isolation]\nenforcer = "nft"',
+                '[policy]\nmode = "enforce"\nisolation_s = ' + str(isolation_s),
+                *more,
+            ]
+        )
+    )
+    program = [*built.box, sys.executable, "-P", "-m", "agent", "run", "--config", str(settings)]
+    log = folder / "log"
+    with log.open("w") as told:
+        process = subprocess.Popen(program, stderr=told, text=True)
+    try:
+        running = Agent(process, log)
+        running.until("watching")
+        yield running
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        process.wait(20)
+        built.on_box("nft", "flush", "ruleset")
+
+
+def started(prefix: tuple[str, ...], program: str, *words: str) -> subprocess.Popen[str]:
+    command = [*prefix, sys.executable, "-c", program, *words]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def scanned(built: Lab, seconds: float) -> tuple[int, int]:
+    """Scan the victim; return when the first frame left and when the last one arrived, in ns."""
+    ear = started(built.victim.prefix, LISTEN, built.suspect.mac, str(seconds + 0.5))
+    assert ear.stdout is not None
+    assert ear.stdout.readline() == "listening\n"
+    hand = started(built.suspect.prefix, SCAN, built.victim.ip, str(seconds))
+    began, _ = hand.communicate(timeout=PATIENCE_S)
+    last, _ = ear.communicate(timeout=PATIENCE_S)
+    return int(began), int(last)

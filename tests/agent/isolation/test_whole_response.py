@@ -1,0 +1,90 @@
+"""The whole agent on a real bridge: the attacker is cut off within seconds, and nobody else."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from runtime.capabilities import CAP_NET_ADMIN, CAP_NET_RAW
+from tests.agent.isolation.lab import Lab
+from tests.agent.isolation.response import SCAN, agent, scanned, started
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+
+MOST_S = 2.5
+
+
+def test_a_scanner_is_cut_off_and_its_victim_is_not(built: Lab, tmp_path: Path) -> None:
+    with agent(built, tmp_path) as running:
+        began_ns, last_ns = scanned(built, 5.0)
+        assert (last_ns - began_ns) / 1e9 < MOST_S
+        assert not built.reachable()
+        listed = built.on_box("nft", "list", "table", "bridge", "edgewarden")
+        isolated = set(re.findall(r"((?:[0-9a-f]{2}:){5}[0-9a-f]{2}) timeout", listed))
+        assert isolated == {built.suspect.mac}
+        assert running.process.poll() is None
+
+
+def test_who_scans_with_the_gateway_s_mac_is_cut_off_at_its_port_and_the_gateway_never(
+    built: Lab, tmp_path: Path
+) -> None:
+    on_gateway, box_ip, box_mac = built.victim.prefix, "10.77.0.254", "02:00:00:00:00:fe"
+    built.on_box("ip", "link", "set", "br0", "address", box_mac)
+    built.on_box("ip", "address", "add", f"{box_ip}/24", "dev", "br0")
+    built.on_box("ip", "route", "add", "default", "via", built.victim.ip)
+    try:
+        with agent(built, tmp_path):
+            ping = [*on_gateway, "ping", "-i", "0.3", "-w", "8", box_ip]
+            with subprocess.Popen(ping, stdout=subprocess.DEVNULL) as gateway:
+                time.sleep(2)
+                built.on_suspect("ip", "link", "set", "eth0", "address", built.victim.mac)
+                built.on_suspect(
+                    *("ip", "neighbour", "replace", box_ip, "lladdr", box_mac, "dev", "eth0")
+                )
+                scan = started(built.suspect.prefix, SCAN, box_ip, "4.0")
+                scan.communicate(timeout=15)
+                listed = built.on_box("nft", "list", "table", "bridge", "edgewarden")
+                gateway.wait(15)
+            isolated = re.findall(r'("\w+" \. )?((?:[0-9a-f]{2}:){5}[0-9a-f]{2}) timeout', listed)
+            assert isolated == [('"lan2" . ', built.victim.mac)]
+            built.on_box("ping", "-c", "1", "-W", "1", built.victim.ip)
+    finally:
+        built.on_suspect("ip", "link", "set", "eth0", "address", built.suspect.mac)
+        built.on_suspect("ip", "neighbour", "flush", "all")
+        built.on_box("ip", "address", "flush", "dev", "br0")
+        built.on_box("ip", "neighbour", "flush", "all")
+
+
+def test_who_reads_frames_cannot_change_the_network(built: Lab, tmp_path: Path) -> None:
+    with agent(built, tmp_path) as running:
+        threads = list(Path(f"/proc/{running.process.pid}/task").glob("*/status"))
+        assert len(threads) > 1
+        for status in threads:
+            for kind in ("CapEff", "CapPrm", "CapBnd"):
+                (held,) = re.findall(rf"^{kind}:\t(\w+)$", status.read_text(), re.MULTILINE)
+                assert int(held, 16) >> CAP_NET_ADMIN & 1 == 0
+                assert int(held, 16) >> CAP_NET_RAW & 1 == 1
+
+
+def test_an_exempt_scanner_is_reported_and_not_cut_off(built: Lab, tmp_path: Path) -> None:
+    more = f'exempt = ["{built.suspect.mac}"]'
+    with agent(built, tmp_path, more) as running:
+        scanned(built, 4.0)
+        assert running.events("alert")
+        assert built.reachable()
+
+
+def test_when_the_agent_is_killed_the_kernel_lets_go_in_time(built: Lab, tmp_path: Path) -> None:
+    with agent(built, tmp_path, isolation_s=8) as running:
+        scanned(built, 4.0)
+        assert not built.reachable()
+        os.kill(running.process.pid, signal.SIGKILL)
+        running.process.wait()
+        until_s = time.monotonic() + 10
+        while not built.reachable():
+            assert time.monotonic() < until_s
+            time.sleep(0.1)
