@@ -313,8 +313,8 @@ class _Agent:
             if not lifted:
                 return Carried("failed", "no such isolation")
             await self._publisher.put(lifted)
-            failed = lifted[0].state == "failed"
-            return Carried("failed" if failed else "verified", lifted[0].detail)
+            is_free = lifted[0].state == "lifted"
+            return Carried("verified" if is_free else "failed", lifted[0].detail)
         if isinstance(command, SetMode):
             self._pipeline.policy.mode = command.mode
             log.warning("mode_set", extra={"mode": command.mode})

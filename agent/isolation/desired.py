@@ -45,7 +45,10 @@ class DesiredIsolations:
         return msgspec.structs.replace(isolation, state="verified")
 
     async def release(self, isolation_id: str, reason: str) -> list[Isolation]:
-        """Let go before the time; return the isolation as lifted, nothing if it is unknown."""
+        """Let go before the time; return the isolation as lifted, nothing if it is unknown.
+
+        One that the enforcer still holds when it is read back stays `verified`, with the reason.
+        """
         try:
             adopted = (await self._adopt()).pop(isolation_id, None)
         except IsolationError as error:
@@ -56,9 +59,15 @@ class DesiredIsolations:
             return []
         try:
             await self._reconcile()
+            held = {lease.isolation_id for lease in await self._isolator.read_back()}
+            why = "still there when it was read back" if isolation_id in held else ""
         except IsolationError as error:
+            why = str(error)
+        if why:
             self._desired[isolation_id] = isolation
-            return [self._failed(isolation, f"could not be lifted: {error}")]
+            log.error("lift_failed", extra={"host": isolation.host, "why": why})
+            still = msgspec.structs.replace(isolation, state="verified")
+            return [msgspec.structs.replace(still, detail=f"could not be lifted: {why}")]
         lifted = msgspec.structs.replace(
             isolation, state="lifted", lifted_ns=self._now_ns(), detail=reason
         )

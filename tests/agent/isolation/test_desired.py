@@ -28,8 +28,11 @@ class Stubborn(DryRun):
 
     refuses = False
     forgets = False
+    clings = False
 
     async def apply(self, desired: Sequence[Lease]) -> None:
+        if self.clings:
+            return
         if self.refuses:
             message = "the kernel says no"
             raise IsolationError(message)
@@ -99,10 +102,28 @@ async def test_an_isolation_that_could_not_be_lifted_is_told_and_can_be_tried_ag
     await desired.isolate(wanted(1))
     enforcer.refuses = True
     (failed,) = await desired.release(wanted(1).isolation_id, "false alarm")
-    assert failed.state == "failed"
+    assert (failed.state, failed.detail) == (
+        "verified",
+        "could not be lifted: the kernel says no",
+    )
     enforcer.refuses = False
     (lifted,) = await desired.release(wanted(1).isolation_id, "false alarm")
     assert lifted.state == "lifted"
+
+
+async def test_an_isolation_that_is_still_there_when_it_is_read_back_is_not_called_lifted(
+    desired, enforcer
+):
+    await desired.isolate(wanted(1))
+    enforcer.clings = True
+    (still,) = await desired.release(wanted(1).isolation_id, "false alarm")
+    assert still.state == "verified"
+    assert still.detail == "could not be lifted: still there when it was read back"
+    assert still.lifted_ns is None
+    enforcer.clings = False
+    (lifted,) = await desired.release(wanted(1).isolation_id, "false alarm")
+    assert lifted.state == "lifted"
+    assert await macs(enforcer) == []
 
 
 async def test_an_isolation_is_reported_as_expired_once_when_its_time_is_over(desired, clock):
