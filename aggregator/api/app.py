@@ -16,6 +16,8 @@ from aggregator.api import (
     alerts,
     audit,
     auth,
+    authenticators,
+    commands,
     dashboard,
     device_events,
     devices,
@@ -31,11 +33,13 @@ from aggregator.api import (
     wall,
 )
 from aggregator.api.authenticator import Authenticator
+from aggregator.api.authorization import AuthorizationCodes
 from aggregator.api.errors import HANDLERS
 from aggregator.api.health import AskBroker, health, readyz
 from aggregator.api.identity import PUBLIC, Guest, authorize
 from aggregator.api.live import Door, watch
 from aggregator.api.pages import root, static_files, version
+from aggregator.commands.commander import Commander
 from aggregator.config import AuthConfig, HttpConfig
 from aggregator.live import LiveFeed
 from aggregator.presence import PresenceKeeper
@@ -65,6 +69,8 @@ class Parts(msgspec.Struct, frozen=True):
     authenticator: Authenticator
     http: HttpConfig
     auth: AuthConfig
+    codes: AuthorizationCodes
+    commander: Commander
     ask_broker: AskBroker
     wall: Wall
     presence: PresenceKeeper
@@ -77,6 +83,8 @@ def create_api(parts: Parts) -> Litestar:
         PREFIX,
         route_handlers=[
             auth.router,
+            authenticators.router,
+            commands.router,
             alerts.router,
             triage.router,
             devices.router,

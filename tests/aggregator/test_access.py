@@ -11,8 +11,11 @@ from websockets.asyncio.client import connect
 
 from aggregator.api.app import Parts, create_api
 from aggregator.api.authenticator import Authenticator
+from aggregator.api.authorization import AuthorizationCodes
 from aggregator.api.health import BrokerState
-from aggregator.config import AuthConfig, HttpConfig
+from aggregator.commands.commander import Commander
+from aggregator.commands.signing import load_signer
+from aggregator.config import AuthConfig, CommandsConfig, HttpConfig
 from aggregator.live import LiveFeed
 from aggregator.presence import PresenceKeeper
 from aggregator.store.database import Database
@@ -27,7 +30,7 @@ CLOSED = [route for route in HTTP if RULES[route].least != "everybody"]
 SOCKETS = [route.removeprefix("WS ") for route in RULES if route.startswith("WS ")]
 
 
-def routes() -> Iterator[str]:
+def routes(folder: Path) -> Iterator[str]:
     """Return every route that the application has, as rules name them."""
     database, live = Database(Path("unused")), LiveFeed()
     parts = Parts(
@@ -39,6 +42,8 @@ def routes() -> Iterator[str]:
         ask_broker=lambda: BrokerState(connected=False, name=""),
         wall=Wall(database, live),
         presence=PresenceKeeper(database, live),
+        codes=AuthorizationCodes(database, b"-" * 32),
+        commander=Commander(database, live, load_signer(folder), CommandsConfig()),
         guests={},
     )
     for route in create_api(parts).routes:
@@ -112,8 +117,8 @@ def matrix(centre: Centre) -> Iterator[Matrix]:
 
 
 @pytest.mark.filterwarnings("ignore::litestar.exceptions.LitestarDeprecationWarning")
-def test_every_route_has_a_rule_and_every_rule_a_route():
-    assert sorted(routes()) == sorted(RULES)
+def test_every_route_has_a_rule_and_every_rule_a_route(tmp_path: Path):
+    assert sorted(routes(tmp_path)) == sorted(RULES)
 
 
 @pytest.mark.parametrize("route", CLOSED)

@@ -6,9 +6,13 @@ import time
 from typing import Any
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from aggregator.commands.commander import Commander
+from aggregator.commands.signing import Signer
+from aggregator.config import CommandsConfig
 from aggregator.ingest.reading import Arrival, Numbered, Present, read
 from aggregator.ingest.service import Ingest
 from aggregator.live import LiveFeed
@@ -70,7 +74,9 @@ def garbage(payload: bytes, where: str = "edgewarden/v1/default/edge-1/health") 
 
 def ingest(database: Database) -> Ingest:
     live = LiveFeed()
-    return Ingest(database, live, PresenceKeeper(database, live))
+    signer = Signer(Ed25519PrivateKey.generate())
+    commander = Commander(database, live, signer, CommandsConfig())
+    return Ingest(database, live, PresenceKeeper(database, live), commander)
 
 
 def count(database: Database, table: str) -> int:
