@@ -27,6 +27,8 @@ ISOLATION_ID = re.compile(whole(r"[0-9a-f]{32}"))
 NUMBER = re.compile(whole(r"[0-9]{1,18}"))
 NOBODY = re.compile(whole(r"[0-9a-f](1|3|5|7|9|b|d|f)(:[0-9a-f]{2}){5}|00(:00){5}"))
 
+DRY_RUN = "dry_run"  # what an enforcer that cuts nobody off calls itself
+
 Duration = Annotated[int, msgspec.Meta(ge=1, le=MAX_ISOLATION_S)]
 
 
@@ -163,6 +165,8 @@ async def _answer(
         message = f"{row.device_id} did not do it: {row.detail or row.state}"
         raise ConflictError(message)
     verified = row.state == "verified"
+    if row.kind == "isolate" and told and told[0].enforcement == DRY_RUN:
+        done = f"Simulated: {row.device_id} runs dry, nobody was cut off"
     answer = IsolationAnswer(
         message=done if verified else f"waiting for {row.device_id}: the command is {row.state}",
         command_id=row.command_id,

@@ -104,6 +104,7 @@ def cut_off(api: httpx.Client, network: Lab) -> dict[str, Any]:
     body = {"device_id": "bridge-pi", "mac": network.suspect.mac, "duration_s": 300}
     answer = api.post("/ports/isolate", json=body)
     assert answer.status_code == 201, answer.text
+    assert answer.json()["message"] == "Host isolated successfully"
     return dict(answer.json()["isolation"])
 
 

@@ -1,5 +1,6 @@
 // One alert with its reasons, and what a person may decide about it.
 
+import { isolateButton } from "./isolations.js";
 import { STATUS_WORDS, amount, byId, className, count, exactTime, make, severity } from "./view.js";
 
 const DECIDES = new Set(["analyst", "operator", "admin"]);
@@ -23,6 +24,12 @@ export async function showAlert(session, alertId, onChanged) {
   shown = alertId;
   dialog.replaceChildren(content(session, alert, onChanged));
   if (!dialog.open) dialog.showModal();
+}
+
+// Shows what changed, unless the alert was closed meanwhile.
+export async function refreshAlert(session, alertId, onChanged) {
+  const alert = await session.get(`/alerts/${alertId}`);
+  if (shown === alertId) byId("detail").replaceChildren(content(session, alert, onChanged));
 }
 
 export function setUpDetail() {
@@ -64,7 +71,7 @@ function actions(session, alert, onChanged) {
       event.target.disabled = true;
       try {
         await onChanged(await session.request("PATCH", `/alerts/${alert.alert_id}`, { status }));
-        await showAlert(session, alert.alert_id, onChanged);
+        await refreshAlert(session, alert.alert_id, onChanged);
       } catch (error) {
         word.textContent = error.message;
         event.target.disabled = false;
@@ -77,6 +84,7 @@ function actions(session, alert, onChanged) {
     decide("false_positive", "False positive", ""),
     decide("resolved", "Resolve", ""),
     alert.status === "active" ? null : decide("active", "Reopen", "quiet"),
+    isolateButton(session, alert, word),
   ), word);
 }
 
