@@ -9,7 +9,6 @@ from typing import Final
 
 import msgspec
 
-from aggregator import totp
 from aggregator.api.authenticator import digest
 from aggregator.api.throttle import Throttle
 from aggregator.errors import ConflictError, WrongCodeError
@@ -28,6 +27,7 @@ from aggregator.store.codes import (
 )
 from aggregator.store.database import Database
 from aggregator.store.users import SessionUser
+from runtime import totp
 
 KEY_FILE: Final = "codes.key"
 ISSUER: Final = "Edgewarden"

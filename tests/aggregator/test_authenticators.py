@@ -15,7 +15,7 @@ from aggregator.api.authorization import AuthorizationCodes
 from aggregator.errors import ConflictError, TooManyAttemptsError, WrongCodeError
 from aggregator.store.database import Database
 from aggregator.store.users import SessionUser
-from aggregator.totp import PERIOD_S, code_at
+from runtime.totp import PERIOD_S, code_at
 from tests.aggregator.conftest import PASSWORD, TLS, Centre
 
 WHO = SessionUser(

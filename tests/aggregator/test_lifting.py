@@ -11,8 +11,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from aggregator.totp import code_at
 from contract.commands import Isolate, Release
+from runtime.totp import code_at
 from tests.aggregator.agents import Agent, Codes, agent, until
 from tests.aggregator.conftest import PASSWORD, TLS, Centre, next_event
 from tests.aggregator.messages import isolation

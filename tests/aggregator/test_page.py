@@ -10,8 +10,8 @@ import httpx
 import pytest_asyncio
 from playwright.async_api import Page, async_playwright, expect
 
-from aggregator.totp import PERIOD_S, code_at
 from contract.commands import Isolate, Release
+from runtime.totp import PERIOD_S, code_at
 from tests.aggregator.access import new_name
 from tests.aggregator.agents import agent
 from tests.aggregator.conftest import PASSWORD, Centre

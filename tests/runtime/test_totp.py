@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from aggregator.totp import code_at, enrolment_uri, matching_step
+from runtime.totp import code_at, enrolment_uri, matching_step
 
 SECRET = b"12345678901234567890"  # of RFC 4226, appendix D, and RFC 6238, appendix B
 OF_COUNTERS = (
