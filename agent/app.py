@@ -338,7 +338,8 @@ class _Agent:
         )
         done = await self._isolations.isolate(wanted)
         await self._publisher.put([done])
-        return Carried("verified" if done.state == "verified" else "failed", done.detail)
+        as_wanted = done.state == "verified" and done.expires_ns == wanted.expires_ns
+        return Carried("verified" if as_wanted else "failed", done.detail)
 
     async def _tell(self, message: AnyMessage) -> None:
         await self._publisher.put([message])

@@ -27,7 +27,10 @@ class DesiredIsolations:
         self._adopted: dict[str, Lease] | None = None  # of an earlier start; None: not looked yet
 
     async def isolate(self, isolation: Isolation) -> Isolation:
-        """Cut off; return the isolation as `verified` by the enforcer, or `failed` with the reason."""
+        """Cut off; return the isolation as `verified` by the enforcer, or `failed` with the reason.
+
+        One that is there already is prolonged; where that fails it is returned as it still holds.
+        """
         isolation = msgspec.structs.replace(isolation, enforcement=self._isolator.name)
         if len(self._desired) >= MAX_ISOLATIONS:
             return self._failed(isolation, "too many isolations at once")
@@ -37,11 +40,9 @@ class DesiredIsolations:
             await self._reconcile()
             held = await self._held()
         except IsolationError as error:
-            self._put_back(isolation.isolation_id, before)
-            return self._failed(isolation, str(error))
+            return self._put_back(isolation, before, str(error))
         if _target(_lease(isolation)) not in held:
-            self._put_back(isolation.isolation_id, before)
-            return self._failed(isolation, "not there when it was read back")
+            return self._put_back(isolation, before, "not there when it was read back")
         return msgspec.structs.replace(isolation, state="verified")
 
     async def release(self, isolation_id: str, reason: str) -> list[Isolation]:
@@ -115,10 +116,13 @@ class DesiredIsolations:
     async def _held(self) -> set[tuple[str | None, str | None, str | None]]:
         return {_target(lease) for lease in await self._isolator.read_back()}
 
-    def _put_back(self, isolation_id: str, before: Isolation | None) -> None:
-        del self._desired[isolation_id]
-        if before is not None:
-            self._desired[isolation_id] = before
+    def _put_back(self, isolation: Isolation, before: Isolation | None, why: str) -> Isolation:
+        failed = self._failed(isolation, why)
+        del self._desired[isolation.isolation_id]
+        if before is None:
+            return failed
+        self._desired[isolation.isolation_id] = before
+        return msgspec.structs.replace(before, state="verified", detail=f"not prolonged: {why}")
 
     def _of_before(self, lease: Lease | None) -> Isolation | None:
         """Return what can be said of an isolation that an earlier start of the program began."""

@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+import os
+import signal
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from runtime.totp import code_at
 from tests.aggregator.agents import Agent, Codes, agent, until
 from tests.aggregator.conftest import PASSWORD, TLS, Centre, next_event
 from tests.aggregator.messages import isolation
+from tests.brokers import mosquitto
 
 pytestmark = pytest.mark.broker
 
@@ -182,6 +185,38 @@ async def test_a_lift_waits_for_a_device_that_is_away_and_is_done_when_it_comes(
                     break
                 await asyncio.sleep(0.05)
     assert (await known(api, 816))["state"] == "verified"
+
+
+async def test_a_lift_outlives_an_outage_of_the_broker_and_a_kill_of_the_centre(tmp_path: Path):
+    centre = Centre(tmp_path)
+    centre.more["EDGEWARDEN_BROKER__HOST"] = "127.0.0.1"
+    async with mosquitto(tmp_path, centre.broker_port):
+        await asyncio.to_thread(centre.start)
+        headers = {"Authorization": f"Bearer {await asyncio.to_thread(centre.token)}"}
+        with centre.client() as client:
+            codes = enrolled(client)
+        async with agent(centre, tmp_path, "outage-pi") as running:
+            await running.tell(isolation(818, state="applied"))
+            url = f"{centre.url}/api/v1"
+            async with httpx.AsyncClient(base_url=url, headers=headers, verify=TLS) as api:
+                path = f"/ports/lift-isolation/{(await known(api, 818))['id']}"
+                await _kill_broker(tmp_path)
+                answer = await api.post(path, json={"authorization_code": codes.take()})
+                assert (answer.status_code, answer.json()["state"]) == (202, "queued")
+                centre.stop(signal.SIGKILL)
+                async with mosquitto(tmp_path, centre.broker_port):
+                    await asyncio.to_thread(centre.start)
+                    async with asyncio.timeout(30):
+                        while (await known(api, 818))["state"] != "lifted":  # noqa: ASYNC110
+                            await asyncio.sleep(0.1)
+                    assert [type(command) for command in running.told] == [Release]
+                    await asyncio.to_thread(centre.stop)
+
+
+async def _kill_broker(folder: Path) -> None:
+    pid = int((folder / "mosquitto.pid").read_text())
+    os.kill(pid, signal.SIGKILL)
+    await asyncio.sleep(0.2)
 
 
 async def test_what_makes_no_sense_is_refused_before_anybody_is_told(

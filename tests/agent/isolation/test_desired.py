@@ -87,6 +87,20 @@ async def test_a_refused_isolation_is_failed_and_does_not_stand_in_the_way_of_ot
     assert await macs(enforcer) == ["02:00:00:00:00:02"]
 
 
+async def test_an_isolation_that_could_not_be_prolonged_is_told_as_it_still_holds(
+    desired, enforcer
+):
+    await desired.isolate(wanted(1, seconds=60))
+    enforcer.refuses = True
+    still = await desired.isolate(wanted(1, seconds=3600))
+    assert (still.state, still.detail) == ("verified", "not prolonged: the kernel says no")
+    assert still.expires_ns == wanted(1, seconds=60).expires_ns
+    enforcer.refuses = False
+    longer = await desired.isolate(wanted(1, seconds=3600))
+    assert longer.expires_ns == wanted(1, seconds=3600).expires_ns
+    assert longer.state == "verified"
+
+
 async def test_a_released_isolation_is_reported_as_lifted_and_the_others_hold(desired, enforcer):
     for number in (1, 2):
         await desired.isolate(wanted(number))
