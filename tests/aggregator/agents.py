@@ -50,6 +50,10 @@ class Agent:
         """Cut off, and tell the centre."""
         await self.publisher.put([await self._isolations.isolate(each) for each in isolations])
 
+    async def let_go(self, isolation_id: str) -> None:
+        """Lift by itself, as a person on the box does, and tell the centre."""
+        await self.publisher.put(await self._isolations.release(isolation_id, "on this box"))
+
     async def _acknowledge(self, ack: CommandAck) -> None:
         await self.publisher.put([ack])
 

@@ -162,6 +162,8 @@ async def test_a_command_ends_by_its_time_without_a_broker_and_after_a_restart(
     row = await Desk(database, tmp_path, valid_s=1).lift()
     again = Desk(database, tmp_path)
     await asyncio.sleep(1.0)
+    await again.sending(0)
+    assert again.sent == []
     with quick(monkeypatch):
         async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
             task = tasks.create_task(again.commander.expire())
