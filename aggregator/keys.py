@@ -1,7 +1,9 @@
 """Secrets of this installation: files that nobody else may read, made when they are first needed."""
 
 import os
+import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from aggregator.errors import StoreError
@@ -25,10 +27,13 @@ def kept_key(path: Path, make: Callable[[], bytes]) -> bytes:
 
 def _write_whole(path: Path, key: bytes) -> None:
     # Under another name first: a key that a power cut left half written would be lost for good.
-    half = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    # Whoever links it first has made it, and all of us read that one.
+    half = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(key)
         file.flush()
         os.fsync(descriptor)
-    half.rename(path)
+    with suppress(FileExistsError):
+        path.hardlink_to(half)
+    half.unlink()
