@@ -39,8 +39,8 @@ def as_text(secret: bytes) -> str:
 
 def enrolment_uri(secret: bytes, issuer: str, account: str) -> str:
     """Return what an authenticator reads from a QR code."""
-    label = quote(f"{issuer}:{account}", safe="")
+    whose = quote(f"{issuer}:{account}", safe="")
     query = urlencode(
         {"secret": as_text(secret), "issuer": issuer, "digits": DIGITS, "period": PERIOD_S}
     )
-    return f"otpauth://totp/{label}?{query}"
+    return f"otpauth://totp/{whose}?{query}"
