@@ -1,12 +1,14 @@
 """edgewarden-agent: watch a network, or judge a capture."""
 
 import argparse
+import getpass
 import os
 import sys
 from pathlib import Path
 
 from agent.config import AgentConfig
-from agent.errors import AgentError
+from agent.errors import AgentError, ReleaseCodeError
+from agent.release_code import new_secret, use_release_code
 from runtime.config import load_config
 from runtime.errors import ProcessError
 from runtime.logs import set_up_logs
@@ -22,6 +24,7 @@ examples:
   edgewarden-agent run --replay home.pcap --speed 1      play a capture as if it were live
   edgewarden-agent doctor --config /etc/edgewarden/agent.toml
   edgewarden-agent release --all                         let everybody go, without the centre
+  edgewarden-agent release 02:00:00:00:00:07 --code 123456
 
 Settings are read from the file given by --config and from variables such as
 EDGEWARDEN_BROKER__HOST=10.0.0.2, which sets `host` in `[broker]`.
@@ -55,7 +58,11 @@ def _run(options: argparse.Namespace) -> int:
         return serve(options.socket)
     config = load_config(AgentConfig, options.config)
     set_up_logs(config.log.level)
-    return _replay(options, config) if options.command == "replay" else _service(options, config)
+    if options.command == "replay":
+        return _replay(options, config)
+    if options.command == "release-secret":
+        return _release_secret(config)
+    return _service(options, config)
 
 
 def _service(options: argparse.Namespace, config: AgentConfig) -> int:
@@ -73,6 +80,8 @@ def _service(options: argparse.Namespace, config: AgentConfig) -> int:
         return doctor.examine(config)
     if command == "isolations":
         return on_this_box.show_isolations(config)
+    if config.isolation.release_secret_file is not None:
+        use_release_code(config.isolation.release_secret_file, _code(options.code))
     return on_this_box.release(config, options.who, everything=options.all)
 
 
@@ -84,6 +93,23 @@ def _watch(options: argparse.Namespace, config: AgentConfig) -> int:
         from agent import app  # noqa: PLC0415
 
         return app.main(config, guard, options.replay, options.speed)
+
+
+def _release_secret(config: AgentConfig) -> int:
+    if config.isolation.release_secret_file is None:
+        message = "set release_secret_file in [isolation] to where the secret is to lie"
+        raise ReleaseCodeError(message)
+    print(new_secret(config.isolation.release_secret_file))
+    return 0
+
+
+def _code(given: str | None) -> str:
+    if given is not None:
+        return given
+    if sys.stdin.isatty():
+        return getpass.getpass("code: ")
+    message = "a code is needed: --code 123456"
+    raise ReleaseCodeError(message)
 
 
 def _replay(options: argparse.Namespace, config: AgentConfig) -> int:
@@ -152,6 +178,14 @@ def _parser() -> argparse.ArgumentParser:
     chosen = release.add_mutually_exclusive_group(required=True)
     chosen.add_argument(
         "who", nargs="?", metavar="WHO", help="MAC, IP or bridge port, as `isolations` shows it"
+    )
+    release.add_argument(
+        "--code", help="of the box's authenticator, where one is set; else asked for"
+    )
+    commands.add_parser(
+        "release-secret",
+        parents=[common],
+        help="make the secret that `release` then asks codes of",
     )
     chosen.add_argument("--all", action="store_true", help="everybody, and remove our table")
     return parser

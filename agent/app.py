@@ -320,8 +320,8 @@ class _Agent:
             if not lifted:
                 return Carried("failed", "no such isolation")
             await self._publisher.put(lifted)
-            failed = lifted[0].state == "failed"
-            return Carried("failed" if failed else "verified", lifted[0].detail)
+            is_free = lifted[0].state == "lifted"
+            return Carried("verified" if is_free else "failed", lifted[0].detail)
         if isinstance(command, SetMode):
             self._pipeline.policy.mode = command.mode
             log.warning("mode_set", extra={"mode": command.mode})
@@ -345,7 +345,8 @@ class _Agent:
         )
         done = await self._isolations.isolate(wanted)
         await self._publisher.put([done])
-        return Carried("verified" if done.state == "verified" else "failed", done.detail)
+        as_wanted = done.state == "verified" and done.expires_ns == wanted.expires_ns
+        return Carried("verified" if as_wanted else "failed", done.detail)
 
     async def _on_engine(self, work: Callable[[], None]) -> None:
         await asyncio.get_running_loop().run_in_executor(self._engine, work)

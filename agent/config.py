@@ -72,6 +72,8 @@ class IsolationConfig(Section, frozen=True):
 
     enforcer: Literal["dry_run", "nft", "bridge_port"] = "dry_run"
     bridge: BridgePort = "br0"
+    # of the authenticator whose code `release` asks for on this box; None: none is needed
+    release_secret_file: Path | None = None
 
 
 class SpoolConfig(Section, frozen=True):

@@ -5,6 +5,7 @@ AgentError
 ├── ModelError       the model cannot be used: the agent does not start
 ├── BaselineError    a file of baselines cannot be used: the agent starts without it
 ├── SpoolError       the outbox cannot be written: the agent does not start
+├── ReleaseCodeError the code for letting go on this box is wrong, used or cannot be checked
 ├── IsolationError   the kernel refused: reported as an isolation in state `failed`
 └── EnforcerGoneError   the process that enforces has ended: so does the agent, to be started again
 """
@@ -28,6 +29,10 @@ class BaselineError(AgentError):
 
 class SpoolError(AgentError):
     """The outbox cannot be opened or written."""
+
+
+class ReleaseCodeError(AgentError):
+    """The code for letting go on this box is wrong, used, or cannot be checked."""
 
 
 class IsolationError(AgentError):

@@ -12,8 +12,9 @@ from typing import get_args
 import msgspec
 
 from aggregator import terminal
-from aggregator.accounts import check_audit, create_user, reset_password
+from aggregator.accounts import check_audit, create_user, forget_authenticator, reset_password
 from aggregator.app import serve
+from aggregator.commands.signing import load_signer
 from aggregator.config import AggregatorConfig, with_known_names
 from aggregator.remote import Login, Service, url_of
 from aggregator.sandbox.job import Format
@@ -37,6 +38,11 @@ examples:
       add a user while the service is stopped; the password is asked for, or read from a pipe
   edgewarden-aggregator reset-password alice < new-password.txt
       give a user another password while the service is stopped; sessions and tokens end
+  edgewarden-aggregator command-key > commands.pem
+      print the public key by which agents believe our commands; it goes onto each agent, named by
+      public_key_file in [commands] of its agent.toml
+  edgewarden-aggregator forget-authenticator alice
+      let somebody who lost authenticator and recovery codes enrol anew, while the service is stopped
   edgewarden-aggregator audit verify
       say for every organization whether its audit is whole, or where it breaks
   edgewarden-aggregator sql "SELECT attack_type, count(*) FROM alerts GROUP BY ALL"
@@ -75,6 +81,11 @@ def _parser() -> argparse.ArgumentParser:
         "reset-password", parents=[common], help="give a user another password"
     )
     reset.add_argument("username")
+    commands.add_parser("command-key", parents=[common], help="print the key that agents need")
+    forget = commands.add_parser(
+        "forget-authenticator", parents=[common], help="let somebody enrol one anew"
+    )
+    forget.add_argument("username")
     audits = commands.add_parser("audit", help="check the audit").add_subparsers(
         dest="audit_command", required=True, metavar="COMMAND"
     )
@@ -125,6 +136,10 @@ def _run(given: argparse.Namespace) -> int:
             asyncio.run(create_user(config, given.username, _password(), given.role))
         case "reset-password":
             asyncio.run(reset_password(config, given.username, _password()))
+        case "command-key":
+            print(load_signer(config.store.path).public_pem(), end="")
+        case "forget-authenticator":
+            asyncio.run(forget_authenticator(config, given.username))
         case "audit":
             return _verify_audit(config)
         case _:

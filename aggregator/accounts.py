@@ -8,6 +8,7 @@ from aggregator.api.passwords import Passwords, check_password, generated_passwo
 from aggregator.config import AggregatorConfig
 from aggregator.errors import InvalidError
 from aggregator.store.audit import Chain, Somebody, audit, verify_audit
+from aggregator.store.codes import forget_codes
 from aggregator.store.database import Database
 from aggregator.store.devices import Added
 from aggregator.store.organizations import add_organization
@@ -98,6 +99,25 @@ async def reset_password(config: AggregatorConfig, username: str, password: str)
             set_password(user.organization, user.id, password_hash),
             *sign_out_everywhere(user.organization, user.id, now_ns),
             audit(actor, "user.reset_password", user.username, now_ns=now_ns),
+        )
+
+
+async def forget_authenticator(config: AggregatorConfig, username: str) -> None:
+    """Let a user of any organization enrol an authenticator anew, while the service is stopped.
+
+    Raises:
+        ConfigError: There is no such user.
+        StoreError: The database cannot be opened; the service may be running.
+    """
+    async with Database(config.store.path) as database:
+        user = await user_by_name(database, username)
+        if user is None:
+            message = f"there is no user {username}"
+            raise ConfigError(message)
+        actor = Somebody(user.organization, COMMAND_LINE)
+        await database.write(
+            *forget_codes(user.organization, user.id),
+            audit(actor, "totp.forget", user.username, now_ns=time.time_ns()),
         )
 
 

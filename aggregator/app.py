@@ -14,11 +14,14 @@ from litestar import Litestar
 from aggregator.accounts import ensure_admin
 from aggregator.api.app import Parts, create_api
 from aggregator.api.authenticator import Authenticator, signing_key
+from aggregator.api.authorization import AuthorizationCodes, code_key
 from aggregator.api.connection import BoundedHttp
 from aggregator.api.envelope import Envelope
 from aggregator.api.health import BrokerState
 from aggregator.api.identity import Guest
 from aggregator.broker.own import HOST, OwnBroker, find_mosquitto, own_broker
+from aggregator.commands.commander import Commander
+from aggregator.commands.signing import load_signer
 from aggregator.config import AggregatorConfig, HttpConfig
 from aggregator.ingest.service import Ingest
 from aggregator.live import LiveFeed
@@ -70,7 +73,9 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
         live = LiveFeed()
         wall = Wall(database, live)
         presence = PresenceKeeper(database, live)
-        ingest = Ingest(database, live, presence, room)
+        signer = load_signer(config.store.path)
+        commander = Commander(database, live, signer, config.commands)
+        ingest = Ingest(database, live, presence, commander, room)
         name = own.kind if own is not None else broker.host
         parts = Parts(
             database=database,
@@ -81,6 +86,8 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
             ask_broker=lambda: BrokerState(ingest.connected, name),
             wall=wall,
             presence=presence,
+            commander=commander,
+            codes=AuthorizationCodes(database, code_key(config.store.path)),
             guests=_guests(config),
             sandbox=sandbox,
             room=room,
@@ -94,6 +101,7 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
                 tasks.create_task(ingest.run(broker), name="ingest"),
                 tasks.create_task(presence.run(), name="presence"),
                 tasks.create_task(retention.run(), name="retention"),
+                tasks.create_task(commander.expire(), name="commands"),
                 tasks.create_task(_feed_watchdog(database), name="watchdog"),
                 tasks.create_task(_stop(stop, server, sandbox), name="stop"),
             ]

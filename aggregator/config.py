@@ -66,6 +66,13 @@ class AuthConfig(Section, frozen=True):
     refresh_token_s: Seconds = 14 * 24 * 3600
 
 
+class CommandsConfig(Section, frozen=True):
+    """What devices are told to do."""
+
+    valid_s: Annotated[int, Meta(ge=1, le=86_400)] = 300  # until a device must have heard of it
+    wait_s: Annotated[float, Meta(ge=0, le=30)] = 5.0  # how long an answer waits for the device
+
+
 class WallConfig(Section, frozen=True):
     """The alert wall with its chat."""
 
@@ -94,6 +101,7 @@ class AggregatorConfig(Section, frozen=True):
     http: HttpConfig = HttpConfig()
     broker: BrokerConfig = BrokerConfig()  # host "": we start one of our own on `port`
     auth: AuthConfig = AuthConfig()
+    commands: CommandsConfig = CommandsConfig()
     wall: WallConfig = WallConfig()
     device_events: DeviceEventsConfig = DeviceEventsConfig()
     query: QueryConfig = QueryConfig()

@@ -8,6 +8,7 @@ ProcessError             told to a person in one line, and the process ends
 └── ServiceError         a running service refuses what a command asks, or does not answer
 AggregatorError          told to whoever asked; api/errors.py turns it into an answer
 ├── UnauthenticatedError who asks is not known
+├── WrongCodeError       the authorization code is missing, wrong or used
 ├── ForbiddenError       who asks may not do this
 ├── NotFoundError        what was asked for does not exist, for whoever asks
 ├── ConflictError        what was asked for contradicts what is there
@@ -44,6 +45,10 @@ class AggregatorError(Exception):
 
 class UnauthenticatedError(AggregatorError):
     """Who asks is not known."""
+
+
+class WrongCodeError(AggregatorError):
+    """The authorization code is missing, wrong or used."""
 
 
 class ForbiddenError(AggregatorError):

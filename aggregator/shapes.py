@@ -6,12 +6,13 @@ from typing import Any, Literal
 import msgspec
 
 from aggregator.store.alerts import AlertRow, counterfactual, top_features
+from aggregator.store.commands import CommandRow
 from aggregator.store.devices import DeviceRow, DeviceType
 from aggregator.store.isolations import IsolationRow
 from aggregator.store.users import Role, User
 from aggregator.store.verdicts import VerdictRow
 from contract.attacks import ATTACKS, AttackType, Severity
-from contract.messages import IsolationState, TopFeature
+from contract.messages import CommandState, IsolationState, TopFeature
 
 NS_PER_S = 1_000_000_000
 
@@ -123,6 +124,23 @@ class IsolationShape(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: str
     lifted_by_user_id: int | None
     notes: str
+
+
+class CommandShape(msgspec.Struct, frozen=True, kw_only=True):
+    """A command, and how far it has come by its device's word."""
+
+    command_id: str
+    device_id: str
+    command: str
+    isolation_id: str | None
+    parameters: msgspec.Raw
+    state: CommandState
+    detail: str
+    username: str
+    created_at: str
+    expires_at: str
+    sent_at: str | None
+    told_at: str | None
 
 
 class VerdictShape(msgspec.Struct, frozen=True, kw_only=True):
@@ -263,8 +281,26 @@ def isolation_shape(row: IsolationRow) -> IsolationShape:
         isolated_at=rfc3339(row.isolated_ns),
         lifted_at=maybe_rfc3339(row.lifted_ns),
         expires_at=rfc3339(row.expires_ns),
-        lifted_by_user_id=None,
+        lifted_by_user_id=row.lifted_by,
         notes=row.detail,
+    )
+
+
+def command_shape(row: CommandRow) -> CommandShape:
+    """Return a command."""
+    return CommandShape(
+        command_id=row.command_id,
+        device_id=row.device_id,
+        command=row.kind,
+        isolation_id=row.isolation_id,
+        parameters=msgspec.Raw(row.body.encode()),
+        state=row.state,
+        detail=row.detail,
+        username=row.username,
+        created_at=rfc3339(row.created_ns),
+        expires_at=rfc3339(row.expires_ns),
+        sent_at=maybe_rfc3339(row.sent_ns),
+        told_at=maybe_rfc3339(row.told_ns),
     )
 
 

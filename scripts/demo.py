@@ -36,6 +36,9 @@ enforcer = "dry_run"
 [spool]
 path = "{spool}"
 
+[commands]
+public_key_file = "{key}"
+
 [broker]
 host = "127.0.0.1"
 port = {broker_port}
@@ -102,7 +105,9 @@ class Demo:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         settings = AGENT_SETTINGS.format(
-            spool=self.folder / "spool.sqlite", broker_port=self.broker_port
+            spool=self.folder / "spool.sqlite",
+            key=self.folder / "commands.pem",
+            broker_port=self.broker_port,
         )
         (self.folder / "agent.toml").write_text(settings, encoding="utf-8")
 
@@ -146,7 +151,6 @@ async def started(
 
     `settings` replace every variable of ours, since a program refuses settings it does not know.
     """
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("EDGEWARDEN_")}
     # setpriv ends the program with us even where we are killed and can do nothing any more.
     tie = ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []
     path = demo.folder / f"{name}.log"
@@ -159,7 +163,7 @@ async def started(
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**kept, **settings},
+            env={**_without_ours(), **settings},
             start_new_session=True,
         )
     program = Program(name, process, path, may_end="--replay" in arguments)
@@ -179,11 +183,31 @@ async def run(demo: Demo, stop: asyncio.Event) -> None:
     async with serving as aggregator:
         if not await _ready(demo, aggregator, stop):
             return
+        await _give_key(demo)
         config = ("--config", demo.folder / "agent.toml")
         replay = ("run", *config, "--replay", CAPTURE, "--speed", "1")
         async with started(demo, "edgewarden-agent", *replay, settings={}) as agent:
             print(_invitation(demo, aggregator), flush=True)
             await _watch((aggregator, agent), demo.seconds, stop)
+
+
+async def _give_key(demo: Demo) -> None:
+    """Let the agent know by which key to believe the aggregator's commands."""
+    with (demo.folder / "commands.pem").open("wb") as file:
+        asked = await asyncio.create_subprocess_exec(
+            PROGRAMS / "edgewarden-aggregator",
+            "command-key",
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=file,
+            env={**_without_ours(), **demo.settings()},
+        )
+    if await asked.wait():
+        message = "the aggregator gives no key for commands"
+        raise DemoError(message)
+
+
+def _without_ours() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith("EDGEWARDEN_")}
 
 
 async def _ready(demo: Demo, aggregator: Program, stop: asyncio.Event) -> bool:

@@ -76,7 +76,10 @@ class DesiredIsolations:
         self._turn = asyncio.Lock()
 
     async def isolate(self, isolation: Isolation) -> Isolation:
-        """Cut off; return the isolation as `verified` by the enforcer, or `failed` with the reason."""
+        """Cut off; return the isolation as `verified` by the enforcer, or `failed` with the reason.
+
+        One that is there already is prolonged; where that fails it is returned as it still holds.
+        """
         isolation = msgspec.structs.replace(isolation, enforcement=self._isolator.name)
         async with self._turn:
             try:
@@ -85,9 +88,14 @@ class DesiredIsolations:
             except IsolationError as error:
                 why = str(error)
             await self._save()
-        if why:
-            return self._failed(isolation, why)
-        return msgspec.structs.replace(isolation, state="verified")
+            still = self._desired.get(isolation.isolation_id)
+        if not why:
+            return msgspec.structs.replace(isolation, state="verified")
+        failed = self._failed(isolation, why)
+        if still is None:
+            return failed
+        detail = f"not prolonged: {why}"
+        return msgspec.structs.replace(still.isolation, state="verified", detail=detail)
 
     async def _isolate(self, isolation: Isolation) -> str:
         """Return why it failed, nothing if it did not."""
@@ -108,7 +116,10 @@ class DesiredIsolations:
         return why
 
     async def release(self, isolation_id: str, reason: str) -> list[Isolation]:
-        """Let go before the time; return the isolation as lifted, nothing if it is unknown."""
+        """Let go before the time; return the isolation as lifted, nothing if it is unknown.
+
+        One that the enforcer still holds when it is read back stays `verified`, with the reason.
+        """
         async with self._turn:
             try:
                 await self._begin()
@@ -119,13 +130,24 @@ class DesiredIsolations:
                 return []
             # On disk first: what was lifted must not be armed again if we die now.
             await self._save()
-            try:
-                await self._apply()
-            except IsolationError as error:
-                self._desired[isolation_id] = found
-                await self._save()
-                return [self._failed(found.isolation, f"could not be lifted: {error}")]
-            return [self._lifted(found.isolation, reason)]
+            why = await self._why_still_held(isolation_id)
+            if not why:
+                return [self._lifted(found.isolation, reason)]
+            self._desired[isolation_id] = found
+            await self._save()
+            log.error("lift_failed", extra={"host": found.isolation.host, "why": why})
+            detail = f"could not be lifted: {why}"
+            return [msgspec.structs.replace(found.isolation, state="verified", detail=detail)]
+
+    async def _why_still_held(self, isolation_id: str) -> str:
+        """Tell the enforcer what is desired; return why it holds one all the same, nothing if not."""
+        try:
+            await self._apply()
+            held = await self._isolator.read_back()
+        except IsolationError as error:
+            return str(error)
+        is_there = any(lease.isolation_id == isolation_id for lease in held)
+        return "still there when it was read back" if is_there else ""
 
     async def settle(self) -> list[Isolation]:
         """Return what changed by itself since the last call, and put back what was lost.

@@ -17,7 +17,9 @@ from aggregator.api import (
     analytics,
     audit,
     auth,
+    authenticators,
     backup,
+    commands,
     dashboard,
     device_events,
     device_keys,
@@ -39,6 +41,7 @@ from aggregator.api import (
     wall,
 )
 from aggregator.api.authenticator import Authenticator
+from aggregator.api.authorization import AuthorizationCodes
 from aggregator.api.description import describe_errors
 from aggregator.api.envelope import REQUEST_ID_HEADER
 from aggregator.api.errors import HANDLERS
@@ -49,6 +52,7 @@ from aggregator.api.identity import PUBLIC, Guest, authorize
 from aggregator.api.live import Door, watch, watch_alerts, watch_presence, watch_readings
 from aggregator.api.meter import Meter, Metered
 from aggregator.api.pages import reference, root, static_files, version
+from aggregator.commands.commander import Commander
 from aggregator.config import AuthConfig, HttpConfig
 from aggregator.live import LiveFeed
 from aggregator.presence import PresenceKeeper
@@ -70,6 +74,8 @@ class Parts(msgspec.Struct, frozen=True):
     authenticator: Authenticator
     http: HttpConfig
     auth: AuthConfig
+    codes: AuthorizationCodes
+    commander: Commander
     ask_broker: AskBroker
     wall: Wall
     presence: PresenceKeeper
@@ -87,6 +93,8 @@ def create_api(parts: Parts) -> Litestar:
         PREFIX,
         route_handlers=[
             auth.router,
+            authenticators.router,
+            commands.router,
             alerts.router,
             triage.router,
             devices.router,

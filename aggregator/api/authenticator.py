@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import os
 import secrets
 import time
 from collections import OrderedDict
@@ -17,6 +16,7 @@ from aggregator.api.passwords import MAX_CHARACTERS, Passwords
 from aggregator.api.throttle import Throttle
 from aggregator.config import AuthConfig
 from aggregator.errors import StoreError, UnauthenticatedError
+from aggregator.keys import kept_key
 from aggregator.shapes import NS_PER_S
 from aggregator.store.audit import Somebody, audit
 from aggregator.store.database import Database
@@ -312,15 +312,7 @@ def signing_key(directory: Path) -> bytes:
         StoreError: It can be neither read nor made.
     """
     path = directory / KEY_FILE
-    try:
-        if not path.exists():
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(secrets.token_bytes(KEY_BYTES))
-        key = path.read_bytes()
-    except OSError as error:
-        message = f"{path}: {error.strerror}"
-        raise StoreError(message) from error
+    key = kept_key(path, lambda: secrets.token_bytes(KEY_BYTES))
     if len(key) < KEY_BYTES:
         message = f"{path}: too short to sign with; delete it, and everybody signs in again"
         raise StoreError(message)

@@ -18,12 +18,14 @@ from aggregator.errors import (
     StoreError,
     TooManyAttemptsError,
     UnauthenticatedError,
+    WrongCodeError,
 )
 
 log = logging.getLogger(__name__)
 
 STATUS: dict[type[AggregatorError], HTTPStatus] = {
     UnauthenticatedError: HTTPStatus.UNAUTHORIZED,
+    WrongCodeError: HTTPStatus.UNAUTHORIZED,
     ForbiddenError: HTTPStatus.FORBIDDEN,
     NotFoundError: HTTPStatus.NOT_FOUND,
     ConflictError: HTTPStatus.CONFLICT,
@@ -68,6 +70,8 @@ def _ours(_: AnyRequest, error: AggregatorError) -> Response[Problem]:
     headers = {}
     if isinstance(error, UnauthenticatedError):
         headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, WrongCodeError):  # RFC 9470: signed in, but not surely enough for this
+        headers["WWW-Authenticate"] = 'Bearer error="insufficient_user_authentication"'
     if isinstance(error, TooManyAttemptsError):
         headers["Retry-After"] = str(error.retry_after_s)
     return problem(status, str(error), headers)

@@ -1,14 +1,69 @@
-"""/api/v1/ports: which hosts and bridge ports are cut off."""
+"""/api/v1/ports: which hosts and bridge ports are cut off; cutting off and letting go by hand."""
 
+import re
+import secrets
 import time
+from http import HTTPStatus
+from typing import Annotated
 
-from litestar import Router, get
+import msgspec
+from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
 
-from aggregator.api.identity import ApiRequest
+from aggregator.api.authorization import AuthorizationCodes
+from aggregator.api.devices import find_device
+from aggregator.api.identity import OPERATOR, ApiRequest, person
+from aggregator.commands.commander import Commander
+from aggregator.errors import ConflictError, InvalidError, NotFoundError
 from aggregator.shapes import IsolationShape, isolation_shape
+from aggregator.store.commands import CommandRow
 from aggregator.store.database import Database
-from aggregator.store.isolations import IsolationFilter, find_isolations
+from aggregator.store.isolations import IsolationFilter, IsolationRow, find_isolations
+from contract.commands import MAX_ISOLATION_S, Isolate, Release
+from contract.identifiers import BridgePort, DeviceId, MacAddress, ShortText, whole
+from contract.messages import CommandState
+
+ISOLATION_ID = re.compile(whole(r"[0-9a-f]{32}"))
+NUMBER = re.compile(whole(r"[0-9]{1,18}"))
+NOBODY = re.compile(whole(r"[0-9a-f](1|3|5|7|9|b|d|f)(:[0-9a-f]{2}){5}|00(:00){5}"))
+
+DRY_RUN = "dry_run"  # what an enforcer that cuts nobody off calls itself
+
+Duration = Annotated[int, msgspec.Meta(ge=1, le=MAX_ISOLATION_S)]
+
+
+class IsolationGiven(msgspec.Struct, frozen=True):
+    """Whom a device is to cut off, and for how long."""
+
+    device_id: DeviceId
+    duration_s: Duration
+    mac: MacAddress | None = None
+    bridge_port: BridgePort | None = None
+    reason: ShortText = "isolated by hand"
+
+
+class ExtensionGiven(msgspec.Struct, frozen=True):
+    """For how long from now on an isolation is to last."""
+
+    duration_s: Duration
+    reason: ShortText | None = None
+
+
+class LiftGiven(msgspec.Struct, frozen=True):
+    """The code of one's authenticator."""
+
+    authorization_code: str | None = None
+    reason: ShortText = "lifted by hand"
+
+
+class IsolationAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done, or how far the device is with it."""
+
+    message: str
+    command_id: str
+    isolation_id: str
+    state: CommandState
+    isolation: IsolationShape | None  # None: the device has not told of it yet
 
 
 @get("/isolations")
@@ -25,4 +80,126 @@ async def list_isolations(
     return [isolation_shape(row) for row in rows]
 
 
-router = Router("/ports", route_handlers=[list_isolations], tags=["isolations"])
+@post("/isolate", opt=OPERATOR)
+async def isolate(
+    request: ApiRequest,
+    data: IsolationGiven,
+    database: NamedDependency[Database],
+    commander: NamedDependency[Commander],
+) -> Response[IsolationAnswer]:
+    """Have a device cut off a host or a bridge port; 201 when the kernel was read back, else 202."""
+    who = person(request).user
+    if (data.mac is None) == (data.bridge_port is None):
+        message = "give either a mac or a bridge_port"
+        raise InvalidError(message)
+    if data.mac is not None and NOBODY.match(data.mac):
+        message = f"{data.mac} is a group's address, no host's"
+        raise InvalidError(message)
+    await find_device(database, who.organization, data.device_id)
+    command = Isolate(
+        isolation_id=secrets.token_hex(16),
+        mac=data.mac,
+        bridge_port=data.bridge_port,
+        duration_s=data.duration_s,
+        reason=data.reason,
+    )
+    row = await commander.have_done(who, data.device_id, command, "isolation.isolate")
+    done = "Host isolated successfully" if data.mac else "Port isolated successfully"
+    return await _answer(database, who.organization, row, done, HTTPStatus.CREATED)
+
+
+@post("/extend-isolation/{isolation_id:str}", opt=OPERATOR)
+async def extend_isolation(
+    request: ApiRequest,
+    isolation_id: str,
+    data: ExtensionGiven,
+    database: NamedDependency[Database],
+    commander: NamedDependency[Commander],
+) -> Response[IsolationAnswer]:
+    """Have an isolation last for another time from now on, longer or shorter."""
+    who = person(request).user
+    found = await _active(database, who.organization, isolation_id)
+    command = Isolate(
+        isolation_id=found.isolation_id,
+        mac=found.isolated_mac,
+        ip=found.isolated_ip,
+        bridge_port=found.isolated_port,
+        duration_s=data.duration_s,
+        reason=data.reason or found.reason,
+    )
+    row = await commander.have_done(who, found.device_id, command, "isolation.extend")
+    done = "Isolation extended successfully"
+    return await _answer(database, who.organization, row, done, HTTPStatus.OK)
+
+
+@post("/lift-isolation/{isolation_id:str}", opt=OPERATOR)
+async def lift_isolation(  # noqa: PLR0913  what a request needs
+    request: ApiRequest,
+    isolation_id: str,
+    database: NamedDependency[Database],
+    commander: NamedDependency[Commander],
+    codes: NamedDependency[AuthorizationCodes],
+    *,
+    data: LiftGiven | None = None,
+    authorization_code: str | None = None,
+) -> Response[IsolationAnswer]:
+    """Have a device let go; 200 when it has read back that nothing is left, 202 until then."""
+    who = person(request).user
+    given = data or LiftGiven()
+    found = await _active(database, who.organization, isolation_id)
+    await codes.use(who, given.authorization_code or authorization_code)
+    command = Release(isolation_id=found.isolation_id, reason=given.reason)
+    row = await commander.have_done(who, found.device_id, command, "isolation.lift")
+    done = "Port isolation lifted successfully"
+    return await _answer(database, who.organization, row, done, HTTPStatus.OK)
+
+
+async def _answer(
+    database: Database, organization: str, row: CommandRow, done: str, status: HTTPStatus
+) -> Response[IsolationAnswer]:
+    isolation_id = row.isolation_id or ""
+    wanted = IsolationFilter(isolation_ids=[isolation_id])
+    rows = await find_isolations(database, organization, wanted, now_ns=time.time_ns())
+    told = [isolation_shape(each) for each in rows if each.device_id == row.device_id]
+    if row.state in {"failed", "expired"}:
+        message = f"{row.device_id} did not do it: {row.detail or row.state}"
+        raise ConflictError(message)
+    verified = row.state == "verified"
+    if row.kind == "isolate" and told and told[0].enforcement == DRY_RUN:
+        done = f"Simulated: {row.device_id} runs dry, nobody was cut off"
+    answer = IsolationAnswer(
+        message=done if verified else f"waiting for {row.device_id}: the command is {row.state}",
+        command_id=row.command_id,
+        isolation_id=isolation_id,
+        state=row.state,
+        isolation=told[0] if told else None,
+    )
+    return Response(answer, status_code=status if verified else HTTPStatus.ACCEPTED)
+
+
+async def _active(database: Database, organization: str, isolation_id: str) -> IsolationRow:
+    """Return an isolation that holds, by its number or by the name that its device gave it."""
+    if ISOLATION_ID.match(isolation_id):
+        wanted = IsolationFilter(isolation_ids=[isolation_id])
+    else:
+        wanted = IsolationFilter(id=int(isolation_id) if NUMBER.match(isolation_id) else -1)
+    rows = await find_isolations(database, organization, wanted, now_ns=time.time_ns())
+    if not rows:
+        message = "no such isolation"
+        raise NotFoundError(message)
+    if len(rows) > 1:  # names are made by devices, and one may tell another's
+        message = "more than one device tells of it: give its number instead"
+        raise ConflictError(message)
+    if not rows[0].active:
+        state = rows[0].state
+        over = "already lifted" if state == "lifted" else f"not active any more ({state})"
+        message = f"the isolation is {over}"
+        raise InvalidError(message)
+    return rows[0]
+
+
+router = Router(
+    "/ports",
+    route_handlers=[list_isolations, isolate, extend_isolation, lift_isolation],
+    tags=["isolations"],
+)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import aiomqtt
 import msgspec
 
+from aggregator.commands.commander import Commander
 from aggregator.errors import RefusedError, StoreError
 from aggregator.ingest.announcing import Announcer, alerts_in
 from aggregator.ingest.ordering import Ordered, order
@@ -15,6 +16,7 @@ from aggregator.ingest.reading import Arrival, Numbered, Present, read, reject
 from aggregator.ingest.storing import (
     AnyReported,
     marks_and_senders,
+    of_kind,
     presences,
     rejects,
     statements_for,
@@ -22,13 +24,14 @@ from aggregator.ingest.storing import (
 from aggregator.live import LiveFeed
 from aggregator.presence import PresenceKeeper
 from aggregator.store.alerts import AlertKey, known_alerts
+from aggregator.store.commands import CommandKey
 from aggregator.store.database import Database
 from aggregator.store.rejects import Reject
 from aggregator.store.reported import Reported
 from aggregator.store.room import Room
 from aggregator.store.watermarks import Boot, Mark, find_marks
 from contract import codec, topics
-from contract.messages import Receipt
+from contract.messages import CommandAck, Receipt
 from runtime import backoff, broker
 from runtime.config import BrokerConfig
 from runtime.errors import BrokerError
@@ -66,6 +69,7 @@ class Ingest:
         database: Where it goes.
         live: Who is told.
         presence: Who knows which devices are there.
+        commander: Who waits for the word of devices about their commands.
         room: Whether there is room for it; without it there always is.
     """
 
@@ -74,6 +78,7 @@ class Ingest:
         database: Database,
         live: LiveFeed,
         presence: PresenceKeeper,
+        commander: Commander,
         room: Room | None = None,
     ) -> None:
         self.counters = Counters()
@@ -82,6 +87,7 @@ class Ingest:
         self._room = room
         self._announcer = Announcer(database, live)
         self._presence = presence
+        self._commander = commander
 
     async def run(self, config: BrokerConfig) -> None:
         """Take in messages for ever; a broker that is away is waited for.
@@ -99,7 +105,7 @@ class Ingest:
                     self.connected = True
                     log.info("broker_back" if known_lost else "broker_connected")
                     waits, known_lost = backoff.delays(FIRST_WAIT_S, MOST_WAIT_S), False
-                    await self._take_all(client)
+                    await self._serve(client)
             except BrokerError as error:
                 if not known_lost:
                     log.warning("broker_lost", extra={"why": str(error)})
@@ -107,6 +113,14 @@ class Ingest:
             finally:
                 self.connected = False
             await asyncio.sleep(next(waits))
+
+    async def _serve(self, client: aiomqtt.Client) -> None:
+        async def publish(topic: str, payload: bytes) -> None:
+            await client.publish(topic, payload, qos=AT_LEAST_ONCE)
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._take_all(client), name="ingest.take")
+            tasks.create_task(self._commander.send(publish), name="ingest.commands")
 
     async def _take_all(self, client: aiomqtt.Client) -> None:
         messages = client.messages
@@ -167,6 +181,10 @@ class Ingest:
         await self._announcer.announce(reported, known, now_ns)
         if present:
             await self._presence.look(now_ns)
+        acks = of_kind(reported, CommandAck)
+        await self._commander.tell(
+            [CommandKey(item.organization, item.message.command_id) for item in acks]
+        )
         return ordered.marks
 
     async def _known(self, reported: Sequence[AnyReported]) -> set[AlertKey]:

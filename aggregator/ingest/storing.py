@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from aggregator.ingest.reading import Present
 from aggregator.store.alerts import save_alerts
+from aggregator.store.commands import move_commands
 from aggregator.store.database import Statement
 from aggregator.store.devices import (
     Heard,
@@ -66,6 +67,7 @@ def statements_for(reported: Sequence[AnyReported]) -> Iterator[Statement]:
         yield save_packets(packets)
     if acks := of_kind(reported, CommandAck):
         yield save_command_acks(acks)
+        yield move_commands(acks)
     yield from map(save_verdicts, of_kind(reported, VerdictBatch))
     yield from map(save_logs, of_kind(reported, LogLines))
     yield from map(save_readings, of_kind(reported, Readings))

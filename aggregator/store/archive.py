@@ -22,7 +22,10 @@ from aggregator.store.database import ARCHIVE, COPIES, Database, Statement
 log = logging.getLogger(__name__)
 
 GROWING = ("verdicts", "packets", "health", "logs", "readings")
-CHANGING = ("alerts", "isolations", "devices", "audit", "alert_changes", "device_events")
+CHANGING = (
+    *("alerts", "isolations", "devices", "audit", "alert_changes", "device_events"),
+    "commands",
+)
 DERIVED = ("hosts",)  # made of the others wherever these are
 MAX_AGE_S = 3.0
 GROWTH = 4  # a piece is taken into the next when it has at most this many times its rows

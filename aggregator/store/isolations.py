@@ -44,6 +44,7 @@ class IsolationRow(msgspec.Struct, frozen=True):
     lifted_ns: int | None
     detail: str
     active: bool
+    lifted_by: int | None  # the user whose command the device carried out
 
 
 def save_isolations(reported: Sequence[Reported[Isolation]]) -> Statement:
@@ -66,6 +67,7 @@ class IsolationFilter(msgspec.Struct, frozen=True, kw_only=True):
 
     active_only: bool = False
     isolation_ids: list[str] | None = None
+    id: int | None = None
     alert_id: str | None = None
     limit: int = 1000
 

@@ -124,6 +124,16 @@ RULES: dict[str, Rule] = {
     "DELETE /api/v1/auth/sessions/{session_id}": Rule(
         session=True, answer=204, makes=makes_session
     ),
+    "GET /api/v1/auth/totp": Rule(session=True),
+    "POST /api/v1/auth/totp": Rule(
+        session=True, fresh=True, answer=201, body={"password": PASSWORD}
+    ),
+    "POST /api/v1/auth/totp/confirm": Rule(
+        session=True, audited=False, fresh=True, answer=409, body={"authorization_code": "1"}
+    ),
+    "POST /api/v1/auth/totp/remove": Rule(
+        session=True, audited=False, fresh=True, answer=401, body={"authorization_code": "1"}
+    ),
     "GET /api/v1/auth/tokens": Rule(),
     "POST /api/v1/auth/tokens": Rule(session=True, answer=201, body={"name": MARK}),
     "POST /api/v1/auth/stream-tokens": Rule(session=True, answer=201, body={}),
@@ -156,6 +166,13 @@ RULES: dict[str, Rule] = {
     "GET /api/v1/devices/{device_id}": Rule(),
     "PUT /api/v1/devices/{device_id}": Rule("admin", body={"name": MARK}),
     "DELETE /api/v1/devices/{device_id}": Rule("admin", answer=204, makes=makes_device),
+    "GET /api/v1/devices/{device_id}/commands": Rule(device=True),
+    "POST /api/v1/devices/{device_id}/commands": Rule(
+        "operator", answer=201, body={"command": "reboot"}, makes=makes_device
+    ),
+    "PUT /api/v1/devices/{device_id}/commands/{command_id}": Rule(
+        "operator", answer=404, device=True, audited=False
+    ),
     "GET /api/v1/devices/{device_id}/health": Rule(),
     "PUT /api/v1/devices/{device_id}/health": Rule("operator", device=True, body=HEALTH),
     "GET /api/v1/devices/{device_id}/status": Rule(),
@@ -206,6 +223,18 @@ RULES: dict[str, Rule] = {
     "GET /api/v1/organizations/{organization}": Rule("admin"),
     "PATCH /api/v1/organizations/{organization}": Rule("admin", body={"name": MARK}),
     "GET /api/v1/ports/isolations": Rule(),
+    "POST /api/v1/ports/isolate": Rule(
+        "operator",
+        answer=404,
+        audited=False,
+        body={"device_id": "nowhere", "mac": "02:00:00:00:00:07", "duration_s": 60},
+    ),
+    "POST /api/v1/ports/lift-isolation/{isolation_id}": Rule(
+        "operator", answer=404, audited=False, body={"authorization_code": "1"}
+    ),
+    "POST /api/v1/ports/extend-isolation/{isolation_id}": Rule(
+        "operator", answer=404, audited=False, body={"duration_s": 60}
+    ),
     "GET /api/v1/users": Rule("admin"),
     "POST /api/v1/users": Rule(
         "admin", answer=201, body={"username": "{name}", "password": PASSWORD}, makes=makes_name
@@ -230,7 +259,9 @@ RULES: dict[str, Rule] = {
 NOWHERE: dict[str, object] = {
     "alert_id": "f" * 32,
     "change_id": "nowhere",
+    "command_id": "f" * 32,
     "device_id": "nowhere",
+    "isolation_id": "f" * 32,
     "invite_id": 999_999_999,
     "organization": "nowhere",
     "session_id": "nowhere",

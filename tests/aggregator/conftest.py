@@ -60,6 +60,7 @@ class Centre:
             "EDGEWARDEN_HTTP__PORT": str(self.port),
             "EDGEWARDEN_BROKER__PORT": str(self.broker_port),
             "EDGEWARDEN_ADMIN_PASSWORD": PASSWORD,
+            "EDGEWARDEN_COMMANDS__WAIT_S": "1.5",
         }
         kept = {key: value for key, value in os.environ.items() if "EDGEWARDEN" not in key}
         return kept | ours | self.more | more

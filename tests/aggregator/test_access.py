@@ -11,8 +11,11 @@ from websockets.asyncio.client import connect
 
 from aggregator.api.app import Parts, create_api
 from aggregator.api.authenticator import Authenticator
+from aggregator.api.authorization import AuthorizationCodes
 from aggregator.api.health import BrokerState
-from aggregator.config import AuthConfig, HttpConfig, QueryConfig
+from aggregator.commands.commander import Commander
+from aggregator.commands.signing import load_signer
+from aggregator.config import AuthConfig, CommandsConfig, HttpConfig, QueryConfig
 from aggregator.live import LiveFeed
 from aggregator.presence import PresenceKeeper
 from aggregator.sandbox.runner import Sandbox
@@ -44,6 +47,8 @@ def routes(folder: Path) -> Iterator[str]:
         ask_broker=lambda: BrokerState(connected=False, name=""),
         wall=Wall(database, live),
         presence=PresenceKeeper(database, live),
+        codes=AuthorizationCodes(database, b"-" * 32),
+        commander=Commander(database, live, load_signer(folder), CommandsConfig()),
         guests={},
         sandbox=Sandbox(database, archive, QueryConfig()),
         room=Room(folder, 0),

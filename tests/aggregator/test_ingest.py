@@ -6,9 +6,13 @@ import time
 from typing import Any
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from aggregator.commands.commander import Commander
+from aggregator.commands.signing import Signer
+from aggregator.config import CommandsConfig
 from aggregator.ingest.reading import Arrival, Numbered, Present, read
 from aggregator.ingest.service import Ingest
 from aggregator.live import LiveFeed
@@ -21,6 +25,7 @@ from aggregator.store.devices import DeviceRow, find_devices
 from aggregator.store.health import count_frames
 from aggregator.store.isolations import IsolationFilter, find_isolations
 from aggregator.store.rejects import Reject
+from aggregator.store.room import Room
 from aggregator.store.verdicts import VerdictFilter, find_verdicts
 from aggregator.store.watermarks import Boot, Mark
 from contract.messages import (
@@ -68,9 +73,11 @@ def garbage(payload: bytes, where: str = "edgewarden/v1/default/edge-1/health") 
     return Arrival(where, payload, retained=False, received_ns=time.time_ns())
 
 
-def ingest(database: Database) -> Ingest:
+def ingest(database: Database, room: Room | None = None) -> Ingest:
     live = LiveFeed()
-    return Ingest(database, live, PresenceKeeper(database, live))
+    signer = Signer(Ed25519PrivateKey.generate())
+    commander = Commander(database, live, signer, CommandsConfig())
+    return Ingest(database, live, PresenceKeeper(database, live), commander, room)
 
 
 def count(database: Database, table: str) -> int:

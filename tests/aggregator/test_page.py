@@ -1,15 +1,22 @@
 """The page in a real browser: sign in, see an alert arrive, ask why, decide."""
 
 import asyncio
+import base64
 import json
+import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest_asyncio
 from playwright.async_api import Page, Route, async_playwright, expect
 
+from contract.commands import Isolate, Release
+from runtime.totp import PERIOD_S, code_at
+from tests.aggregator.access import new_name
+from tests.aggregator.agents import agent
 from tests.aggregator.conftest import PASSWORD, Centre
-from tests.aggregator.messages import alert, health, presence
+from tests.aggregator.messages import MAC, alert, health, isolation, presence
 from tests.tools import require
 
 FLAGS = (
@@ -103,6 +110,57 @@ async def test_an_alert_that_was_closed_is_not_opened_again_by_its_change(
         closed.set()
     await page.wait_for_load_state("networkidle")
     await expect(detail).to_be_hidden()
+
+
+async def test_a_host_is_cut_off_from_an_alert_and_let_go_with_a_code_of_a_new_authenticator(
+    centre: Centre, page: Page, tmp_path: Path
+):
+    name = f"page-operator-{new_name()}"
+    with centre.client() as admin:
+        body = {"username": name, "password": PASSWORD, "role": "operator"}
+        admin.post("/users", json=body).raise_for_status()
+    async with agent(centre, tmp_path, "page-lift-pi") as device:
+        await sign_in(page, name)
+        await device.publisher.put([alert(NUMBER + 2)])
+        await page.locator(f"tr[data-alert='{NUMBER + 2:032x}']").get_by_role("button").click()
+        page.on("dialog", lambda asked: asked.accept())
+        await page.get_by_role("button", name="Cut off for 10 min").click()
+        await expect(page.locator("#detail")).to_contain_text("page-lift-pi runs dry")
+        await page.keyboard.press("Escape")
+
+        isolated = page.locator("#isolations li").filter(has_text="page-lift-pi")
+        await expect(isolated).to_contain_text(MAC)
+        await isolated.get_by_role("button", name="Let go").click()
+        question = page.locator("#question")
+        await question.get_by_label("Password").fill(PASSWORD)
+        await question.get_by_role("button", name="Next").click()
+        secret = base64.b32decode(await question.locator(".secret").inner_text())
+        code = code_at(secret, int(time.time()) // PERIOD_S)  # noqa: TID251
+        await question.get_by_label("Code").fill(code)
+        await question.get_by_role("button", name="Confirm").click()
+        recovery = await question.locator(".recovery li").first.inner_text()
+        await question.get_by_role("button", name="I have kept them").click()
+
+        await question.get_by_label("Code").fill(code)
+        await question.get_by_role("button", name="Let go").click()
+        await expect(question).to_contain_text("the authorization code is wrong or was used")
+        await expect(isolated).to_have_count(1)
+        await question.get_by_label("Code").fill(recovery)
+        await question.get_by_role("button", name="Let go").click()
+        await expect(isolated).to_have_count(0)
+        await expect(question).to_be_hidden()
+    assert [type(command) for command in device.told] == [Isolate, Release]
+
+
+async def test_a_viewer_sees_who_is_cut_off_and_has_no_button(
+    centre: Centre, page: Page, tmp_path: Path
+):
+    async with agent(centre, tmp_path, "page-view-pi") as device:
+        await device.tell(isolation(NUMBER + 3, state="applied"))
+        await sign_in(page, "viewer")
+        isolated = page.locator("#isolations li").filter(has_text="page-view-pi")
+        await expect(isolated).to_contain_text("Scan")
+        await expect(isolated.get_by_role("button")).to_have_count(0)
 
 
 async def test_a_wrong_password_is_told_and_a_viewer_may_only_look(centre: Centre, page: Page):

@@ -13,9 +13,6 @@ import pytest
 
 from aggregator.config import QueryConfig, StoreConfig
 from aggregator.ingest.reading import Arrival
-from aggregator.ingest.service import Ingest
-from aggregator.live import LiveFeed
-from aggregator.presence import PresenceKeeper
 from aggregator.sandbox.runner import Query, Sandbox
 from aggregator.store.alerts import save_alerts
 from aggregator.store.archive import Archive
@@ -25,6 +22,7 @@ from aggregator.store.retention import Retention
 from aggregator.store.room import Room
 from aggregator.store.verdicts import VerdictFilter, find_verdicts, save_verdicts
 from tests.aggregator.messages import BOOT, alert, envelope, health, now_ns, topic, verdicts
+from tests.aggregator.test_ingest import ingest
 from tests.aggregator.test_query import rows
 
 DAY_NS = 24 * 3600 * 1_000_000_000
@@ -257,15 +255,14 @@ async def test_a_full_disk_stops_receipts_until_there_is_room(
     monkeypatch.setattr("aggregator.store.room.LOOK_EVERY_S", 0.0)
     caplog.set_level(logging.INFO)
     room = Room(database.path.parent, min_free_bytes=2**60)
-    live = LiveFeed()
-    ingest = Ingest(database, live, PresenceKeeper(database, live), room)
+    one = ingest(database, room)
     arrival = Arrival(topic(health()), envelope(health()), retained=False, received_ns=now_ns())
     for _ in range(2):
-        assert await ingest.take([arrival]) == {}
-    assert ingest.counters.without_room == 2
+        assert await one.take([arrival]) == {}
+    assert one.counters.without_room == 2
     assert caplog.messages.count("disk_is_full") == 1
     room._min_free_bytes = 1
-    assert [mark.last_seq for mark in (await ingest.take([arrival])).values()] == [1]
+    assert [mark.last_seq for mark in (await one.take([arrival])).values()] == [1]
     assert caplog.messages.count("disk_has_room_again") == 1
 
 

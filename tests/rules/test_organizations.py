@@ -32,6 +32,8 @@ ACROSS = {
     "count_organizations": "all of them, for who runs the installation",
     "count_users": "whether there is anybody",
     "device_by_key": "the key says whose it is",
+    "due_commands": "what the broker is to be given, whoever asked for it",
+    "expire_commands": "what is past its time, whoever asked for it",
     "forget_api_tokens": "what is over, whoever had it",
     "forget_invites": "what is over, whoever had it",
     "invite_by_token": "the invite says whose it is",

@@ -1,5 +1,6 @@
 // One alert with its reasons, and what a person may decide about it.
 
+import { isolateButton } from "./isolations.js";
 import { STATUS_WORDS, amount, byId, className, count, exactTime, make, severity } from "./view.js";
 
 const DECIDES = new Set(["analyst", "operator", "admin"]);
@@ -83,6 +84,7 @@ function actions(session, alert, onChanged) {
     decide("false_positive", "False positive", ""),
     decide("resolved", "Resolve", ""),
     alert.status === "active" ? null : decide("active", "Reopen", "quiet"),
+    isolateButton(session, alert, word),
   ), word);
 }
 

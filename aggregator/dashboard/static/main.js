@@ -2,6 +2,7 @@
 
 import { drawClasses, drawTimeline } from "./charts.js";
 import { refreshAlert, setUpDetail, showAlert, shownAlert } from "./detail.js";
+import { loadIsolations, showIsolations, takeIsolation } from "./isolations.js";
 import { Live, Session } from "./session.js";
 import { STATUS_WORDS, ago, byId, className, count, exactTime, make, meter, severity, time } from "./view.js";
 
@@ -36,6 +37,7 @@ async function begin() {
 session.onSignedOut = () => {
   live.stop();
   byId("detail").close();
+  byId("question").close();
   for (const kept of [alerts, devices, minutes, classes, rows]) kept.clear();
   byId("app").hidden = true;
   byId("sign-in").hidden = false;
@@ -74,6 +76,7 @@ async function load() {
     session.get("/dashboard/timeline?hours=1&step_s=60&by=arrival"),
     session.get(`/alerts?limit=${KEPT_ALERTS}`),
     session.get("/devices?limit=500"),
+    loadIsolations(session),
   ]);
   Object.assign(stats, overview.stats);
   replace(classes, overview.attack_distribution.map((row) => [row.type, row.count]));
@@ -102,6 +105,7 @@ function loadSoon() {
 live.onEvent = (event) => {
   if (event.type === "new_alert") takeAlert(event.data, true);
   else if (event.type === "alert_updated") takeAlert(event.data, false);
+  else if (event.type === "isolation") takeIsolation(session, event.data);
   else if (event.type === "device_health" || event.type === "presence") takeDevice(event.data);
 };
 
@@ -243,6 +247,7 @@ setInterval(() => {
   if (!session.token) return;
   showCharts();
   showDevices();
+  showIsolations(session);
   if (Date.now() - lastLoad > IDLE_REFRESH_MS) loadSoon();
 }, 10000);
 

@@ -6,9 +6,10 @@ const LAST_WAIT_MS = 15000;
 const SIGNED_OUT = 4401;
 
 export class ApiError extends Error {
-  constructor(status, detail) {
+  constructor(status, detail, challenge) {
     super(detail);
     this.status = status;
+    this.asksForCode = challenge?.includes("insufficient_user_authentication") ?? false;
   }
 }
 
@@ -60,7 +61,7 @@ export class Session {
     try {
       return await send(method, path, body, this.#access);
     } catch (error) {
-      if (error.status !== 401 || !this.#access) throw error;
+      if (error.status !== 401 || error.asksForCode || !this.#access) throw error;
       await this.renew();
       return send(method, path, body, this.#access);
     }
@@ -102,7 +103,8 @@ async function send(method, path, body, token) {
   if (!answer.ok) {
     const wait = answer.headers.get("Retry-After");
     const detail = content?.detail ?? answer.statusText;
-    throw new ApiError(answer.status, wait ? `${detail}; try again in ${wait} s` : detail);
+    const words = wait ? `${detail}; try again in ${wait} s` : detail;
+    throw new ApiError(answer.status, words, answer.headers.get("WWW-Authenticate"));
   }
   return content;
 }

@@ -50,6 +50,7 @@ class Stubborn(DryRun):
     refuses = False
     forgets = False
     is_mute = False
+    clings = False
 
     async def read_back(self) -> tuple[Lease, ...]:
         if self.is_mute:
@@ -58,6 +59,8 @@ class Stubborn(DryRun):
         return await super().read_back()
 
     async def apply(self, desired: Sequence[Lease]) -> None:
+        if self.clings:
+            return
         if self.refuses:
             message = "the kernel says no"
             raise IsolationError(message)
@@ -134,6 +137,20 @@ async def test_what_was_told_as_failed_is_taken_back_if_it_holds_all_the_same(de
     assert await macs(enforcer) == []
 
 
+async def test_an_isolation_that_could_not_be_prolonged_is_told_as_it_still_holds(
+    desired, enforcer
+):
+    await desired.isolate(wanted(1, seconds=60))
+    enforcer.refuses = True
+    still = await desired.isolate(wanted(1, seconds=3600))
+    assert (still.state, still.detail) == ("verified", "not prolonged: the kernel says no")
+    assert still.expires_ns == wanted(1, seconds=60).expires_ns
+    enforcer.refuses = False
+    longer = await desired.isolate(wanted(1, seconds=3600))
+    assert longer.expires_ns == wanted(1, seconds=3600).expires_ns
+    assert longer.state == "verified"
+
+
 async def test_a_released_isolation_is_reported_as_lifted_and_the_others_hold(desired, enforcer):
     for number in (1, 2):
         await desired.isolate(wanted(number))
@@ -149,10 +166,28 @@ async def test_an_isolation_that_could_not_be_lifted_is_told_and_can_be_tried_ag
     await desired.isolate(wanted(1))
     enforcer.refuses = True
     (failed,) = await desired.release(wanted(1).isolation_id, "false alarm")
-    assert failed.state == "failed"
+    assert (failed.state, failed.detail) == (
+        "verified",
+        "could not be lifted: the kernel says no",
+    )
     enforcer.refuses = False
     (lifted,) = await desired.release(wanted(1).isolation_id, "false alarm")
     assert lifted.state == "lifted"
+
+
+async def test_an_isolation_that_is_still_there_when_it_is_read_back_is_not_called_lifted(
+    desired, enforcer
+):
+    await desired.isolate(wanted(1))
+    enforcer.clings = True
+    (still,) = await desired.release(wanted(1).isolation_id, "false alarm")
+    assert still.state == "verified"
+    assert still.detail == "could not be lifted: still there when it was read back"
+    assert still.lifted_ns is None
+    enforcer.clings = False
+    (lifted,) = await desired.release(wanted(1).isolation_id, "false alarm")
+    assert lifted.state == "lifted"
+    assert await macs(enforcer) == []
 
 
 async def test_an_isolation_is_reported_as_expired_once_when_its_time_is_over(desired, clock):

@@ -1,0 +1,1 @@
+"""Commands to devices: signed, kept, sent until the device answers, moved on by its word alone."""
