@@ -54,9 +54,9 @@ def children() -> dict[int, dict[str, str]]:
     for path in Path("/proc").glob("[0-9]*/status"):
         try:
             said = dict(re.findall(r"^(\w+):\t(.*)$", path.read_text(), re.MULTILINE))
-        except OSError:
+            command = (path.parent / "cmdline").read_bytes()
+        except OSError:  # it has ended meanwhile
             continue
-        command = (path.parent / "cmdline").read_bytes()
         if said["PPid"] == str(os.getpid()) and b"\0enforce\0" in command:
             found[int(said["Pid"])] = said
     return found
