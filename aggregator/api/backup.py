@@ -20,7 +20,7 @@ from aggregator.store.database import Database
 MEDIA_TYPE = "application/x-tar"
 
 
-@post("/backup", opt=ADMIN, status_code=200)
+@post("/backup", opt=ADMIN, status_code=200, media_type=MEDIA_TYPE)
 async def back_up(
     request: ApiRequest,
     backups: NamedDependency[Backups],
@@ -37,7 +37,7 @@ async def back_up(
     return await _streamed(backups.everything(), "edgewarden-backup.tar")
 
 
-@post("/export", opt=ADMIN, status_code=200)
+@post("/export", opt=ADMIN, status_code=200, media_type=MEDIA_TYPE)
 async def export(
     request: ApiRequest, backups: NamedDependency[Backups], database: NamedDependency[Database]
 ) -> Stream:

@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
+from litestar.openapi import ResponseSpec
 
 from aggregator.api.authorization import AuthorizationCodes
 from aggregator.api.devices import find_device
@@ -66,6 +67,13 @@ class IsolationAnswer(msgspec.Struct, frozen=True, kw_only=True):
     isolation: IsolationShape | None  # None: the device has not told of it yet
 
 
+WAITING = {
+    HTTPStatus.ACCEPTED.value: ResponseSpec(
+        IsolationAnswer, description="The device has not done it yet", generate_examples=False
+    )
+}
+
+
 @get("/isolations")
 async def list_isolations(
     request: ApiRequest, database: NamedDependency[Database], *, active_only: bool = True
@@ -80,7 +88,7 @@ async def list_isolations(
     return [isolation_shape(row) for row in rows]
 
 
-@post("/isolate", opt=OPERATOR)
+@post("/isolate", opt=OPERATOR | {"errors": (HTTPStatus.NOT_FOUND,)}, responses=WAITING)
 async def isolate(
     request: ApiRequest,
     data: IsolationGiven,
@@ -108,7 +116,7 @@ async def isolate(
     return await _answer(database, who.organization, row, done, HTTPStatus.CREATED)
 
 
-@post("/extend-isolation/{isolation_id:str}", opt=OPERATOR)
+@post("/extend-isolation/{isolation_id:str}", opt=OPERATOR, responses=WAITING)
 async def extend_isolation(
     request: ApiRequest,
     isolation_id: str,
@@ -132,7 +140,11 @@ async def extend_isolation(
     return await _answer(database, who.organization, row, done, HTTPStatus.OK)
 
 
-@post("/lift-isolation/{isolation_id:str}", opt=OPERATOR)
+@post(
+    "/lift-isolation/{isolation_id:str}",
+    opt=OPERATOR | {"errors": (HTTPStatus.TOO_MANY_REQUESTS,)},
+    responses=WAITING,
+)
 async def lift_isolation(  # noqa: PLR0913  what a request needs
     request: ApiRequest,
     isolation_id: str,

@@ -31,7 +31,7 @@ async def test_an_alert_is_in_the_api_on_the_live_feed_and_in_the_database(tmp_p
     with duckdb.connect(str(centre.data / "edgewarden.duckdb"), read_only=True) as stored:
         rows = stored.sql(
             "SELECT alert_id, attack_type, severity, status, src_ip, dst_ip, src_mac, host,"
-            " affected_device_id, confidence, year(detected_at) > 2024, first_seen_ns < opened_ns"
+            " device_id, confidence, year(detected_at) > 2024, first_seen_at < detected_at"
             " FROM alerts"
         ).fetchall()
         assert rows == [
