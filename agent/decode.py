@@ -110,12 +110,11 @@ class _Decoder:
         ethertype = self.columns["ethertype"]
         readable = self.columns["status"] == Status.OK
         self._arp(np.flatnonzero((ethertype == ARP) & readable), at)
-        inner = (
+        inner: list[Any] = [
             self._ipv4(np.flatnonzero((ethertype == IPV4) & readable), at),
             self._ipv6(np.flatnonzero((ethertype == IPV6) & readable), at),
-        )
-        together: Any = [np.concatenate(parts) for parts in zip(*inner, strict=True)]
-        self._transport(*together)
+        ]
+        self._transport(*(np.concatenate(parts) for parts in zip(*inner, strict=True)))
         return PacketBatch(**self.columns)
 
     def _blocks(self, rows: I64, at: I64, width: int) -> U8:
