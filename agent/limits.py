@@ -12,6 +12,7 @@ from contract.model_metadata import Limit
 
 CERTAIN: Final = 0.99  # what the class of an exceeded limit scores at least
 SURE: Final = 0.5  # of another attack, and the model is believed
+_COLUMN: Final = {name: column for column, name in enumerate(FEATURE_NAMES)}
 
 
 def with_limits(
@@ -32,15 +33,16 @@ def with_limits(
         Scores of shape (n, classes); each row sums to 1.
     """
     raised = scores.copy()
-    attacks = scores.copy()
-    attacks[:, 0] = 0.0  # benign
     settled = np.zeros(len(scores), np.bool_)
     for limit in limits:
-        label = classes.index(limit.label)
         rows = np.flatnonzero(exceeds(features, limit) & ~settled)
+        if not len(rows):
+            continue
         settled[rows] = True
-        others = np.delete(attacks[rows], label, axis=1).max(axis=1)
-        rows = rows[(others <= SURE) & (scores[rows, label] < CERTAIN)]
+        label = classes.index(limit.label)
+        others = scores[rows]
+        others[:, [0, label]] = 0.0  # benign is no attack
+        rows = rows[(others.max(axis=1) <= SURE) & (scores[rows, label] < CERTAIN)]
         rest = 1.0 - scores[rows, label]
         raised[rows] *= ((1.0 - CERTAIN) / rest)[:, None]
         raised[rows, label] = CERTAIN
@@ -51,9 +53,9 @@ def exceeds(features: F32, limit: Limit) -> Bool:
     """Return which rows exceed a limit, shape (n,)."""
     beyond = np.ones(len(features), np.bool_)
     for name, least in limit.at_least.items():
-        beyond &= features[:, FEATURE_NAMES.index(name)] >= least
+        beyond &= features[:, _COLUMN[name]] >= least
     for name, most in limit.at_most.items():
-        beyond &= features[:, FEATURE_NAMES.index(name)] <= most
+        beyond &= features[:, _COLUMN[name]] <= most
     return beyond
 
 
@@ -65,4 +67,4 @@ def exceeded(features: F32, label: Label, limits: Sequence[Limit]) -> I64:
         if limit.label == label and exceeds(features[None], limit)[0]
         for name in limit.at_least
     ]
-    return np.array([FEATURE_NAMES.index(name) for name in dict.fromkeys(names)], np.int64)
+    return np.array([_COLUMN[name] for name in dict.fromkeys(names)], np.int64)
