@@ -12,7 +12,7 @@ from agent.tables import KeyTable, hashed
 
 KEEP_NS: Final = 24 * 3_600_000_000_000
 HOME_SILENT_NS: Final = 60_000_000_000  # then another bridge port may become the home
-CAPACITY: Final = 65_536
+CAPACITY: Final = 16_384
 _NEVER_NS: Final = np.iinfo(np.int64).min // 2
 _SALT: Final = 3
 

@@ -32,7 +32,7 @@ from aggregator.store.sessions import (
     use_token,
     user_of_session,
 )
-from aggregator.store.tokens import TokenKind, note_token_use, user_of_token
+from aggregator.store.tokens import TokenKind, TokenUser, note_token_use, user_of_token
 from aggregator.store.users import SessionUser, User, UserRow, user_by_name
 
 log = logging.getLogger(__name__)
@@ -186,14 +186,16 @@ class Authenticator:
         """
         return await self._holder(token, "stream", address)
 
-    async def still(self, who: Person) -> bool:
-        """Return whether what somebody showed us holds still."""
-        now_ns = time.time_ns()
+    async def renewed(self, who: Person) -> Person | None:
+        """Return somebody with the role they have by now; None if what they showed is over."""
+        now_ns, address = time.time_ns(), who.user.address
         if who.token_id is not None:
-            token = await user_of_token(self._database, token_id=who.token_id, now_ns=now_ns)
-            return token is not None
+            held = await user_of_token(self._database, token_id=who.token_id, now_ns=now_ns)
+            return None if held is None else _by_token(held, address)
         user = await user_of_session(self._database, who.session_id or "", now_ns)
-        return user is not None
+        if user is None:
+            return None
+        return Person(msgspec.structs.replace(user, address=address), who.session_id)
 
     def ticket(self, who: Person) -> str:
         """Return a ticket that opens one WebSocket, once and soon."""
@@ -213,7 +215,7 @@ class Authenticator:
         if found is None or found.expires_s < time.monotonic():
             message = "the ticket is not valid any more"
             raise UnauthenticatedError(message)
-        if not await self.still(found.person):
+        if await self.renewed(found.person) is None:
             message = "the session is over"
             raise UnauthenticatedError(message)
         return found.person
@@ -232,9 +234,7 @@ class Authenticator:
             message = "the token is not valid, or not any more"
             raise UnauthenticatedError(message)
         await self._note_use(held.token_id, now_ns)
-        fields = {name: getattr(held, name) for name in User.__struct_fields__}
-        fields |= {"role": min(held.role, held.token_role, key=RANKS.__getitem__)}
-        return Person(SessionUser(**fields, address=address), token_id=held.token_id)
+        return _by_token(held, address)
 
     async def _note_use(self, token_id: int, now_ns: int) -> None:
         now_s = time.monotonic()
@@ -323,3 +323,9 @@ def digest(secret: str) -> str:
     """Return the hash of a token, key or invite."""
     # These are random and long: a fast hash is enough, and lets them be looked up.
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _by_token(held: TokenUser, address: str) -> Person:
+    fields = {name: getattr(held, name) for name in User.__struct_fields__}
+    fields |= {"role": min(held.role, held.token_role, key=RANKS.__getitem__)}
+    return Person(SessionUser(**fields, address=address), token_id=held.token_id)

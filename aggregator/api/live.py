@@ -17,6 +17,7 @@ from aggregator.api.identity import (
     Guest,
     Identity,
     Machine,
+    Person,
     bearer_token,
     origin_allowed,
 )
@@ -133,13 +134,26 @@ class Door:
         except UnauthenticatedError as error:
             raise OverError(UNAUTHENTICATED) from error
 
+    async def by_now(self, who: Identity | Guest) -> Identity | Guest:
+        """Return who somebody is by now: the role may be another since the socket was opened.
+
+        Raises:
+            OverError: What they showed is over.
+        """
+        if not isinstance(who, Person):
+            return who
+        renewed = await self._authenticator.renewed(who)
+        if renewed is None:
+            raise OverError(UNAUTHENTICATED)
+        return renewed
+
     async def _check(self, socket: Socket, visitor: Visitor) -> None:
         while not isinstance(visitor.who, Guest):
             await asyncio.sleep(CHECK_S)
             if isinstance(visitor.who, Machine):
                 await self.identify(socket, visitor.token)
-            elif not await self._authenticator.still(visitor.who):
-                raise OverError(UNAUTHENTICATED)
+            else:
+                await self.by_now(visitor.who)
 
     async def _credentials(self, socket: Socket, offered: list[str]) -> Visitor:
         ticket = socket.query_params.get("ticket")

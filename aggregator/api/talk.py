@@ -50,6 +50,7 @@ class Talk(Generic[S]):
             await self._sign_in(text)
             return
         try:
+            self._who = await self._door.by_now(self._who)
             await self._act(said, self._who)
         except AggregatorError as error:
             await self._refuse(str(error))

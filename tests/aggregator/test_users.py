@@ -11,6 +11,7 @@ from websockets.asyncio.client import connect
 
 from aggregator.api.passwords import check_password
 from aggregator.errors import InvalidError
+from tests.aggregator.access import new_name
 from tests.aggregator.conftest import PASSWORD, Centre
 
 ANOTHER = "battery-staple-9"
@@ -248,6 +249,20 @@ def test_an_invite_is_good_once_for_its_role_and_its_address(centre: Centre):
         again = body | {"username": "another", "email": "new@example.net"}
         assert client.post("/auth/register", json=again).status_code == 403
         assert sign_in(client, "new@example.net").status_code == 200
+
+
+@pytest.mark.parametrize("change", [{"is_active": False}, {"role": "operator"}])
+def test_an_invite_ends_with_the_right_of_who_made_it(centre: Centre, change: dict[str, object]):
+    body = {"username": new_name(), "password": PASSWORD, "role": "admin"}
+    with centre.client() as admin:
+        maker = admin.post("/users", json=body).raise_for_status().json()
+        token = admin.post("/auth/login", json=body).raise_for_status().json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        wanted = {"role": "admin"}
+        invite = admin.post("/invites", json=wanted, headers=headers).raise_for_status().json()
+        admin.patch(f"/users/{maker['id']}", json=change).raise_for_status()
+        guest = {"username": new_name(), "password": PASSWORD, "invite": invite["token"]}
+        assert admin.post("/auth/register", json=guest).status_code == 403
 
 
 def test_an_invite_that_was_taken_back_is_good_for_nobody(centre: Centre):

@@ -24,6 +24,7 @@ from aggregator.store.wall_posts import (
     last_wall_posts,
 )
 from aggregator.wall import DEMO_ALERTS, MAX_GUESTS, Poster, Wall
+from tests.aggregator.access import new_name
 from tests.aggregator.conftest import Centre
 
 ALERT = {"message": "Unauthorized door access", "location": "South Gate"}
@@ -198,6 +199,35 @@ async def test_a_guest_may_sign_in_after_all_but_not_with_a_wrong_token(opened: 
         with pytest.raises(ConnectionClosed):
             await received(socket)
         assert socket.close_code == 4401
+
+
+async def test_who_was_given_a_lesser_role_meanwhile_may_not_speak_any_more(centre: Centre):
+    body = {"username": new_name(), "password": "correct-horse-9", "role": "analyst"}
+    with centre.client() as admin:
+        user = admin.post("/users", json=body).raise_for_status().json()
+        token = admin.post("/auth/login", json=body).raise_for_status().json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        async with connect(wall_url(centre), additional_headers=headers) as socket:
+            await socket.send(json.dumps(CHAT))
+            assert (await received(socket))["message"] == CHAT["message"]
+            admin.patch(f"/users/{user['id']}", json={"role": "viewer"}).raise_for_status()
+            await socket.send(json.dumps(CHAT))
+            assert (await received(socket))["type"] == "error"
+
+
+async def test_a_guest_who_signed_in_is_gone_with_the_session(opened: Centre):
+    body = {"username": new_name(), "password": "correct-horse-9", "role": "analyst"}
+    with opened.client() as admin:
+        user = admin.post("/users", json=body).raise_for_status().json()
+        token = admin.post("/auth/login", json=body).raise_for_status().json()["access_token"]
+        async with connect(wall_url(opened)) as socket:
+            await socket.send(json.dumps({"type": "auth", "token": token}))
+            await socket.send(json.dumps(CHAT))
+            assert (await received(socket))["message"] == CHAT["message"]
+            admin.delete(f"/users/{user['id']}/sessions").raise_for_status()
+            await socket.send(json.dumps(CHAT))
+            await asyncio.wait_for(socket.wait_closed(), 10)
+            assert socket.close_code == 4401
 
 
 def test_who_posts_faster_than_people_do_has_to_wait():
