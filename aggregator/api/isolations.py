@@ -14,12 +14,18 @@ from litestar.openapi import ResponseSpec
 from aggregator.api.authorization import AuthorizationCodes
 from aggregator.api.devices import find_device
 from aggregator.api.identity import OPERATOR, ApiRequest, person
+from aggregator.api.paging import Limit, Skip, paged
 from aggregator.commands.commander import Commander
 from aggregator.errors import ConflictError, InvalidError, NotFoundError
 from aggregator.shapes import IsolationShape, isolation_shape
 from aggregator.store.commands import CommandRow
 from aggregator.store.database import Database
-from aggregator.store.isolations import IsolationFilter, IsolationRow, find_isolations
+from aggregator.store.isolations import (
+    IsolationFilter,
+    IsolationRow,
+    count_isolations,
+    find_isolations,
+)
 from contract.commands import MAX_ISOLATION_S, Isolate, Release
 from contract.identifiers import BridgePort, DeviceId, MacAddress, ShortText, whole
 from contract.messages import CommandState
@@ -76,16 +82,22 @@ WAITING = {
 
 @get("/isolations")
 async def list_isolations(
-    request: ApiRequest, database: NamedDependency[Database], *, active_only: bool = True
-) -> list[IsolationShape]:
-    """Return isolations, newest first; simulated ones cut nobody off and are not active."""
-    rows = await find_isolations(
-        database,
-        request.user.organization,
-        IsolationFilter(active_only=active_only),
-        now_ns=time.time_ns(),
-    )
-    return [isolation_shape(row) for row in rows]
+    request: ApiRequest,
+    database: NamedDependency[Database],
+    *,
+    active_only: bool = True,
+    skip: Skip = 0,
+    limit: Limit = 100,
+) -> Response[list[IsolationShape]]:
+    """Return isolations, newest first; simulated ones cut nobody off and are not active.
+
+    X-Total-Count says how many there are in all.
+    """
+    organization, now_ns = request.user.organization, time.time_ns()
+    wanted = IsolationFilter(active_only=active_only, limit=limit, skip=skip)
+    rows = await find_isolations(database, organization, wanted, now_ns=now_ns)
+    total = await count_isolations(database, organization, active_only=active_only, now_ns=now_ns)
+    return paged([isolation_shape(row) for row in rows], total)
 
 
 @post("/isolate", opt=OPERATOR | {"errors": (HTTPStatus.NOT_FOUND,)}, responses=WAITING)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from aggregator.store.alerts import Count
 from aggregator.store.database import Database, Statement
 from aggregator.store.reported import Reported, columns, latest
 from contract.messages import Isolation, IsolationState
@@ -70,6 +71,7 @@ class IsolationFilter(msgspec.Struct, frozen=True, kw_only=True):
     id: int | None = None
     alert_id: str | None = None
     limit: int = 1000
+    skip: int = 0
 
 
 async def find_isolations(
@@ -82,3 +84,12 @@ async def find_isolations(
     """
     sought = {"organization": organization, "now_ns": now_ns} | msgspec.structs.asdict(wanted)
     return await database.read("isolations", sought, IsolationRow)
+
+
+async def count_isolations(
+    database: Database, organization: str, *, active_only: bool, now_ns: int
+) -> int:
+    """Return how many isolations an organization has, or how many are active."""
+    sought = {"organization": organization, "active_only": active_only, "now_ns": now_ns}
+    (found,) = await database.read("count_isolations", sought, Count)
+    return found.count

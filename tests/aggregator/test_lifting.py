@@ -169,6 +169,19 @@ async def test_a_slow_device_is_202_and_the_feed_tells_when_it_is_done(
     assert (row["state"], row["lifted_by_user_id"] is None) == ("lifted", False)
 
 
+async def test_isolations_come_in_pages_and_are_counted(api: httpx.AsyncClient, device: Agent):
+    for number in (830, 831):
+        await device.tell(isolation(number, state="applied"))
+        await known(api, number)
+    pages = [await api.get(f"/ports/isolations?limit=1&skip={skip}") for skip in (0, 1)]
+    (newer,), (older,) = (page.json() for page in pages)
+    assert newer["id"] != older["id"]
+    assert newer["isolated_at"] >= older["isolated_at"]
+    assert int(pages[0].headers["X-Total-Count"]) >= 2
+    everybody = await api.get("/ports/isolations?active_only=false&limit=1")
+    assert int(everybody.headers["X-Total-Count"]) >= int(pages[0].headers["X-Total-Count"])
+
+
 async def test_a_lift_waits_for_a_device_that_is_away_and_is_done_when_it_comes(
     centre: Centre, api: httpx.AsyncClient, tmp_path: Path, codes: Codes
 ):

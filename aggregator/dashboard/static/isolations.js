@@ -10,7 +10,7 @@ export const mayOperate = (session) => OPERATES.has(session.user.role);
 
 export async function loadIsolations(session) {
   isolations.clear();
-  for (const one of await session.get("/ports/isolations")) isolations.set(one.id, one);
+  for (const one of await session.get("/ports/isolations?limit=1000")) isolations.set(one.id, one);
   showIsolations(session);
 }
 

@@ -21,4 +21,4 @@ WHERE (active OR NOT $active_only::BOOLEAN)
   AND ($id::BIGINT IS NULL OR id = $id::BIGINT)
   AND ($alert_id::VARCHAR IS NULL OR alert_id = $alert_id::VARCHAR)
 ORDER BY isolated_ns DESC, id DESC
-LIMIT $limit;
+LIMIT $limit OFFSET $skip;
