@@ -8,12 +8,11 @@ import numpy as np
 from agent.flows import Flows
 from agent.grouping import Groups, oldest_first
 from agent.records import I16, I64, Bool
-from agent.tables import KeyTable, hashed
+from agent.tables import NEVER_NS, KeyTable, hashed
 
 KEEP_NS: Final = 24 * 3_600_000_000_000
 HOME_SILENT_NS: Final = 60_000_000_000  # then another bridge port may become the home
 CAPACITY: Final = 16_384
-_NEVER_NS: Final = np.iinfo(np.int64).min // 2
 _SALT: Final = 3
 
 
@@ -31,8 +30,8 @@ class Homes:
         self._seed = seed + _SALT
         self.table = KeyTable(CAPACITY, KEEP_NS)
         self._home = np.zeros(self.table.capacity, np.int16)
-        self._seen_ns = np.full(self.table.capacity, _NEVER_NS)
-        self._shared_ns = np.full(self.table.capacity, _NEVER_NS)
+        self._seen_ns = np.full(self.table.capacity, NEVER_NS)
+        self._shared_ns = np.full(self.table.capacity, NEVER_NS)
 
     def learn(self, flows: Flows, now_ns: int) -> Places:
         """Take in the flows of a window and say which do not come from their sender's home.
@@ -64,7 +63,7 @@ class Homes:
         """Give newcomers, and who left a home that is silent, the port where they are."""
         moved = ~fresh & (self._home[slots] != port)
         moved &= self._seen_ns[slots] < now_ns - HOME_SILENT_NS
-        self._shared_ns[slots[fresh]] = _NEVER_NS
+        self._shared_ns[slots[fresh]] = NEVER_NS
         self._shared_ns[slots[moved]] = now_ns
         self._home[slots[fresh | moved]] = port[fresh | moved]
 

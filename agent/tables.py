@@ -12,7 +12,7 @@ _M1: Final = np.uint64(0xFF51AFD7ED558CCD)
 _M2: Final = np.uint64(0xC4CEB9FE1A85EC53)
 _STEP: Final = np.uint64(0x9E3779B97F4A7C15)
 _ALL: Final = 2**64 - 1
-_NEVER_NS: Final = np.int64(np.iinfo(np.int64).min // 2)
+NEVER_NS: Final = np.int64(np.iinfo(np.int64).min // 2)
 _ONE, _32, _33, _56 = np.uint64(1), np.uint64(32), np.uint64(33), np.uint64(56)
 # Times the number whose byte n alone is 1, this has n in its highest byte (on little-endian machines).
 _BYTE_NUMBERS: Final = np.uint64(0x0001020304050607)
@@ -123,10 +123,10 @@ class KeyTable:
         self.refused = 0  # keys that got no slot
         self._shift = np.uint64(64 - (sets.bit_length() - 1))
         self._keys = np.zeros((sets, self.WAYS), np.uint64)
-        self._used_ns = np.full(self.capacity, _NEVER_NS)
+        self._used_ns = np.full(self.capacity, NEVER_NS)
         # When it was used, later if used again; the way rides in the lowest bits, so that the least
         # of a set says where it is. Windows start at whole seconds, which leave these bits free.
-        self._rank_ns = np.tile(_NEVER_NS + np.arange(self.WAYS), (sets, 1))
+        self._rank_ns = np.tile(NEVER_NS + np.arange(self.WAYS), (sets, 1))
 
     @property
     def used(self) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 from agent.features.view import IS_ICMP, TCP, UDP, View
 from agent.grouping import Groups
 from agent.records import F64, I64, U64, Bool
-from agent.tables import KeyTable, is_one_of, paired
+from agent.tables import NEVER_NS, KeyTable, is_one_of, paired
 
 FLOW_KEEP_NS: Final = 120_000_000_000
 NOVELTY_KEEP_NS: Final = 300_000_000_000
@@ -16,7 +16,6 @@ NOVELTY_CAPACITY: Final = 65_536
 
 _ECHO_REQUESTS: Final = (8, 128)
 _SPREAD: Final = np.uint64(0xC2B2AE3D27D4EB4E)  # even, so that a key is never 0
-_NEVER_NS: Final = np.int64(np.iinfo(np.int64).min // 2)
 _PAIR: Final = 2
 
 
@@ -25,7 +24,7 @@ class FanOut:
 
     def __init__(self) -> None:
         self.flow_table = KeyTable(FLOW_CAPACITY, FLOW_KEEP_NS)
-        self._seen_ns = np.full((self.flow_table.capacity, 2), _NEVER_NS)  # each direction
+        self._seen_ns = np.full((self.flow_table.capacity, 2), NEVER_NS)  # each direction
         self.contact_table = KeyTable(NOVELTY_CAPACITY, NOVELTY_KEEP_NS)
 
     def count(self, view: View) -> tuple[dict[str, F64], Bool]:
@@ -95,7 +94,7 @@ class FanOut:
         slots = np.full(len(groups), -1, np.int64)
         slots[chosen], fresh = self.flow_table.claim(flow[groups.first[chosen]], now_ns)
         renewed = slots[chosen[fresh]]
-        self._seen_ns[renewed[renewed >= 0]] = _NEVER_NS
+        self._seen_ns[renewed[renewed >= 0]] = NEVER_NS
         slot = np.where(rows, slots[groups.of_rows()], -1)
         there = slot >= 0
         oldest_ns = now_ns - FLOW_KEEP_NS
