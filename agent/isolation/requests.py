@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
 import msgspec
@@ -87,7 +88,7 @@ async def send(line: socket.socket, message: Begin | Request | Answer) -> None:
     Raises:
         OSError: The other side is gone.
     """
-    data = msgspec.msgpack.encode(message)
+    data = msgspec.msgpack.encode(message, enc_hook=str)  # settings hold paths
     whole = len(data).to_bytes(_LENGTH_BYTES, "big") + data
     await asyncio.get_running_loop().sock_sendall(line, whole)
 
@@ -105,9 +106,16 @@ async def receive(line: socket.socket, kind: type[Spoken]) -> Spoken:
         raise ValueError(message)
     data = await _exactly(line, length)
     try:
-        return msgspec.msgpack.decode(data, type=kind)
+        return msgspec.msgpack.decode(data, type=kind, dec_hook=_path)
     except msgspec.DecodeError as error:
         raise ValueError(str(error)) from error
+
+
+def _path(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    message = f"no {kind.__name__}: {value!r}"
+    raise ValueError(message)
 
 
 async def _exactly(line: socket.socket, count: int) -> bytes:

@@ -81,6 +81,12 @@ async def test_the_enforcer_may_change_the_network_and_nothing_else(enforcer):
     assert said["NoNewPrivs"] == "1"
 
 
+async def test_an_enforcer_begins_with_whatever_can_be_set(built, tmp_path):
+    settings = IsolationConfig(enforcer="nft", release_secret_file=tmp_path / "release.secret")
+    with started_enforcer(Begin(settings, [EXEMPT], {}), built.box) as enforcer:
+        assert await enforcer.read_back() == ()
+
+
 async def test_the_enforcer_refuses_the_exempt_by_its_own_look(built, enforcer):
     exempt = await enforcer.refresh()
     assert exempt.why(EXEMPT) == "exempt by [policy] exempt"
