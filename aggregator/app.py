@@ -25,6 +25,9 @@ from aggregator.commands.signing import load_signer
 from aggregator.config import AggregatorConfig, HttpConfig
 from aggregator.ingest.service import Ingest
 from aggregator.live import LiveFeed
+from aggregator.notify.delivery import Delivery
+from aggregator.notify.notifier import Notifier
+from aggregator.notify.sealing import load_seal
 from aggregator.presence import PresenceKeeper
 from aggregator.sandbox.runner import Sandbox
 from aggregator.store.archive import Archive
@@ -76,6 +79,7 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
         signer = load_signer(config.store.path)
         commander = Commander(database, live, signer, config.commands)
         ingest = Ingest(database, live, presence, commander, room)
+        delivery = Delivery(config.notifications, load_seal(config.store.path))
         name = own.kind if own is not None else broker.host
         parts = Parts(
             database=database,
@@ -87,6 +91,7 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
             wall=wall,
             presence=presence,
             commander=commander,
+            delivery=delivery,
             codes=AuthorizationCodes(database, code_key(config.store.path)),
             guests=_guests(config),
             sandbox=sandbox,
@@ -102,6 +107,7 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
                 tasks.create_task(presence.run(), name="presence"),
                 tasks.create_task(retention.run(), name="retention"),
                 tasks.create_task(commander.expire(), name="commands"),
+                tasks.create_task(Notifier(database, delivery).run(), name="notifications"),
                 tasks.create_task(_feed_watchdog(database), name="watchdog"),
                 tasks.create_task(_stop(stop, server, sandbox), name="stop"),
             ]

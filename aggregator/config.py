@@ -73,6 +73,17 @@ class CommandsConfig(Section, frozen=True):
     wait_s: Annotated[float, Meta(ge=0, le=30)] = 5.0  # how long an answer waits for the device
 
 
+class NotificationsConfig(Section, frozen=True):
+    """Who may be told of alerts."""
+
+    allow_private: bool = False  # whether hosts of our own network and machine may be
+    allow_plain: bool = False  # whether without TLS
+    services: tuple[str, ...] = (  # of those that apprise knows
+        *("discord", "gchat", "gotifys", "mailtos", "mmosts", "ntfys", "opsgenie", "pagerduty"),
+        *("pbul", "pover", "signl4", "slack", "tgram", "workflows", "wxteams"),
+    )
+
+
 class WallConfig(Section, frozen=True):
     """The alert wall with its chat."""
 
@@ -102,6 +113,7 @@ class AggregatorConfig(Section, frozen=True):
     broker: BrokerConfig = BrokerConfig()  # host "": we start one of our own on `port`
     auth: AuthConfig = AuthConfig()
     commands: CommandsConfig = CommandsConfig()
+    notifications: NotificationsConfig = NotificationsConfig()
     wall: WallConfig = WallConfig()
     device_events: DeviceEventsConfig = DeviceEventsConfig()
     query: QueryConfig = QueryConfig()

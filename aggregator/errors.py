@@ -14,6 +14,7 @@ AggregatorError          told to whoever asked; api/errors.py turns it into an a
 ├── ConflictError        what was asked for contradicts what is there
 ├── InvalidError         what was asked for makes no sense
 └── TooManyAttemptsError wait before asking again
+DeliveryError            a notification was not taken: counted, shown, tried again unless final
 """
 
 from runtime.errors import ProcessError
@@ -73,3 +74,11 @@ class TooManyAttemptsError(AggregatorError):
     def __init__(self, message: str, retry_after_s: int) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class DeliveryError(Exception):
+    """A notification was not taken."""
+
+    def __init__(self, message: str, *, final: bool = False) -> None:
+        super().__init__(message)
+        self.final = final  # trying again would change nothing

@@ -28,6 +28,7 @@ from aggregator.api import (
     isolations,
     logs,
     manager,
+    notifications,
     organizations,
     own_sessions,
     packets,
@@ -55,6 +56,7 @@ from aggregator.api.pages import reference, root, static_files, version
 from aggregator.commands.commander import Commander
 from aggregator.config import AuthConfig, HttpConfig
 from aggregator.live import LiveFeed
+from aggregator.notify.delivery import Delivery
 from aggregator.presence import PresenceKeeper
 from aggregator.sandbox.runner import Sandbox
 from aggregator.store.archive import Archive
@@ -76,6 +78,7 @@ class Parts(msgspec.Struct, frozen=True):
     auth: AuthConfig
     codes: AuthorizationCodes
     commander: Commander
+    delivery: Delivery
     ask_broker: AskBroker
     wall: Wall
     presence: PresenceKeeper
@@ -110,6 +113,7 @@ def create_api(parts: Parts) -> Litestar:
             audit.router,
             device_keys.router,
             invites.router,
+            notifications.router,
             organizations.router,
             own_sessions.router,
             tokens.router,

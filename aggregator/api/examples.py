@@ -25,6 +25,13 @@ EXAMPLES: Final[dict[str, dict[str, object]]] = {
         "reason": "our own scanner",
     },
     "POST /api/v1/alerts/{alert_id}/comments": {"comment": "the printer again"},
+    "POST /api/v1/notifications": {
+        "name": "On call",
+        "kind": "service",
+        "url": "tgram://123456789:abcdefg_hijklmnop/12315544/",
+        "min_severity": "high",
+        "quiet": {"from": "22:00", "until": "07:00", "time_zone": "Europe/Berlin"},
+    },
     "POST /api/v1/devices": {
         "device_id": "esp-hall",
         "name": "Hall",

@@ -14,7 +14,9 @@ from aggregator.api.identity import ApiRequest
 from aggregator.live import LiveFeed
 from aggregator.shapes import NS_PER_S, rfc3339
 from aggregator.store.archive import Archive
+from aggregator.store.channels import ChannelRow, find_channels
 from aggregator.store.database import Database
+from aggregator.store.devices import Page
 from aggregator.store.gaps import GapRow, find_gaps
 from aggregator.store.room import Room
 
@@ -81,6 +83,7 @@ async def metrics(  # noqa: PLR0913  one for each part that counts
             "archive_bytes", "of Parquet files", [({}, sum(part.file_bytes for part in parts))]
         ),
         *_of_devices(rows, time.time_ns()),
+        *_of_channels(await find_channels(database, organization, Page())),
     ]
     return Response("\n".join(lines) + "\n", media_type=MEDIA_TYPE)
 
@@ -97,6 +100,19 @@ def _of_devices(rows: Sequence[GapRow], now_ns: int) -> list[str]:
             "at most",
             each(lambda row: row.oldest_ns(now_ns) / NS_PER_S),
         ),
+    ]
+
+
+def _of_channels(rows: Sequence[ChannelRow]) -> list[str]:
+    outcomes = [
+        ({"channel": str(row.id), "outcome": outcome}, getattr(row, outcome))
+        for row in rows
+        for outcome in ("sent", "failed", "dropped", "withheld")
+    ]
+    waiting = [({"channel": str(row.id)}, row.queued) for row in rows]
+    return [
+        *_family("notifications_total", "by what became of them", outcomes),
+        *_family("notifications_queued", "by channel", waiting),
     ]
 
 

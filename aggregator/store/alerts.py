@@ -67,6 +67,7 @@ class AlertFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which alerts; what is None does not matter."""
 
     alert_ids: list[str] | None = None
+    numbers: list[int] | None = None
     status: str | None = None
     severity: str | None = None
     attack_type: str | None = None

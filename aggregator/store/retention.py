@@ -11,6 +11,7 @@ import msgspec
 from aggregator.config import StoreConfig
 from aggregator.store.archive import GROWING, Archive, Part
 from aggregator.store.database import Database, Statement
+from aggregator.store.notifications import forget_notifications
 from aggregator.store.room import Room
 
 log = logging.getLogger(__name__)
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 INTERVAL_S = 3600.0
 NS_PER_S = 1_000_000_000
 DAY_S = 24 * 3600
+KEEP_SENT_DAYS = 30  # notifications, of whose alerts it may still be told that they are over
+KEEP_UNSENT_DAYS = 2
 
 
 class _Organization(msgspec.Struct, frozen=True):
@@ -64,6 +67,10 @@ class Retention:
         await self._database.write(
             Statement("forget_alerts", {"before_ns": old_ns}),
             Statement("forget_isolations", {"before_ns": old_ns}),
+            forget_notifications(
+                now_ns - KEEP_SENT_DAYS * DAY_S * NS_PER_S,
+                now_ns - KEEP_UNSENT_DAYS * DAY_S * NS_PER_S,
+            ),
         )
 
     async def _organizations(self) -> list[str]:

@@ -15,6 +15,7 @@ ALERT = f"{700:032x}"
 HEALTH: dict[str, object] = {"cpu_usage": 1.0, "memory_usage": 1.0, "uptime": 1}
 
 Makes = Callable[[httpx.Client], dict[str, object]]
+CHANNEL: dict[str, object] = {"name": MARK, "kind": "webhook", "url": "http://127.0.0.1:9/x"}
 READINGS: dict[str, object] = {"readings": [{"sensor_type": MARK, "value": 1.0}]}
 
 _number = iter(range(10**9))
@@ -88,6 +89,18 @@ def makes_session(client: httpx.Client) -> dict[str, object]:
 
 def makes_invite(admin: httpx.Client) -> dict[str, object]:
     return {"invite_id": admin.post("/invites", json={}).raise_for_status().json()["id"]}
+
+
+def makes_channel(admin: httpx.Client) -> dict[str, object]:
+    made = admin.post("/notifications", json=CHANNEL).raise_for_status()
+    return {"channel_id": made.json()["id"]}
+
+
+def makes_no_channel(admin: httpx.Client) -> dict[str, object]:
+    """Delete those that were made, of which there are so many at most."""
+    for channel in admin.get("/notifications").raise_for_status().json():
+        admin.delete(f"/notifications/{channel['id']}").raise_for_status()
+    return {}
 
 
 NEW_ADMIN = {"username": "{name}", "password": PASSWORD}
@@ -213,6 +226,10 @@ RULES: dict[str, Rule] = {
     "GET /api/v1/invites": Rule("admin"),
     "POST /api/v1/invites": Rule("admin", answer=201, body={}),
     "DELETE /api/v1/invites/{invite_id}": Rule("admin", answer=204, makes=makes_invite),
+    "GET /api/v1/notifications": Rule("admin"),
+    "POST /api/v1/notifications": Rule("admin", answer=201, body=CHANNEL, makes=makes_no_channel),
+    "DELETE /api/v1/notifications/{channel_id}": Rule("admin", answer=204, makes=makes_channel),
+    "POST /api/v1/notifications/{channel_id}/test": Rule("admin", makes=makes_channel),
     "GET /api/v1/organizations": Rule("admin"),
     "POST /api/v1/organizations": Rule(
         "admin",
@@ -259,6 +276,7 @@ RULES: dict[str, Rule] = {
 NOWHERE: dict[str, object] = {
     "alert_id": "f" * 32,
     "change_id": "nowhere",
+    "channel_id": 999_999_999,
     "command_id": "f" * 32,
     "device_id": "nowhere",
     "isolation_id": "f" * 32,

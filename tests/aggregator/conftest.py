@@ -178,6 +178,8 @@ def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Centre]:
     """One aggregator for all tests that leave each other's devices and alerts alone."""
     centre = Centre(tmp_path_factory.mktemp("centre"))
     centre.more["EDGEWARDEN_AUTH__REGISTRATION"] = "invite"
+    centre.more["EDGEWARDEN_NOTIFICATIONS__ALLOW_PRIVATE"] = "true"  # receivers are on loopback
+    centre.more["EDGEWARDEN_NOTIFICATIONS__ALLOW_PLAIN"] = "true"
     asyncio.run(_add_users(centre.data))
     centre.start()
     yield centre

@@ -15,8 +15,16 @@ from aggregator.api.authorization import AuthorizationCodes
 from aggregator.api.health import BrokerState
 from aggregator.commands.commander import Commander
 from aggregator.commands.signing import load_signer
-from aggregator.config import AuthConfig, CommandsConfig, HttpConfig, QueryConfig
+from aggregator.config import (
+    AuthConfig,
+    CommandsConfig,
+    HttpConfig,
+    NotificationsConfig,
+    QueryConfig,
+)
 from aggregator.live import LiveFeed
+from aggregator.notify.delivery import Delivery
+from aggregator.notify.sealing import Seal
 from aggregator.presence import PresenceKeeper
 from aggregator.sandbox.runner import Sandbox
 from aggregator.store.archive import Archive
@@ -49,6 +57,7 @@ def routes(folder: Path) -> Iterator[str]:
         presence=PresenceKeeper(database, live),
         codes=AuthorizationCodes(database, b"-" * 32),
         commander=Commander(database, live, load_signer(folder), CommandsConfig()),
+        delivery=Delivery(NotificationsConfig(), Seal(b"-" * 32)),
         guests={},
         sandbox=Sandbox(database, archive, QueryConfig()),
         room=Room(folder, 0),

@@ -3,6 +3,7 @@ FROM store.alerts AS a
 WHERE a.organization = $organization
   AND ($alert_ids::JSON::VARCHAR[] IS NULL
     OR list_contains($alert_ids::JSON::VARCHAR[], a.alert_id))
+  AND ($numbers::JSON::BIGINT[] IS NULL OR list_contains($numbers::JSON::BIGINT[], a.id))
   AND ($status::VARCHAR IS NULL OR a.status = $status::VARCHAR)
   AND ($severity::VARCHAR IS NULL OR a.severity = $severity::VARCHAR)
   AND ($attack_type::VARCHAR IS NULL OR lower(a.attack_type) = lower($attack_type::VARCHAR))

@@ -42,7 +42,11 @@ WHEN MATCHED THEN UPDATE SET
   top_features = told.top_features,
   counterfactual = told.counterfactual,
   model_id = told.model_id,
-  evidence_sha256 = coalesce(told.evidence_sha256, known.evidence_sha256)
+  evidence_sha256 = coalesce(told.evidence_sha256, known.evidence_sha256),
+  news = CASE
+    WHEN told.attack_type = known.attack_type AND told.severity = known.severity THEN known.news
+    ELSE nextval('store.alert_news')
+  END
 WHEN NOT MATCHED THEN INSERT (
   id, organization, device_id, alert_id, state, attack_type, severity, status, host, src_mac,
   src_ip, dst_ip, bridge_port, first_seen_ns, opened_ns, last_seen_ns, confidence, windows,

@@ -1,0 +1,1 @@
+DELETE FROM store.channels WHERE organization = $organization AND id = $id;

@@ -1,0 +1,1 @@
+DELETE FROM store.notifications WHERE organization = $organization AND channel_id = $id;

@@ -1,0 +1,1 @@
+SELECT coalesce(max(news), 0) FROM store.alerts;
