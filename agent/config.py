@@ -67,11 +67,26 @@ class PolicyConfig(Section, frozen=True):
     quiet_s: Annotated[int, Meta(ge=1)] = 60  # without a strike, until an alert closes
 
 
+class SwitchConfig(Section, frozen=True):
+    """The managed switch that `snmp_switch` closes ports of."""
+
+    host: str = ""
+    port: Annotated[int, Meta(ge=1, le=65_535)] = 161
+    credentials_file: Path | None = None  # TOML, private; docs/operations.md shows both kinds
+    uplinks: list[str] = msgspec.field(
+        default_factory=list
+    )  # never closed, as the switch names them
+    max_macs: Annotated[int, Meta(ge=1, le=64)] = 1  # learnt at a port; with more it is an uplink
+    timeout_s: Annotated[float, Meta(ge=0.1, le=5.0)] = 1.0  # of one try
+    retries: Annotated[int, Meta(ge=0, le=3)] = 2
+
+
 class IsolationConfig(Section, frozen=True):
     """Who carries an isolation out."""
 
-    enforcer: Literal["dry_run", "nft", "bridge_port"] = "dry_run"
+    enforcer: Literal["dry_run", "nft", "bridge_port", "snmp_switch"] = "dry_run"
     bridge: BridgePort = "br0"
+    switch: SwitchConfig = SwitchConfig()
     # of the authenticator whose code `release` asks for on this box; None: none is needed
     release_secret_file: Path | None = None
 

@@ -15,11 +15,14 @@ import msgspec
 
 from agent.config import AgentConfig
 from agent.errors import AgentError, IsolationError
-from agent.exempt import THIS_BOX
-from agent.isolation.enforcer import guarded
+from agent.exempt import THIS_BOX, Exempt
+from agent.isolation.enforcer import beginning_of, surroundings
+from agent.isolation.on_this_box import chosen_isolator
+from agent.isolation.snmp_switch import SnmpSwitchIsolator, SwitchLook
 from agent.model_bundle import DEFAULT_BUNDLE, load_bundle
 from agent.scoring import OnnxScorer
 from runtime.config import BrokerConfig
+from runtime.errors import ConfigError
 
 State = Literal["fine", "warning", "broken"]
 
@@ -115,11 +118,57 @@ def _isolation(config: AgentConfig) -> Iterator[Finding]:
         yield Finding("broken", f"no bridge {config.isolation.bridge}", fix)
 
 
+def _switch(config: AgentConfig) -> Iterator[Finding]:
+    host = config.isolation.switch.host
+    if config.isolation.enforcer != "snmp_switch":
+        return
+    if not host:
+        yield Finding("broken", "no switch", "[isolation.switch] host = its address")
+        return
+    try:
+        found = asyncio.run(_looked_at(config))
+    except ConfigError as error:
+        yield Finding("broken", str(error), "docs/operations.md shows the file")
+        return
+    except IsolationError as error:
+        fix = "is it up, does it let this box in at UDP 161, are the credentials right?"
+        yield Finding("broken", str(error), fix)
+        return
+    hosts, ports = sum(map(len, found.tables.hosts.values())), len(found.tables.interfaces)
+    yield Finding("fine", f"switch {host} answers: {found.system[:100]}")
+    if not hosts or not ports:
+        fix = "let the account read BRIDGE-MIB and Q-BRIDGE-MIB; without them no host has a port"
+        yield Finding("broken", f"switch {host} tells no host at any port", fix)
+        return
+    yield Finding("fine", f"switch {host} tells {hosts} hosts at {ports} ports")
+    for port, why in found.uplinks.items():
+        yield Finding("fine", f"port {port} is never closed: {why}")
+    yield _closing(host, found)
+
+
+def _closing(host: str, found: SwitchLook) -> Finding:
+    if not found.tried:
+        fix = "max_macs and uplinks in [isolation.switch] leave no port that may be closed"
+        return Finding("warning", f"switch {host}: every port is an uplink", fix)
+    if found.refused:
+        return Finding("broken", found.refused, "let the account write ifAdminStatus")
+    return Finding("fine", f"switch {host} can close ports (set {found.tried} to what it is)")
+
+
+async def _looked_at(config: AgentConfig) -> SwitchLook:
+    switch = SnmpSwitchIsolator(config.isolation.switch, config.spool.path.parent)
+    try:
+        exempt = await surroundings(beginning_of(config), switch).look()
+        return await switch.look({each.mac for each in exempt.exemptions if each.mac})
+    finally:
+        switch.close()
+
+
 def _exempt(config: AgentConfig) -> Iterator[Finding]:
     """List who is never cut off, whatever anybody asks for."""
     try:
-        exempt = asyncio.run(guarded(config).refresh()).exemptions
-    except IsolationError as error:
+        exempt = asyncio.run(_exempt_now(config)).exemptions
+    except (IsolationError, ConfigError) as error:
         fix = "apt install iproute2; until it is known who is exempt, nobody is isolated"
         yield Finding("broken", f"cannot tell whom this box needs: {error}", fix)
         return
@@ -134,6 +183,15 @@ def _exempt(config: AgentConfig) -> Iterator[Finding]:
     if "the gateway" not in {each.who for each in exempt}:
         fix = "put your router into [policy] exempt, by MAC and IP"
         yield Finding("warning", "this box has no gateway, so none is exempt by itself", fix)
+
+
+async def _exempt_now(config: AgentConfig) -> Exempt:
+    isolator = chosen_isolator(config.isolation, config.spool.path.parent)
+    try:
+        return await surroundings(beginning_of(config), isolator).look()
+    finally:
+        if isinstance(isolator, SnmpSwitchIsolator):
+            isolator.close()
 
 
 def _spool(config: AgentConfig) -> Iterator[Finding]:
@@ -180,6 +238,7 @@ _LOOKS: Final[tuple[Callable[[AgentConfig], Iterator[Finding]], ...]] = (
     _model,
     _capture,
     _isolation,
+    _switch,
     _exempt,
     _spool,
     _broker,

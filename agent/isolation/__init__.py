@@ -22,17 +22,19 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
 class Isolator(Protocol):
     """Who makes the kernel (or a switch) agree with what is desired.
 
-    Every method may raise IsolationError. A lease that was applied ends at its time with no program
-    running, as far as the enforcer can promise that; `dry_run` and `bridge_port` cannot.
+    Every method may raise IsolationError.
     """
 
     name: str  # as it stands in Isolation.enforcement
+    # Whether a lease that was applied ends at its time with no program running. Of an enforcer that
+    # cannot promise it, everybody is let go when the agent ends.
+    ends_by_itself: bool
 
     async def apply(self, desired: Sequence[Lease]) -> None:
         """Make exactly these leases hold, for the time that remains of each."""
 
-    async def widened(self, lease: Lease) -> Lease:
-        """Return what a lease would really cut off, where the enforcer cannot be as fine."""
+    async def widened(self, lease: Lease) -> Sequence[Lease]:
+        """Return all that a lease would really cut off, where the enforcer cannot be as fine."""
 
     async def read_back(self) -> tuple[Lease, ...]:
         """Return the leases that hold, by the enforcer's own word."""

@@ -33,6 +33,7 @@ class BridgePortIsolator:
     """
 
     name = "bridge_port"
+    ends_by_itself = False
 
     def __init__(
         self,
@@ -73,10 +74,10 @@ class BridgePortIsolator:
                 await self._enable(port, held)
         self._ports = ports
 
-    async def widened(self, lease: Lease) -> Lease:
+    async def widened(self, lease: Lease) -> Sequence[Lease]:
         """Return a lease on the whole port, and so on everybody behind it."""
         port = await self._port_of(lease, await self._links())
-        return msgspec.structs.replace(lease, mac=None, ip=None, bridge_port=port)
+        return (msgspec.structs.replace(lease, mac=None, ip=None, bridge_port=port),)
 
     async def read_back(self) -> tuple[Lease, ...]:
         """Return the leases whose ports are disabled, by the bridge's own word."""
@@ -121,13 +122,11 @@ class BridgePortIsolator:
         return port
 
     async def _seen_at(self, mac: str | None) -> str:
-        command = (*self._prefix, "bridge", "-j", "fdb", "show", "br", self._bridge)
-        for entry in parsed(await run(command)):
-            learned = entry.get("master") == self._bridge and entry.get("state") != "permanent"
-            if learned and entry.get("mac") == mac:
-                return str(entry["ifname"])
-        message = f"{self._bridge} has not seen {mac} at any of its ports"
-        raise IsolationError(message)
+        ports = await learnt_ports(self._bridge, self._prefix)
+        if mac not in ports:
+            message = f"{self._bridge} has not seen {mac} at any of its ports"
+            raise IsolationError(message)
+        return ports[mac]
 
     async def _links(self) -> dict[str, str]:
         """Return the alias of every port of the bridge."""
@@ -148,6 +147,20 @@ class BridgePortIsolator:
 
     async def _ip(self, *words: str) -> bytes:
         return await run((*self._prefix, "ip", *words))
+
+
+async def learnt_ports(bridge: str, prefix: Sequence[str] = ()) -> dict[str, str]:
+    """Return behind which port a bridge last saw each MAC.
+
+    Raises:
+        IsolationError: There is no such bridge, or it cannot be asked.
+    """
+    entries = parsed(await run((*prefix, "bridge", "-j", "fdb", "show", "br", bridge)))
+    return {
+        entry["mac"]: entry["ifname"]
+        for entry in entries
+        if entry.get("master") == bridge and entry.get("state") != "permanent"
+    }
 
 
 def _named(links: Any) -> list[dict[str, Any]]:  # noqa: ANN401

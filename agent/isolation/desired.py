@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -73,6 +73,10 @@ class DesiredIsolations:
         self._begun = False
         self._is_behind = False  # the enforcer was not told yet of what changed
         self._untold: list[Isolation] = []  # ended while something else was done
+        self._over: dict[str, Isolation] = {}  # ended by their time, and not told yet
+        self._stuck: set[str] = set()  # of these, what is told to hold on
+        self._lost: set[str] = set()  # what the enforcer lost, and is told to be lost
+        self._trouble = ""  # why desired and held cannot be brought together
         self._turn = asyncio.Lock()
 
     async def isolate(self, isolation: Isolation) -> Isolation:
@@ -102,18 +106,32 @@ class DesiredIsolations:
         if len(self._desired) >= MAX_ISOLATIONS:
             return "too many isolations at once"
         key = isolation.isolation_id
+        self._over.pop(key, None)
         before = self._desired.get(key)
         self._desired[key] = self._timed(isolation)
-        why = ""
-        try:
-            why = (await self._apply()).get(key, "")
-            if not why and _target(isolation) not in await self._held():
-                why = "not there when it was read back"
-        except IsolationError as error:
-            why = str(error)
+        why = await self._why_not_held(isolation, is_new=before is None)
         if why:
             self._put_back(key, before)
         return why
+
+    async def _why_not_held(self, isolation: Isolation, *, is_new: bool) -> str:
+        """Tell the enforcer what is desired; return why one does not hold, nothing if it does."""
+        failed = ""
+        try:
+            refused = await self._apply()
+            if isolation.isolation_id in refused:
+                return refused[isolation.isolation_id]
+        except IsolationError as error:
+            failed = str(error)  # perhaps of another one
+        try:
+            held = await self._isolator.read_back()
+        except IsolationError as error:
+            return failed or str(error)
+        if failed:
+            is_there = any(lease.isolation_id == isolation.isolation_id for lease in held)
+            return "" if is_new and is_there else failed
+        is_there = _target(isolation) in _targets(held)
+        return "" if is_there else "not there when it was read back"
 
     async def release(self, isolation_id: str, reason: str) -> list[Isolation]:
         """Let go before the time; return the isolation as lifted, nothing if it is unknown.
@@ -152,31 +170,63 @@ class DesiredIsolations:
     async def settle(self) -> list[Isolation]:
         """Return what changed by itself since the last call, and put back what was lost.
 
-        These are isolations that ended by their time (`expired`), that a person on the box or an
-        exemption ended (`lifted`), and that the enforcer had lost (`verified` again, or `failed`).
+        These are isolations that ended by their time (`expired`, or `verified` while the enforcer
+        cannot end them), that a person on the box or an exemption ended (`lifted`), and that the
+        enforcer had lost (`verified` again, or `failed`).
         """
         async with self._turn:
-            changed = []
+            why = ""
             try:
                 await self._begin()
                 await self._save()
-                changed = self._ended()
-                slipped = await self._slipped()
-                if self._is_behind or slipped:
-                    await self._apply()
-                    await self._save()
-                changed += await self._put_back_or_failed(slipped)
+                self._end_by_time()
+                await self._reconcile()
             except IsolationError as error:
-                log.warning("reconcile_failed", extra={"why": str(error)})
+                why = str(error)
+            if why != self._trouble:  # told when it begins, not every second
+                self._trouble = why
+                log.warning("reconcile_failed" if why else "reconciled", extra={"why": why})
+            self._untold += await self._over_by_now(why)
             untold, self._untold = self._untold, []
-            return untold + changed
+            return untold
 
-    def _ended(self) -> list[Isolation]:
+    def _end_by_time(self) -> None:
         passed_ns = self._passed_ns()
         ended = [key for key, each in self._desired.items() if each.until_ns <= passed_ns]
-        isolations = [self._desired.pop(key).isolation for key in ended]
+        self._over |= {key: self._desired.pop(key).isolation for key in ended}
         self._is_behind |= bool(ended)
-        return [msgspec.structs.replace(each, state="expired") for each in isolations]
+
+    async def _reconcile(self) -> None:
+        slipped = await self._slipped()
+        failed = None
+        if self._is_behind or slipped:
+            try:
+                await self._apply()
+            except IsolationError as error:
+                failed = error  # perhaps of some only
+            await self._save()
+        self._untold += await self._put_back_or_failed(slipped)
+        if failed is not None:
+            raise failed
+
+    async def _over_by_now(self, why: str) -> list[Isolation]:
+        """Return what ended by its time, once the enforcer holds it no more; until then, that it does."""
+        if not self._over:
+            return []
+        try:
+            held = {lease.isolation_id for lease in await self._isolator.read_back()}
+        except IsolationError as error:
+            held, why = set(self._over), why or str(error)
+        done = [self._over.pop(key) for key in self._over.keys() - held]
+        stuck = [each for key, each in self._over.items() if key not in self._stuck]
+        self._stuck = set(self._over)
+        detail = f"its time is over, and it could not be ended: {why}"
+        for each in stuck:
+            log.error("end_failed", extra={"host": each.host, "why": why})
+        return [
+            *(msgspec.structs.replace(each, state="expired") for each in done),
+            *(msgspec.structs.replace(each, state="verified", detail=detail) for each in stuck),
+        ]
 
     async def _begin(self) -> None:
         """Take over, once, what an earlier start left on disk and in the enforcer."""
@@ -241,22 +291,25 @@ class DesiredIsolations:
         isolations = [each.isolation for each in self._desired.values()]
         slipped = [each for each in isolations if _target(each) not in held]
         for isolation in slipped:
-            log.warning("isolation_slipped", extra={"host": isolation.host})
+            if isolation.isolation_id not in self._lost:
+                log.warning("isolation_slipped", extra={"host": isolation.host})
         return slipped
 
     async def _put_back_or_failed(self, slipped: list[Isolation]) -> list[Isolation]:
+        """Return what is there again, and once what is not."""
         held = await self._held() if slipped else set()
+        still = [each for each in slipped if each.isolation_id in self._desired]
+        back = [each for each in still if _target(each) in held]
+        gone = [each for each in still if _target(each) not in held]
+        fresh = [each for each in gone if each.isolation_id not in self._lost]
+        self._lost = {each.isolation_id for each in gone}
         return [
-            msgspec.structs.replace(each, state="verified", detail=PUT_BACK)
-            if _target(each) in held
-            else self._failed(each, "lost, and not to be put back")
-            for each in slipped
-            if each.isolation_id in self._desired
+            *(msgspec.structs.replace(each, state="verified", detail=PUT_BACK) for each in back),
+            *(self._failed(each, "lost, and not to be put back") for each in fresh),
         ]
 
     async def _held(self) -> set[Target]:
-        held = await self._isolator.read_back()
-        return {(lease.mac, lease.ip, lease.bridge_port) for lease in held}
+        return _targets(await self._isolator.read_back())
 
     async def _save(self) -> None:
         """Write what is desired; what a person took out of the file is not desired any more."""
@@ -315,6 +368,10 @@ def _lease(isolation: Isolation, expires_ns: int) -> Lease:
         bridge_port=bridge_port,
         expires_ns=expires_ns,
     )
+
+
+def _targets(leases: Iterable[Lease]) -> set[Target]:
+    return {(lease.mac, lease.ip, lease.bridge_port) for lease in leases}
 
 
 def _target(isolation: Isolation) -> Target:

@@ -10,6 +10,7 @@ class DryRun:
     """Remembers what would hold, by the leases' own times."""
 
     name = "dry_run"
+    ends_by_itself = True
 
     def __init__(self, now_ns: Callable[[], int] = time.time_ns) -> None:
         self._now_ns = now_ns
@@ -19,9 +20,9 @@ class DryRun:
         """Remember these leases."""
         self._leases = tuple(desired)
 
-    async def widened(self, lease: Lease) -> Lease:
-        """Return the lease."""
-        return lease
+    async def widened(self, lease: Lease) -> Sequence[Lease]:
+        """Return the lease alone."""
+        return (lease,)
 
     async def read_back(self) -> tuple[Lease, ...]:
         """Return the leases that have not ended."""

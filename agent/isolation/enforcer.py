@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -16,7 +17,8 @@ import msgspec
 from agent.config import AgentConfig
 from agent.errors import AgentError, EnforcerGoneError, IsolationError
 from agent.exempt import Exempt, written_down
-from agent.isolation import GuardedIsolator, Lease
+from agent.isolation import GuardedIsolator, Isolator, Lease
+from agent.isolation.bridge_port import learnt_ports
 from agent.isolation.guard import ExemptError, Guard
 from agent.isolation.on_this_box import chosen_isolator
 from agent.isolation.requests import (
@@ -35,6 +37,8 @@ from agent.isolation.requests import (
     receive,
     send,
 )
+from agent.isolation.snmp import read_login
+from agent.isolation.snmp_switch import SnmpSwitchIsolator
 from agent.isolation.surroundings import Surroundings
 from contract.commands import MAX_ISOLATION_S
 from runtime.capabilities import CAP_NET_ADMIN, give_up, keep_only
@@ -45,7 +49,8 @@ log = logging.getLogger(__name__)
 SECOND_NS: Final = 1_000_000_000
 ANSWER_S: Final = 60.0
 LOOK_S: Final = 10.0
-LEAVE_S: Final = 5.0
+LET_GO_S: Final = 12.0
+LEAVE_S: Final = 15.0  # less than the unit's TimeoutStopSec
 
 Kind = TypeVar("Kind", bound=Answer)
 
@@ -53,7 +58,8 @@ Kind = TypeVar("Kind", bound=Answer)
 def serve(descriptor: int) -> int:
     """Enforce what is asked for on a socket until its other end is closed; return the exit code.
 
-    What holds then goes on to hold: the kernel ends it, or the next agent takes it over.
+    What the kernel ends by itself then goes on to hold, or the next agent takes it over; of other
+    enforcers everybody is let go.
     """
     keep_only({CAP_NET_ADMIN})
     # A stop is for the agent, which may still want to isolate: we end when it has ended.
@@ -66,14 +72,29 @@ def serve(descriptor: int) -> int:
 
 async def _serve(line: socket.socket) -> int:
     try:
-        guard = _guard(await receive(line, Begin))
+        begin = await receive(line, Begin)
+        guard = _guard(begin)
     except (OSError, ValueError, ConfigError):
         return 1
+    if begin.isolation.enforcer == "snmp_switch":
+        keep_only(set())  # a switch takes no right on this box
     async with asyncio.TaskGroup() as tasks:
         looking = tasks.create_task(_look_around(guard), name="exempt")
         code = await _obey_all(guard, line)
         looking.cancel()
+    if not guard.ends_by_itself:
+        await _let_all_go(guard)
     return code
+
+
+async def _let_all_go(guard: Guard) -> None:
+    """Free everybody: with the agent goes who would end their leases in time."""
+    try:
+        async with asyncio.timeout(LET_GO_S):
+            await guard.clear()
+    except (IsolationError, TimeoutError) as error:
+        fix = "start the agent again, or: edgewarden-agent release --all"
+        log.error("left_cut_off", extra={"why": str(error), "fix": fix})  # noqa: TRY400
 
 
 async def _look_around(guard: Guard) -> None:
@@ -99,9 +120,18 @@ async def _obey_all(guard: Guard, line: socket.socket) -> int:
 
 
 def _guard(begin: Begin) -> Guard:
-    bridge = begin.isolation.bridge
-    look = Surroundings(written_down(begin.exempt), begin.names, bridge).look
-    return Guard(chosen_isolator(begin.isolation), look)
+    isolator = chosen_isolator(begin.isolation, begin.folder)
+    return Guard(isolator, surroundings(begin, isolator).look)
+
+
+def surroundings(begin: Begin, isolator: Isolator) -> Surroundings:
+    """Return who finds the exempt, and behind which of the isolator's ports they live."""
+    learnt = (
+        isolator.learnt
+        if isinstance(isolator, SnmpSwitchIsolator)
+        else partial(learnt_ports, begin.isolation.bridge)
+    )
+    return Surroundings(written_down(begin.exempt), begin.names, learnt)
 
 
 async def _obeyed(guard: Guard, request: Request) -> Answer:
@@ -132,6 +162,7 @@ class Enforcer:
 
     def __init__(self, line: socket.socket, begin: Begin) -> None:
         self.name: str = begin.isolation.enforcer
+        self.ends_by_itself = True  # the process sees to it
         self._line = line
         self._line.settimeout(0)
         self._begin: Begin | None = begin  # until it is sent
@@ -141,9 +172,9 @@ class Enforcer:
         """Make exactly these leases hold, but for those that hit the exempt."""
         await self._ask(Apply(list(desired)), Done)
 
-    async def widened(self, lease: Lease) -> Lease:
+    async def widened(self, lease: Lease) -> Sequence[Lease]:
         """Return the lease: how far it reaches is for the enforcer to know, which checks it."""
-        return lease
+        return (lease,)
 
     async def read_back(self) -> tuple[Lease, ...]:
         """Return the leases that hold."""
@@ -211,7 +242,10 @@ def apart(config: AgentConfig) -> Iterator[GuardedIsolator]:
 
     Raises:
         AgentError: It cannot be given up.
+        ConfigError: The credentials of the switch cannot be used.
     """
+    if config.isolation.enforcer == "snmp_switch":
+        read_login(config.isolation.switch.credentials_file)  # told here, before it is needed
     with ExitStack() as stack:
         if config.isolation.enforcer == "dry_run":
             guard: GuardedIsolator = guarded(config)
@@ -235,7 +269,8 @@ def _leave(process: subprocess.Popen[Any]) -> None:
 
 def beginning_of(config: AgentConfig) -> Begin:
     """Return what an enforcer has to know of the settings."""
-    return Begin(config.isolation, config.policy.exempt, {config.broker.host: "the broker"})
+    names = {config.broker.host: "the broker"}
+    return Begin(config.isolation, config.policy.exempt, names, config.spool.path.parent)
 
 
 def guarded(config: AgentConfig) -> GuardedIsolator:

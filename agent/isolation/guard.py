@@ -27,6 +27,7 @@ class Guard:
             look: Returns who is exempt now; may raise IsolationError.
         """
         self.name = isolator.name
+        self.ends_by_itself = isolator.ends_by_itself
         self._isolator = isolator
         self._look = look
         self._exempt: Exempt | None = None
@@ -41,9 +42,9 @@ class Guard:
         """
         self._exempt = await self._look()
         async with self._turn:
-            applied = self._applied
-            self._applied = [each for each in applied if not await self._hit(self._exempt, each)]
-            if len(self._applied) < len(applied):
+            refused, _ = await self._hits(self._exempt, self._applied)
+            self._applied = [each for each in self._applied if each.isolation_id not in refused]
+            if refused:
                 await self._isolator.apply(self._applied)
         return self._exempt
 
@@ -56,26 +57,26 @@ class Guard:
 
         Raises:
             ExemptError: The others were left out.
-            IsolationError: It is not known who is exempt, so nothing was done, or the kernel refused.
+            IsolationError: It is not known who is exempt, so nothing was done; or of some it is not
+                known whom they would hit, so they were left out; or the kernel refused.
         """
         exempt = await self.latest()
         async with self._turn:
-            refused = {
-                each.isolation_id: who
-                for each in desired
-                if (who := await self._hit(exempt, each))
-            }
-            self._applied = [each for each in desired if each.isolation_id not in refused]
+            refused, unknown = await self._hits(exempt, desired)
+            left_out = refused.keys() | unknown.keys()
+            self._applied = [each for each in desired if each.isolation_id not in left_out]
             await self._isolator.apply(self._applied)
         if refused:
             raise ExemptError(refused)
+        for error in unknown.values():
+            raise error
 
     async def read_back(self) -> tuple[Lease, ...]:
         """Return the leases that hold."""
         return await self._isolator.read_back()
 
-    async def widened(self, lease: Lease) -> Lease:
-        """Return what a lease would really cut off."""
+    async def widened(self, lease: Lease) -> Sequence[Lease]:
+        """Return all that a lease would really cut off."""
         return await self._isolator.widened(lease)
 
     async def clear(self) -> None:
@@ -83,12 +84,30 @@ class Guard:
         self._applied = []
         await self._isolator.clear()
 
+    async def _hits(
+        self, exempt: Exempt, desired: Sequence[Lease]
+    ) -> tuple[dict[str, str], dict[str, IsolationError]]:
+        """Return, by isolation id, who would be hit, and where that cannot be told."""
+        refused, unknown = {}, {}
+        for each in desired:
+            try:
+                who = await self._hit(exempt, each)
+            except IsolationError as error:
+                unknown[each.isolation_id] = error
+                continue
+            if who is not None:
+                refused[each.isolation_id] = who
+        return refused, unknown
+
     async def _hit(self, exempt: Exempt, lease: Lease) -> str | None:
         try:
             named = exempt.why(lease.mac, lease.ip, lease.bridge_port)
             if named is not None:
                 return named
-            wide = await self._isolator.widened(lease)
-            return exempt.why(wide.mac, wide.ip, wide.bridge_port)
+            for wide in await self._isolator.widened(lease):
+                hit = exempt.why(wide.mac, wide.ip, wide.bridge_port)
+                if hit is not None:
+                    return hit
         except ValueError as error:  # no address at all
             raise IsolationError(str(error)) from error
+        return None

@@ -56,6 +56,7 @@ class NftIsolator:
     """
 
     name = "nft"
+    ends_by_itself = True
 
     def __init__(
         self, program: Sequence[str] = ("nft",), now_ns: Callable[[], int] = time.time_ns
@@ -86,9 +87,9 @@ class NftIsolator:
             deeds += [*_removed(element), {"add": _element(element, armed, now_ns)}]
         await self._transact(deeds)
 
-    async def widened(self, lease: Lease) -> Lease:
-        """Return the lease: nothing beyond it is cut off."""
-        return lease
+    async def widened(self, lease: Lease) -> Sequence[Lease]:
+        """Return the lease alone: nothing beyond it is cut off."""
+        return (lease,)
 
     async def read_back(self) -> tuple[Lease, ...]:
         """Return the leases whose elements the kernel holds, with the time it gives them.

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from pathlib import Path
 
 import msgspec
 
@@ -12,23 +13,35 @@ from agent.isolation.bridge_port import BridgePortIsolator
 from agent.isolation.dry_run import DryRun
 from agent.isolation.lease_file import LeaseFile
 from agent.isolation.nft import NftIsolator
+from agent.isolation.snmp_switch import SnmpSwitchIsolator
 from contract.messages import Isolation
 
 
-def chosen_isolator(config: IsolationConfig) -> Isolator:
-    """Return the enforcer that the settings name."""
+def chosen_isolator(config: IsolationConfig, folder: Path) -> Isolator:
+    """Return the enforcer that the settings name.
+
+    Args:
+        config: Which one.
+        folder: Where it keeps what must outlive it.
+
+    Raises:
+        ConfigError: The credentials of the switch cannot be used.
+    """
     match config.enforcer:
         case "nft":
             return NftIsolator()
         case "bridge_port":
             return BridgePortIsolator(config.bridge)
+        case "snmp_switch":
+            return SnmpSwitchIsolator(config.switch, folder)
         case "dry_run":
             return DryRun()
 
 
 def show_isolations(config: AgentConfig) -> int:
     """Print who is cut off now, by the enforcer's own word, one JSON object a line."""
-    for lease in asyncio.run(chosen_isolator(config.isolation).read_back()):
+    isolator = chosen_isolator(config.isolation, config.spool.path.parent)
+    for lease in asyncio.run(isolator.read_back()):
         sys.stdout.write(msgspec.json.encode(lease).decode() + "\n")
     return 0
 
@@ -42,7 +55,7 @@ def release(config: AgentConfig, target: str | None, *, everything: bool) -> int
         everything: Let everybody go and remove what is ours.
     """
     file = LeaseFile(config.spool.path.parent)
-    isolator = chosen_isolator(config.isolation)
+    isolator = chosen_isolator(config.isolation, config.spool.path.parent)
     return asyncio.run(released(file, isolator, None if everything else target))
 
 

@@ -30,6 +30,7 @@ class Begin(Tagged, frozen=True, tag="begin"):
     isolation: IsolationConfig
     exempt: list[str]
     names: dict[str, str]  # further hosts that are needed: name or address -> who that is
+    folder: Path  # where an enforcer keeps what must outlive it
 
 
 class Apply(Tagged, frozen=True, tag="apply"):

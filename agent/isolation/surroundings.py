@@ -5,7 +5,7 @@ import ipaddress
 import re
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,7 +57,7 @@ class Surroundings:
         self,
         exemptions: Iterable[Exemption],
         names: Mapping[str, str],
-        bridge: str,
+        learnt: Callable[[], Awaitable[Mapping[str, str]]],
         *,
         prefix: Sequence[str] = (),
         root: Path = Path("/"),
@@ -68,14 +68,14 @@ class Surroundings:
         Args:
             exemptions: Who is exempt by the settings.
             names: Further hosts that are needed: name or address -> who that is.
-            bridge: Whose table of MACs tells the bridge ports.
-            prefix: What to put in front of `ip` and `bridge`.
+            learnt: Returns behind which port each MAC was last seen; may raise IsolationError.
+            prefix: What to put in front of `ip`.
             root: The folder under which the system's files lie.
             monotonic_ns: A clock that only goes forward.
         """
         self._exemptions = list(exemptions)
         self._names = {name: who for name, who in names.items() if name}
-        self._bridge = bridge
+        self._learnt = learnt
         self._prefix = tuple(prefix)
         self._root = root
         self._monotonic_ns = monotonic_ns
@@ -178,15 +178,13 @@ class Surroundings:
                 yield Exemption(who=who, mac=mac)
 
     async def _learn_homes(self, macs: set[str]) -> None:
-        command = (*self._prefix, "bridge", "-j", "fdb", "show", "br", self._bridge)
         try:
-            entries = parsed(await run(command))
+            ports = await self._learnt()
         except IsolationError:
-            return  # no such bridge here: then no MAC has a bridge port
+            return  # no such bridge here, or a switch that is away: then no more is known
         now_ns = self._monotonic_ns()
-        for entry in entries:
-            if entry.get("mac") in macs and entry.get("state") != "permanent":
-                self._homes.see(entry["mac"], entry["ifname"], now_ns)
+        for mac in macs & ports.keys():
+            self._homes.see(mac, ports[mac], now_ns)
 
     def _at_home(self, each: Exemption) -> Exemption:
         if each.mac is None or each.home is not None:

@@ -42,7 +42,7 @@ def decisions_s(built: Lab) -> list[float]:
             took.append(time.perf_counter() - before_s)
         return took
 
-    begin = Begin(IsolationConfig(enforcer="nft"), [], {})
+    begin = Begin(IsolationConfig(enforcer="nft"), [], {}, Path("/nonexistent"))
     with started_enforcer(begin, built.box) as enforcer:
         took = asyncio.run(measure())
     built.on_box("nft", "flush", "ruleset")
@@ -51,7 +51,7 @@ def decisions_s(built: Lab) -> list[float]:
 
 def end_s(built: Lab) -> float:
     """From the end of a lease until the host is reached, the enforcer killed."""
-    begin = Begin(IsolationConfig(enforcer="nft"), [], {})
+    begin = Begin(IsolationConfig(enforcer="nft"), [], {}, Path("/nonexistent"))
     with started_enforcer(begin, built.box) as enforcer:
         wanted = _lease(built, 1.5, 0)
         asyncio.run(enforcer.apply([wanted]))

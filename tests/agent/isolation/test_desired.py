@@ -51,12 +51,14 @@ class Stubborn(DryRun):
     forgets = False
     is_mute = False
     clings = False
+    outlasts = False
+    cannot_find = ""
 
     async def read_back(self) -> tuple[Lease, ...]:
         if self.is_mute:
             message = "no answer in 10 s"
             raise IsolationError(message)
-        return await super().read_back()
+        return self._leases if self.outlasts else await super().read_back()
 
     async def apply(self, desired: Sequence[Lease]) -> None:
         if self.clings:
@@ -64,7 +66,11 @@ class Stubborn(DryRun):
         if self.refuses:
             message = "the kernel says no"
             raise IsolationError(message)
-        await super().apply([] if self.forgets else desired)
+        found = [lease for lease in desired if lease.mac != self.cannot_find]
+        await super().apply([] if self.forgets else found)
+        if len(found) < len(desired):
+            message = f"not learnt: {self.cannot_find}"
+            raise IsolationError(message)
 
 
 @pytest.fixture
@@ -209,6 +215,47 @@ async def test_who_did_not_hear_that_an_isolation_ended_is_told_again(desired, e
     enforcer.refuses = False
     assert await desired.settle() == []
     assert enforcer._leases == ()
+
+
+async def test_an_isolation_that_does_not_end_by_itself_is_expired_when_it_is_let_go(
+    desired, enforcer, clock, caplog
+):
+    await desired.isolate(wanted())
+    enforcer.outlasts = enforcer.refuses = True
+    clock.wait(61)
+    (told,) = await desired.settle()
+    assert told.state == "verified"
+    assert told.detail == "its time is over, and it could not be ended: the kernel says no"
+    assert await desired.settle() == []
+    assert caplog.messages.count("reconcile_failed") == 1
+    enforcer.is_mute = True
+    assert await desired.settle() == []
+    enforcer.is_mute = enforcer.refuses = False
+    assert [told.state for told in await desired.settle()] == ["expired"]
+    assert await desired.settle() == []
+
+
+async def test_one_that_cannot_be_found_again_keeps_no_other_from_being_isolated_or_let_go(
+    desired, enforcer, clock, caplog
+):
+    lost = wanted(1, seconds=600)
+    await desired.isolate(lost)
+    enforcer.cannot_find = lost.host
+    await enforcer.apply([])
+    assert [(told.host, told.state) for told in await desired.settle()] == [(lost.host, "failed")]
+    other = await desired.isolate(wanted(2))
+    assert other.state == "verified"
+    assert await macs(enforcer) == [other.host]
+    assert await desired.settle() == []
+    clock.wait(61)
+    assert [(told.host, told.state) for told in await desired.settle()] == [
+        (other.host, "expired")
+    ]
+    assert await macs(enforcer) == []
+    enforcer.cannot_find = ""
+    (back,) = await desired.settle()
+    assert (back.host, back.state) == (lost.host, "verified")
+    assert caplog.messages.count("isolation_slipped") == 1
 
 
 async def test_isolations_of_the_start_before_outlive_a_restart(desired, started, enforcer, clock):

@@ -30,6 +30,7 @@ pytestmark = pytest.mark.root
 
 SECOND_NS = 1_000_000_000
 EXEMPT = "02:00:00:00:00:77"
+NOWHERE = Path("/nonexistent")
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def enforcer(built: Lab) -> Iterator[Enforcer]:
 
 
 def begin() -> Begin:
-    return Begin(IsolationConfig(enforcer="nft"), [EXEMPT], {})
+    return Begin(IsolationConfig(enforcer="nft"), [EXEMPT], {}, NOWHERE)
 
 
 def lease(mac: str, seconds: float = 60, number: int = 1) -> Lease:
@@ -83,7 +84,7 @@ async def test_the_enforcer_may_change_the_network_and_nothing_else(enforcer):
 
 async def test_an_enforcer_begins_with_whatever_can_be_set(built, tmp_path):
     settings = IsolationConfig(enforcer="nft", release_secret_file=tmp_path / "release.secret")
-    with started_enforcer(Begin(settings, [EXEMPT], {}), built.box) as enforcer:
+    with started_enforcer(Begin(settings, [EXEMPT], {}, NOWHERE), built.box) as enforcer:
         assert await enforcer.read_back() == ()
 
 
@@ -141,8 +142,16 @@ async def test_without_its_agent_the_enforcer_ends_and_leaves_what_holds(built):
     built.on_box("nft", "flush", "ruleset")
 
 
+async def test_what_no_kernel_would_end_is_let_go_when_the_agent_ends(built, tmp_path):
+    settings = IsolationConfig(enforcer="bridge_port")
+    with started_enforcer(Begin(settings, [], {}, tmp_path), built.box) as enforcer:
+        await enforcer.apply([lease(built.suspect.mac)])
+        assert not built.reachable()
+    assert built.reachable()
+
+
 def framed(message: object) -> bytes:
-    data = msgspec.msgpack.encode(message)
+    data = msgspec.msgpack.encode(message, enc_hook=str)
     return len(data).to_bytes(4, "big") + data
 
 
@@ -163,7 +172,7 @@ def test_who_talks_nonsense_to_an_enforcer_is_not_listened_to_any_more(said):
         program = [sys.executable, "-P", "-m", "agent", "enforce", str(theirs.fileno())]
         process = subprocess.Popen(program, pass_fds=[theirs.fileno()], stderr=subprocess.DEVNULL)
         theirs.close()
-        ours.sendall(framed(Begin(IsolationConfig(), [], {})) + said)
+        ours.sendall(framed(Begin(IsolationConfig(), [], {}, NOWHERE)) + said)
         assert process.wait(10) == 1
         with contextlib.suppress(ConnectionResetError):
             assert ours.recv(1000) == b""

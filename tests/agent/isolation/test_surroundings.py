@@ -1,13 +1,15 @@
 """Who is exempt, as a real kernel and the system's files tell it."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from agent.errors import IsolationError
 from agent.exempt import THIS_BOX, Exempt, Exemption
+from agent.isolation.bridge_port import learnt_ports
 from agent.isolation.pinned import HOLD_NS, Pinned
 from agent.isolation.surroundings import Surroundings
 from tests.agent.isolation.lab import Lab
@@ -30,12 +32,16 @@ def box(built: Lab) -> Iterator[Lab]:
     built.on_box("ip", "neighbour", "flush", "all")
 
 
+def learnt_by(box: Lab) -> Callable[[], Awaitable[dict[str, str]]]:
+    return partial(learnt_ports, "br0", box.box)
+
+
 def look(box: Lab, root: Path, **names: str) -> Exempt:
     return asyncio.run(around(box, root, **names).look())
 
 
 def around(box: Lab, root: Path, **names: str) -> Surroundings:
-    return Surroundings([], names, "br0", prefix=box.box, root=root)
+    return Surroundings([], names, learnt_by(box), prefix=box.box, root=root)
 
 
 def test_the_box_itself_is_exempt_by_every_address_and_mac(box, tmp_path):
@@ -105,7 +111,9 @@ def test_the_broker_is_exempt_by_name_also_while_no_name_server_answers(
 
 def test_what_is_written_down_is_exempt_with_the_port_where_it_lives(box, tmp_path):
     written = [Exemption(who="by hand", mac=box.suspect.mac)]
-    exempt = asyncio.run(Surroundings(written, {}, "br0", prefix=box.box, root=tmp_path).look())
+    exempt = asyncio.run(
+        Surroundings(written, {}, learnt_by(box), prefix=box.box, root=tmp_path).look()
+    )
     assert exempt.why(box.suspect.mac, None, "lan2") == "by hand"
     assert exempt.why(box.suspect.mac, None, "lan1") is None
 
@@ -113,7 +121,7 @@ def test_what_is_written_down_is_exempt_with_the_port_where_it_lives(box, tmp_pa
 def test_of_too_many_exempt_hosts_those_that_are_written_down_are_kept(box, tmp_path, monkeypatch):
     monkeypatch.setattr("agent.exempt.MAX_EXEMPTIONS", 2)
     written = [Exemption(who="by hand", network=f"10.9.9.{number}") for number in (1, 2)]
-    surroundings = Surroundings(written, {}, "br0", prefix=box.box, root=tmp_path)
+    surroundings = Surroundings(written, {}, learnt_by(box), prefix=box.box, root=tmp_path)
     exempt = asyncio.run(surroundings.look())
     assert [each.who for each in exempt.exemptions] == ["by hand", "by hand"]
 
@@ -130,7 +138,8 @@ def test_a_poisoned_neighbour_table_takes_nobody_s_exemption_and_gives_none(box,
 
 
 def test_without_the_tools_it_is_not_known_who_is_exempt(tmp_path):
-    surroundings = Surroundings([], {}, "br0", prefix=("/nonexistent",), root=tmp_path)
+    learnt = partial(learnt_ports, "br0", ("/nonexistent",))
+    surroundings = Surroundings([], {}, learnt, prefix=("/nonexistent",), root=tmp_path)
     with pytest.raises(IsolationError):
         asyncio.run(surroundings.look())
 

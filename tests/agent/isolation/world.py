@@ -51,6 +51,7 @@ class ModelIsolator:
     """What a program sees of that kernel; each start has its own."""
 
     name = "model"
+    ends_by_itself = True
 
     def __init__(self, kernel: Kernel, world: "World") -> None:
         self._kernel = kernel
@@ -71,8 +72,8 @@ class ModelIsolator:
         self._kernel.elements = elements
         self._desired = tuple(desired)
 
-    async def widened(self, lease: Lease) -> Lease:
-        return lease
+    async def widened(self, lease: Lease) -> Sequence[Lease]:
+        return (lease,)
 
     async def read_back(self) -> tuple[Lease, ...]:
         held = self._kernel.held()
