@@ -176,7 +176,9 @@ class Authenticator:
             return Machine(owner)
         if token.startswith(API_TOKEN_PREFIX):
             return await self._holder(token, "api", address)
-        return await self._person(str(self._claims(token)["sid"]), address)
+        claims = self._claims(token)
+        who = await self._person(str(claims["sid"]), address)
+        return msgspec.structs.replace(who, expires_s=claims["exp"])
 
     async def identify_stream(self, token: str, address: str = "") -> Person:
         """Return who holds a stream token, as a viewer.
@@ -192,10 +194,12 @@ class Authenticator:
         if who.token_id is not None:
             held = await user_of_token(self._database, token_id=who.token_id, now_ns=now_ns)
             return None if held is None else _by_token(held, address)
+        if who.expires_s is not None and now_ns >= who.expires_s * NS_PER_S:
+            return None
         user = await user_of_session(self._database, who.session_id or "", now_ns)
         if user is None:
             return None
-        return Person(msgspec.structs.replace(user, address=address), who.session_id)
+        return msgspec.structs.replace(who, user=msgspec.structs.replace(user, address=address))
 
     def ticket(self, who: Person) -> str:
         """Return a ticket that opens one WebSocket, once and soon."""

@@ -5,6 +5,7 @@ import base64
 import json
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -33,6 +34,12 @@ NUMBER = 900  # of the alert, which no other test uses
 
 @pytest_asyncio.fixture
 async def page(centre: Centre) -> AsyncIterator[Page]:
+    async with opened(centre) as page:
+        yield page
+
+
+@asynccontextmanager
+async def opened(centre: Centre) -> AsyncIterator[Page]:
     program = require("chromium", package="chromium")
     faults: list[str] = []
     async with async_playwright() as playwright:
@@ -183,6 +190,37 @@ async def test_a_reload_keeps_the_sign_in_and_signing_out_ends_it(page: Page):
     await expect(page.get_by_role("button", name="Sign in")).to_be_visible()
     await page.reload()
     await expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+async def test_a_page_whose_token_is_over_comes_back_with_another_and_misses_no_event(
+    tmp_path: Path,
+):
+    brief = Centre(tmp_path)
+    brief.more["EDGEWARDEN_AUTH__ACCESS_TOKEN_S"] = "2"
+    brief.start()
+    told = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await told.wait()
+        await route.continue_()
+
+    async with opened(brief) as page, brief.device("page-pi-4") as device:
+        sockets: list[str] = []
+        page.on("websocket", lambda socket: sockets.append(socket.url))
+        await sign_in(page)
+        await expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+        await page.route("**/api/v1/auth/refresh", hold)
+        await device.tell(alert(NUMBER))
+        await expect(page.locator(f"tr[data-alert='{NUMBER:032x}']")).to_be_visible()
+        await expect(page.locator("#connection")).to_have_attribute(
+            "data-state", "lost", timeout=10_000
+        )
+        await device.tell(alert(NUMBER + 1))
+        told.set()
+        await expect(page.locator(f"tr[data-alert='{NUMBER + 1:032x}']")).to_be_visible()
+        await expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    assert "since=" in sockets[1]
+    assert brief.stop() == 0
 
 
 async def test_markup_that_a_device_sends_stays_text(centre: Centre, page: Page):

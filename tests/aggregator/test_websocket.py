@@ -3,6 +3,9 @@
 import asyncio
 import contextlib
 import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +17,17 @@ from tests.aggregator.conftest import PASSWORD, Centre, next_event
 from tests.aggregator.messages import alert, health
 
 UNAUTHENTICATED = 4401
+ACCESS_TOKEN_S = 2
+
+
+@pytest.fixture
+def brief(tmp_path: Path) -> Iterator[Centre]:
+    """An aggregator whose access tokens are soon over."""
+    brief = Centre(tmp_path)
+    brief.more["EDGEWARDEN_AUTH__ACCESS_TOKEN_S"] = str(ACCESS_TOKEN_S)
+    brief.start()
+    yield brief
+    assert brief.stop() == 0
 
 
 def url(centre: Centre, query: str = "") -> str:
@@ -97,6 +111,32 @@ async def test_a_session_that_ends_closes_the_feed_within_five_seconds(centre: C
             client.post("/auth/logout").raise_for_status()
             async with asyncio.timeout(5):
                 assert await code_of(socket) == UNAUTHENTICATED
+
+
+async def test_a_feed_ends_with_the_access_token_that_opened_it_and_the_next_one_resumes_it(
+    brief: Centre,
+):
+    body = {"username": "admin", "password": PASSWORD}
+    with brief.client(None) as client:
+        tokens = client.post("/auth/login", json=body).json()
+        client.headers["Authorization"] = f"Bearer {tokens['access_token']}"
+        ticket = client.post("/auth/ws-ticket").json()["ticket"]
+        since = time.monotonic()
+        headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+        async with (
+            connect(url(brief), additional_headers=headers) as socket,
+            connect(url(brief, f"?ticket={ticket}")) as by_ticket,
+            brief.device("brief-pi") as device,
+        ):
+            await device.tell(health())
+            cursor = (await next_event(socket, "device_health"))["cursor"]
+            assert [await code_of(each) for each in (socket, by_ticket)] == [UNAUTHENTICATED] * 2
+            assert ACCESS_TOKEN_S - 1 <= time.monotonic() - since <= ACCESS_TOKEN_S + 5
+            await device.tell(alert(630))
+        answer = client.post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
+    headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+    async with connect(url(brief, f"?since={cursor}"), additional_headers=headers) as socket:
+        assert (await next_event(socket, "new_alert"))["data"]["alert_id"] == f"{630:032x}"
 
 
 async def test_a_page_of_another_origin_is_refused(centre: Centre):
