@@ -2,9 +2,13 @@
 
 import asyncio
 import time
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import msgspec
 
+from aggregator.errors import ConflictError
 from aggregator.live import LiveFeed
 from aggregator.pace import Pace
 from aggregator.shapes import device_shape, rfc3339
@@ -26,6 +30,7 @@ from aggregator.store.devices import Page, find_devices
 
 DEVICE_EVENT = "device_event"  # the type of its events on the live feed
 PERIOD_S = 2.0
+MAX_VOUCHED = 10_000  # devices for which one service vouches
 
 
 class DeviceEventShape(msgspec.Struct, frozen=True):
@@ -35,6 +40,13 @@ class DeviceEventShape(msgspec.Struct, frozen=True):
     device_id: str
     event_type: EventType
     timestamp: str
+
+
+class Service:
+    """A device service that is connected, and for which devices it vouches."""
+
+    def __init__(self) -> None:
+        self.vouched: set[DeviceKey] = set()
 
 
 class PresenceKeeper:
@@ -52,6 +64,7 @@ class PresenceKeeper:
         self._database = database
         self._live = live
         self._pace = Pace(burst=200, per_s=20.0)
+        self._services: defaultdict[DeviceKey, set[Service]] = defaultdict(set)
 
     async def run(self) -> None:
         """Look every two seconds, for ever."""
@@ -74,18 +87,42 @@ class PresenceKeeper:
             ids = [key.device_id for key in changed if key.organization == organization]
             await self.tell(organization, ids, now_ns)
 
-    async def take(self, key: DeviceKey, event_type: EventType, *, teller: str) -> None:
+    @asynccontextmanager
+    async def service(self) -> AsyncIterator[Service]:
+        """Give a device service, which vouches for the length of the block.
+
+        A device for which nobody else vouches speaks for itself afterwards.
+        """
+        service = Service()
+        try:
+            yield service
+        finally:
+            alone = [key for key in service.vouched if self._services[key] == {service}]
+            for key in list(service.vouched):
+                self._withdraw(service, key)
+            now_ns = time.time_ns()
+            for organization in {key.organization for key in alone}:
+                ids = [key.device_id for key in alone if key.organization == organization]
+                await self._database.write(stop_vouching(now_ns, organization, ids))
+
+    async def take(
+        self, service: Service, key: DeviceKey, event_type: EventType, *, teller: str
+    ) -> None:
         """Take a device service's word that a device came or went.
 
         Args:
+            service: Who vouches for it from now on, when it came.
             key: Which device; unknown ones are kept as well.
             event_type: Whether it came or went.
             teller: Who says so, for the pace; "" for a guest, whose word changes no presence.
 
         Raises:
+            ConflictError: The service vouches for too many devices already.
             TooManyAttemptsError: They tell faster than devices come and go.
         """
         self._pace.take(f"{key.organization}/{teller}")
+        if teller:
+            self._vouch(service, key, event_type)
         now_ns = time.time_ns()
         cause: Cause = "told" if teller else "guest"
         statements = [trim_events(key.organization)]
@@ -97,9 +134,22 @@ class PresenceKeeper:
         if teller:
             await self.tell(key.organization, [key.device_id], now_ns)
 
-    async def stop_vouching(self, organization: str, device_ids: list[str]) -> None:
-        """Note that who vouched for devices has gone: from now on they speak for themselves."""
-        await self._database.write(stop_vouching(time.time_ns(), organization, device_ids))
+    def _vouch(self, service: Service, key: DeviceKey, event_type: EventType) -> None:
+        if event_type == "disconnected":  # whoever said before that it is there
+            for other in list(self._services.get(key, ())):
+                self._withdraw(other, key)
+            return
+        if key not in service.vouched and len(service.vouched) >= MAX_VOUCHED:
+            message = f"a device service vouches for at most {MAX_VOUCHED:,} devices"
+            raise ConflictError(message)
+        service.vouched.add(key)
+        self._services[key].add(service)
+
+    def _withdraw(self, service: Service, key: DeviceKey) -> None:
+        service.vouched.discard(key)
+        self._services[key].discard(service)
+        if not self._services[key]:
+            del self._services[key]
 
     def _tell_event(self, event: DeviceEventRow) -> None:
         self._live.publish(event.organization, DEVICE_EVENT, device_event_shape(event))

@@ -38,7 +38,6 @@ from aggregator.store.device_events import (
 )
 from contract.identifiers import whole
 
-MAX_VOUCHED = 10_000  # devices for which one socket vouches
 EXPECTED = "expected: device_id (text) and event_type (connected or disconnected)"
 
 
@@ -80,21 +79,16 @@ async def hear_device_service(
     visitor = await door.enter(socket)
     if visitor is None:
         return
-    vouched: set[str] = set()
 
     async def tell(said: DeviceEventGiven, who: Identity | Guest) -> None:
         if not isinstance(who, Guest):
             require(who, DEVICE_EVENT_TELLERS, {"device_id": said.device_id})
         key = DeviceKey(who.organization, said.device_id)
-        await presence.take(key, said.event_type, teller=_teller(who))
-        if said.event_type == "connected" and len(vouched) < MAX_VOUCHED:
-            vouched.add(said.device_id)
+        await presence.take(service, key, said.event_type, teller=_teller(who))
 
     talk = Talk(socket, door, visitor, kind=DeviceEventGiven, act=tell, expected=EXPECTED)
-    try:
+    async with presence.service() as service:
         await door.serve(socket, visitor, take=talk.take)
-    finally:
-        await presence.stop_vouching(visitor.organization, list(vouched))
 
 
 @websocket("/frontend", opt=PUBLIC | DEVICE_EVENT_READERS)

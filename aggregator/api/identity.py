@@ -39,7 +39,7 @@ class Person(msgspec.Struct, frozen=True):
     user: SessionUser
     session_id: str | None = None
     token_id: int | None = None
-    expires_s: int | None = None  # the access token, in seconds since 1970; None: another was shown
+    expires_s: int | None = None  # of the access token, since 1970; None: another was shown
 
     @property
     def organization(self) -> str:

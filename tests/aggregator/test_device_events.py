@@ -11,13 +11,15 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from aggregator.errors import ConflictError
 from aggregator.live import LiveFeed, Watcher
-from aggregator.presence import PresenceKeeper
+from aggregator.presence import PresenceKeeper, Service
 from aggregator.store.database import Database
 from aggregator.store.device_events import (
     KEPT_EVENTS,
     DeviceKey,
     EventFilter,
+    EventType,
     add_event,
     count_events,
     trim_events,
@@ -198,6 +200,17 @@ class Line:
         self.keeper = keeper
         self._watcher = watcher
 
+    async def take(
+        self, event_type: EventType, service: Service | None = None, teller: str = "esp"
+    ) -> None:
+        """Let a service tell of the device; one that has gone again where none is given."""
+        key = DeviceKey("ours", "esp")
+        if service is not None:
+            await self.keeper.take(service, key, event_type, teller=teller)
+            return
+        async with self.keeper.service() as passing:
+            await self.keeper.take(passing, key, event_type, teller=teller)
+
     async def status(self, at_ns: int) -> str:
         (row,) = await find_devices(self.database, "ours", now_ns=at_ns)
         return row.status
@@ -231,9 +244,7 @@ async def one_device(database: Database) -> AsyncIterator[Line]:
 
 async def test_a_silent_device_is_late_then_offline_and_told_so_once(database: Database):
     async with one_device(database) as line:
-        key = DeviceKey("ours", "esp")
-        await line.keeper.take(key, "connected", teller="esp")
-        await line.keeper.stop_vouching("ours", ["esp"])
+        await line.take("connected")
         begin = now_ns()
         assert await line.told() == ["connected", "online"]
         for after_ns, status, events in (
@@ -246,7 +257,7 @@ async def test_a_silent_device_is_late_then_offline_and_told_so_once(database: D
             await line.keeper.look(begin + after_ns)
             assert await line.status(begin + after_ns) == status
             assert await line.told() == events
-        await line.keeper.take(key, "connected", teller="esp")
+        await line.take("connected")
         assert await line.told() == ["connected", "online"]
         await line.keeper.look(now_ns())
         assert await line.told() == []
@@ -254,18 +265,48 @@ async def test_a_silent_device_is_late_then_offline_and_told_so_once(database: D
 
 async def test_a_device_is_never_late_while_a_service_vouches_for_it(database: Database):
     async with one_device(database) as line:
-        await line.keeper.take(DeviceKey("ours", "esp"), "connected", teller="esp")
         later = now_ns() + 10 * STALE_NS
-        await line.keeper.look(later)
-        assert await line.status(later) == "online"
-        await line.keeper.stop_vouching("ours", ["esp"])
+        async with line.keeper.service() as service:
+            await line.take("connected", service)
+            await line.keeper.look(later)
+            assert await line.status(later) == "online"
         await line.keeper.look(later)
         assert await line.status(later) == "offline"
 
 
+async def test_who_goes_ends_no_vouching_of_others(database: Database):
+    later = now_ns() + 10 * STALE_NS
+    async with one_device(database) as line, line.keeper.service() as stays:
+        async with line.keeper.service() as goes:
+            await line.take("connected", goes)
+            await line.take("connected", stays)
+        async with line.keeper.service() as guest:
+            await line.take("connected", guest, teller="")
+        assert await line.status(later) == "online"
+        async with line.keeper.service() as corrects:
+            await line.take("connected", corrects)
+            await line.take("disconnected", corrects)
+            assert await line.status(later) == "offline"
+            await line.take("connected", stays)
+        assert await line.status(later) == "online"
+    assert not line.keeper._services
+
+
+async def test_a_service_vouches_for_a_bounded_number_of_devices_and_is_told_so(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("aggregator.presence.MAX_VOUCHED", 1)
+    later = now_ns() + 10 * STALE_NS
+    async with one_device(database) as line, line.keeper.service() as service:
+        await line.keeper.take(service, DeviceKey("ours", "other"), "connected", teller="a")
+        with pytest.raises(ConflictError):
+            await line.take("connected", service)
+        assert await line.status(later) == "offline"
+
+
 async def test_after_a_restart_nobody_vouches_for_anybody(database: Database):
-    async with one_device(database) as line:
-        await line.keeper.take(DeviceKey("ours", "esp"), "connected", teller="esp")
+    async with one_device(database) as line, line.keeper.service() as service:
+        await line.take("connected", service)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.3):
                 await line.keeper.run()
