@@ -79,18 +79,17 @@ class Archive:
         self.copies = database.path.parent / COPIES
         self._max_age_s = max_age_s
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._rest = asyncio.Lock()
         self._taken: dict[
             str, tuple[float, int]
         ] = {}  # when it was done, and as of when it is true
 
     async def open(self) -> None:
-        """Make the folders, and throw away what a crash has left half done."""
+        """Make the folders, throw away what a crash has left half done, mend what is missing."""
         parts = await self.parts()
-        there = await asyncio.to_thread(self._tidy, {part.file for part in parts})
-        missing = [part for part in parts if part.file not in there]
-        for part in missing:
-            log.error("archive_file_missing", extra={"file": str(part.file), "rows": part.rows})
-        await self._forget(missing)
+        await asyncio.to_thread(self._tidy, {part.file for part in parts})
+        for organization in {part.organization for part in parts}:
+            await self._mended(organization)
         for view in GROWING:
             await self._copy(view, "", self._copy_of(SHAPES, view))
 
@@ -114,7 +113,7 @@ class Archive:
         Returns:
             When they were up to date, in nanoseconds since 1970.
         """
-        async with self._locks[organization]:
+        async with self._alone(organization):
             taken_ns = await self._refresh(organization)
             parts = await self.parts(organization)
             await asyncio.to_thread(self._link, organization, parts, folder)
@@ -122,29 +121,52 @@ class Archive:
 
     @asynccontextmanager
     async def at_rest(self) -> AsyncIterator[list[Part]]:
-        """Hold the archive as it is, and give its files."""
-        async with AsyncExitStack() as stack:
-            for organization in sorted({part.organization for part in await self.parts()}):
-                await stack.enter_async_context(self._locks[organization])
+        """Hold the archive as it is, of every organization, and give its files."""
+        async with self._rest, AsyncExitStack() as stack:
+            for lock in list(self._locks.values()):
+                await stack.enter_async_context(lock)
             yield await self.parts()
+
+    @asynccontextmanager
+    async def _alone(self, organization: str) -> AsyncIterator[None]:
+        """Let one at a time change what the archive has of an organization, and nobody at rest."""
+        async with self._rest:
+            lock = self._locks[organization]  # whoever rests from now on waits for it
+        async with lock:
+            yield
 
     async def write(self, organization: str) -> None:
         """Bring the archive of an organization up to date."""
-        async with self._locks[organization]:
+        async with self._alone(organization):
             await self._write(organization)
 
     async def drop(self, parts: Sequence[Part]) -> None:
         """Throw files away."""
         for organization in {part.organization for part in parts}:
-            async with self._locks[organization]:
+            async with self._alone(organization):
                 gone = [part for part in parts if part.organization == organization]
-                await self._forget(gone)
+                await self._database.write(*map(_dropped, gone))
                 await asyncio.to_thread(_remove, [self.path / part.file for part in gone])
 
-    async def _forget(self, parts: Sequence[Part]) -> None:
-        names = ("view", "organization", "day", "after", "upto")
-        fields = [_only(msgspec.structs.asdict(part), *names) for part in parts]
-        await self._database.write(*(Statement("drop_archive_part", item) for item in fields))
+    async def _mended(self, organization: str) -> list[Part]:
+        """Return the files of an organization; one that is gone is made of what is still stored."""
+        parts = await self.parts(organization)
+        missing = await asyncio.to_thread(
+            lambda: [part for part in parts if not (self.path / part.file).is_file()]
+        )
+        for part in missing:
+            await self._write_again(part)
+        return await self.parts(organization) if missing else parts
+
+    async def _write_again(self, part: Part) -> None:
+        again = await self._write_part(part)
+        extra = {"file": str(part.file), "rows": part.rows, "lost": part.rows - again.rows}
+        log.error("archive_file_missing", extra=extra)
+        if again.rows:
+            await self._database.write(_dropped(part), _added(again))
+        else:
+            await self._database.write(_dropped(part))
+            await asyncio.to_thread(_remove, [self.path / part.file])
 
     async def _refresh(self, organization: str) -> int:
         clock = asyncio.get_running_loop().time
@@ -159,7 +181,7 @@ class Archive:
         return taken_ns
 
     async def _write(self, organization: str) -> None:
-        parts = await self.parts(organization)
+        parts = await self._mended(organization)
         for view in GROWING:
             await self._write_view(
                 view, organization, [part for part in parts if part.view == view]
@@ -215,13 +237,10 @@ class Archive:
         return msgspec.structs.replace(part, rows=copied[0].count, file_bytes=file_bytes)
 
     async def _record(self, written: Sequence[Part], mark: dict[str, object]) -> None:
-        now_ns = time.time_ns()
         statements = [Statement("forget_archive_mark", _only(mark, "view", "organization"))]
         for part in written:
-            fields = msgspec.structs.asdict(part)
-            where = _only(fields, "view", "organization", "day", "after")
-            statements.append(Statement("drop_archive_parts", where))
-            statements.append(Statement("add_archive_part", fields | {"now_ns": now_ns}))
+            where = _only(msgspec.structs.asdict(part), "view", "organization", "day", "after")
+            statements += [Statement("drop_archive_parts", where), _added(part)]
         await self._database.write(*statements, Statement("add_archive_mark", mark))
 
     async def _copy(self, view: str, organization: str, file: Path) -> None:
@@ -247,14 +266,23 @@ class Archive:
         for part in parts:
             os.link(self.path / part.file, folder / part.view / f"{part.day}.{part.after}.parquet")
 
-    def _tidy(self, known: set[Path]) -> set[Path]:
-        """Remove what is not known, and return what is there."""
+    def _tidy(self, known: set[Path]) -> None:
+        """Remove what is not known."""
         shutil.rmtree(self.copies, ignore_errors=True)
         for folder in (self.path, self.copies):
             folder.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
         there = {file.relative_to(self.path) for file in self.path.rglob("*") if file.is_file()}
         _remove([self.path / file for file in there - known])
-        return there & known
+
+
+def _added(part: Part) -> Statement:
+    fields = msgspec.structs.asdict(part)
+    return Statement("add_archive_part", fields | {"now_ns": time.time_ns()})
+
+
+def _dropped(part: Part) -> Statement:
+    names = ("view", "organization", "day", "after", "upto")
+    return Statement("drop_archive_part", _only(msgspec.structs.asdict(part), *names))
 
 
 def _taken_in(rows: int, before: Sequence[Part]) -> list[Part]:

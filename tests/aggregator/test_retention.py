@@ -231,6 +231,34 @@ async def test_a_file_that_is_gone_is_told_and_does_not_stop_the_others(
     assert await rows(sandbox, "SELECT count(*) FROM verdicts") == [[2]]
 
 
+@pytest.mark.parametrize("restarted", [True, False])
+async def test_a_file_that_is_gone_is_made_again_of_rows_that_are_still_stored(
+    database: Database, caplog: pytest.LogCaptureFixture, *, restarted: bool
+):
+    await store(database, days_ago=0)
+    archive, retention = await opened(database)
+    await archive.write("default")
+    (part,) = await archive.parts("default")
+    (archive.path / part.file).unlink()
+    if restarted:
+        archive, retention = await opened(database)
+    await retention.apply(NOW_NS + 10 * DAY_NS)
+    assert await hot(database) == 0
+    assert [item.__dict__["lost"] for item in caplog.records] == [0]
+    sandbox = Sandbox(database, archive, QueryConfig())
+    assert await rows(sandbox, "SELECT count(*) FROM verdicts") == [[2]]
+
+
+async def test_an_archive_at_rest_gets_no_first_file_of_an_organization(database: Database):
+    archive, _ = await opened(database)
+    await store(database, days_ago=0)
+    async with asyncio.TaskGroup() as tasks, archive.at_rest() as parts:
+        tasks.create_task(archive.write("default"))
+        await asyncio.sleep(0.3)
+        assert await archive.parts() == parts == []
+    assert len(await archive.parts()) == 1
+
+
 async def test_queries_and_retention_at_once_neither_fail_nor_count_twice(database: Database):
     archive, retention = await opened(database)
     sandbox = Sandbox(database, archive, QueryConfig())
