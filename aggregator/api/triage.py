@@ -1,7 +1,6 @@
 """/api/v1/alerts, what people decide: one alert or many at once, with a reason, and back again."""
 
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from http import HTTPStatus
@@ -16,19 +15,21 @@ from aggregator.api.alerts import find_alert
 from aggregator.api.identity import ANALYST, ApiRequest, Person, person
 from aggregator.api.paging import Limit, Skip, paged
 from aggregator.api.times import to_ns
-from aggregator.errors import InvalidError, NotFoundError
+from aggregator.errors import ConflictError, InvalidError, NotFoundError
 from aggregator.live import LiveFeed
 from aggregator.shapes import AlertShape, AlertStatus, alert_shape, rfc3339
 from aggregator.store.alert_changes import (
     AlertChange,
     AlertNumber,
     ChangeRow,
-    Undoable,
+    Undone,
     change_alerts,
     count_changes,
+    find_changed,
     find_changes,
-    find_undoable,
+    find_decided_again,
     new_change_id,
+    take_back,
 )
 from aggregator.store.alerts import AlertFilter, AlertRow, count_alerts, find_alerts
 from aggregator.store.audit import audit
@@ -109,7 +110,7 @@ class UndoRequest(msgspec.Struct, frozen=True):
     reason: Words | None = None
 
 
-class Undone(msgspec.Struct, frozen=True, kw_only=True):
+class BulkUndone(msgspec.Struct, frozen=True, kw_only=True):
     """What became of taking a change back."""
 
     change_id: str  # of the change that took it back
@@ -196,26 +197,27 @@ async def undo_change(
     data: UndoRequest,
     database: NamedDependency[Database],
     live: NamedDependency[LiveFeed],
-) -> Undone:
-    """Take a change back; alerts that were decided about since stay as they are."""
-    who = person(request)
-    before = await find_undoable(database, who.organization, data.change_id)
-    if not before:
+) -> BulkUndone:
+    """Take a change back; alerts that were decided about since stay as they are, 409 if all were."""
+    desk = _Desk(database, live, person(request))
+    changed = await desk.undo(data)
+    others = await find_decided_again(
+        database, request.user.organization, data.change_id, desk.change_id
+    )
+    if not changed and not others:
         message = "no such change"
         raise NotFoundError(message)
-    groups: dict[tuple[str, str | None], list[Undoable]] = defaultdict(list)
-    for item in before:
-        if not item.decided_again:
-            groups[item.status_before, item.notes_before].append(item)
-    desk = _Desk(database, live, who)
-    reason = data.reason or f"takes back {data.change_id}"
-    for (status, notes), items in groups.items():
-        change = AlertChange(status=status, notes=notes, reason=reason)
-        await desk.change(items, change, "alert.undo", after=data)
-    return Undone(
+    if not changed:
+        last = max(others, key=lambda other: other.at_ns)
+        message = (
+            f"{last.username} decided again about {last.alert_id} at {rfc3339(last.at_ns)}:"
+            " nothing is taken back"
+        )
+        raise ConflictError(message)
+    return BulkUndone(
         change_id=desk.change_id,
-        changed=sum(map(len, groups.values())),
-        decided_again=[item.alert_id for item in before if item.decided_again],
+        changed=changed,
+        decided_again=[other.alert_id for other in others],
     )
 
 
@@ -281,6 +283,22 @@ class _Desk:
             *change_alerts(self._who.user, self.change_id, numbers, change, now_ns),
             audit(self._who.user, action, target, now_ns=now_ns, before=before, after=after),
         )
+        await self._tell(keys)
+
+    async def undo(self, data: UndoRequest) -> int:
+        """Take a change back as far as nobody decided since, and return of how many alerts."""
+        user, now_ns = self._who.user, time.time_ns()
+        reason = data.reason or f"takes back {data.change_id}"
+        changed = await self._database.change(
+            Undone,
+            *take_back(user, self.change_id, data.change_id, reason, now_ns),
+            audit(user, "alert.undo", data.change_id, now_ns=now_ns, after=data),
+        )
+        if changed:
+            await self._tell(await find_changed(self._database, user.organization, self.change_id))
+        return len(changed)
+
+    async def _tell(self, keys: Sequence[AlertNumber]) -> None:
         organization = self._who.organization
         wanted = AlertFilter(alert_ids=[key.alert_id for key in keys])
         for row in await find_alerts(self._database, organization, wanted, limit=MAX_AT_ONCE):

@@ -41,12 +41,18 @@ class AlertNumber(msgspec.Struct, frozen=True):
     alert_id: str
 
 
-class Undoable(AlertNumber, frozen=True):
-    """What an alert was before a change."""
+class Undone(msgspec.Struct, frozen=True):
+    """An alert that is as it was before a change."""
 
-    status_before: str
-    notes_before: str | None  # None: the change left them as they were
-    decided_again: bool
+    alert_number: int
+
+
+class DecidedAgain(msgspec.Struct, frozen=True):
+    """An alert that somebody decided about after a change: who and when it was last."""
+
+    alert_id: str
+    username: str
+    at_ns: int
 
 
 class _Count(msgspec.Struct, frozen=True):
@@ -62,23 +68,21 @@ def change_alerts(
     user: SessionUser, change_id: str, numbers: Sequence[int], change: AlertChange, now_ns: int
 ) -> tuple[Statement, ...]:
     """Change alerts by their numbers, and keep what they were."""
-    parameters: dict[str, object] = {
-        "organization": user.organization,
-        "numbers": list(numbers),
-        "status": change.status,
-        "notes": change.notes,
-        "user_id": user.id,
-        "now_ns": now_ns,
-    }
-    kept = {
-        "change_id": change_id,
-        "username": user.username,
-        "reason": change.reason,
-        "comment": change.comment,
-    }
+    decided = {"numbers": list(numbers)} | msgspec.structs.asdict(change)
     return (
-        Statement("add_alert_changes", parameters | kept),
-        Statement("change_alerts", parameters),
+        Statement("add_alert_changes", _who(user, change_id, now_ns) | decided),
+        Statement("change_alerts", _which(user.organization, change_id)),
+    )
+
+
+def take_back(
+    user: SessionUser, change_id: str, undone: str, reason: str, now_ns: int
+) -> tuple[Statement, ...]:
+    """Take a change back; returns Undone for each alert that nobody decided about since."""
+    taken_back = {"undone": undone, "reason": reason}
+    return (
+        Statement("undo_alert_changes", _who(user, change_id, now_ns) | taken_back),
+        Statement("change_alerts", _which(user.organization, change_id)),
     )
 
 
@@ -96,7 +100,23 @@ async def count_changes(database: Database, organization: str, number: int) -> i
     return (await database.read("count_alert_changes", parameters, _Count))[0].count
 
 
-async def find_undoable(database: Database, organization: str, change_id: str) -> list[Undoable]:
-    """Return what the alerts of a change were before it."""
-    parameters = {"organization": organization, "change_id": change_id}
-    return await database.read("undoable_changes", parameters, Undoable)
+async def find_changed(database: Database, organization: str, change_id: str) -> list[AlertNumber]:
+    """Return the alerts of a change."""
+    return await database.read("changed_alerts", _which(organization, change_id), AlertNumber)
+
+
+async def find_decided_again(
+    database: Database, organization: str, undone: str, undo: str
+) -> list[DecidedAgain]:
+    """Return the alerts of a change that were decided about since, other than by taking it back."""
+    parameters = {"organization": organization, "undone": undone, "undo": undo}
+    return await database.read("decided_again", parameters, DecidedAgain)
+
+
+def _which(organization: str, change_id: str) -> dict[str, object]:
+    return {"organization": organization, "change_id": change_id}
+
+
+def _who(user: SessionUser, change_id: str, now_ns: int) -> dict[str, object]:
+    by = {"user_id": user.id, "username": user.username, "now_ns": now_ns}
+    return _which(user.organization, change_id) | by

@@ -37,6 +37,7 @@ USERS: dict[str, tuple[str, Role]] = {
     "admin": ("default", "admin"),
     "stranger": ("elsewhere", "admin"),
 }
+ACCESS_TOKEN_S = 2  # of an aggregator with brief ones
 START_TIMEOUT_S = 20.0
 TLS = ssl.create_default_context()  # unused, but each client would make its own, which takes 30 ms
 
@@ -185,6 +186,16 @@ def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Centre]:
     yield centre
     assert centre.stop() == 0, centre.log.read_text()
     assert "Traceback" not in centre.log.read_text(), centre.log.read_text()
+
+
+@pytest.fixture
+def brief(tmp_path: Path) -> Iterator[Centre]:
+    """An aggregator whose access tokens are soon over."""
+    brief = Centre(tmp_path)
+    brief.more["EDGEWARDEN_AUTH__ACCESS_TOKEN_S"] = str(ACCESS_TOKEN_S)
+    brief.start()
+    yield brief
+    assert brief.stop() == 0
 
 
 async def _add_users(data: Path) -> None:

@@ -6,10 +6,24 @@ import httpx
 import msgspec
 import pytest
 
+from aggregator.store.alert_changes import (
+    AlertChange,
+    Undone,
+    change_alerts,
+    find_decided_again,
+    take_back,
+)
+from aggregator.store.alerts import AlertFilter, find_alerts, save_alerts
+from aggregator.store.database import Database
+from aggregator.store.reported import Reported
+from aggregator.store.users import SessionUser
 from tests.aggregator.conftest import Centre
-from tests.aggregator.messages import alert
+from tests.aggregator.messages import BOOT, alert, now_ns
 
 FIRST = 7000
+ADA = SessionUser(
+    7, "default", "ada", None, None, "analyst", is_active=True, created_ns=0, last_login_ns=None
+)
 
 
 def alert_id(number: int) -> str:
@@ -81,8 +95,31 @@ def test_a_change_is_taken_back_except_where_somebody_decided_again(centre: Cent
     assert undone["decided_again"] == [alert_id(3)]
     assert statuses(centre)[2:4] == [before[2], "acknowledged"]
     assert changes(centre, 2)[0]["reason"] == "wrong host"
-    twice = decide(centre, {"change_id": done["change_id"]}, "undo")
-    assert twice["changed"] == 0
+    with centre.client() as client:
+        twice = client.post("/alerts/undo", json={"change_id": done["change_id"]})
+        unknown = client.post("/alerts/undo", json={"change_id": "x"})
+        at = client.get(f"/alerts/{alert_id(2)}/changes").json()[0]["at"]
+    assert twice.status_code == 409
+    assert f"analyst decided again about {alert_id(2)} at {at}" in twice.json()["detail"]
+    assert unknown.status_code == 404
+
+
+async def test_what_somebody_decides_while_a_change_is_taken_back_stays(database: Database):
+    reported = Reported("default", "pi", BOOT, now_ns(), alert(1))
+    await database.write(save_alerts([reported]))
+    (row,) = await find_alerts(database, "default", AlertFilter(), limit=1)
+    done, again, undone = (
+        {"user": ADA, "change_id": each} for each in ("done", "again", "undone")
+    )
+    resolve, reopen = AlertChange(status="resolved"), AlertChange(status="acknowledged")
+    await database.write(*change_alerts(**done, numbers=[row.id], change=resolve, now_ns=1))
+    undo = take_back(**undone, undone="done", reason="", now_ns=3)
+    await database.write(*change_alerts(**again, numbers=[row.id], change=reopen, now_ns=2))
+    assert await database.change(Undone, *undo) == []
+    (row,) = await find_alerts(database, "default", AlertFilter(), limit=1)
+    assert (row.status, row.acknowledged_ns, row.resolved_ns) == ("acknowledged", 1, None)
+    (left,) = await find_decided_again(database, "default", "done", "undone")
+    assert (left.username, left.at_ns) == ("ada", 2)
 
 
 def test_notes_come_back_too_also_where_there_were_none(centre: Centre):

@@ -4,8 +4,6 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,21 +11,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
-from tests.aggregator.conftest import PASSWORD, Centre, next_event
+from tests.aggregator.conftest import ACCESS_TOKEN_S, PASSWORD, Centre, next_event
 from tests.aggregator.messages import alert, health
 
 UNAUTHENTICATED = 4401
-ACCESS_TOKEN_S = 2
-
-
-@pytest.fixture
-def brief(tmp_path: Path) -> Iterator[Centre]:
-    """An aggregator whose access tokens are soon over."""
-    brief = Centre(tmp_path)
-    brief.more["EDGEWARDEN_AUTH__ACCESS_TOKEN_S"] = str(ACCESS_TOKEN_S)
-    brief.start()
-    yield brief
-    assert brief.stop() == 0
 
 
 def url(centre: Centre, query: str = "") -> str:

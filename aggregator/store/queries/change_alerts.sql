@@ -1,19 +1,11 @@
-UPDATE store.alerts SET
-  status = coalesce($status::VARCHAR, status),
-  notes = if($notes::VARCHAR IS NULL, notes, nullif($notes::VARCHAR, '')),
-  acknowledged_ns = CASE
-    WHEN $status::VARCHAR = 'active' THEN NULL
-    WHEN $status::VARCHAR IS NOT NULL THEN coalesce(acknowledged_ns, $now_ns)
-    ELSE acknowledged_ns
-  END,
-  acknowledged_by = CASE
-    WHEN $status::VARCHAR = 'active' THEN NULL
-    WHEN $status::VARCHAR IS NOT NULL THEN coalesce(acknowledged_by, $user_id)
-    ELSE acknowledged_by
-  END,
-  resolved_ns = CASE
-    WHEN $status::VARCHAR IN ('resolved', 'false_positive') THEN coalesce(resolved_ns, $now_ns)
-    WHEN $status::VARCHAR IS NOT NULL THEN NULL
-    ELSE resolved_ns
-  END
-WHERE organization = $organization AND list_contains($numbers::JSON::BIGINT[], id);
+UPDATE store.alerts AS a SET
+  status = c.status_after,
+  notes = c.notes_after,
+  acknowledged_ns = if(c.status_after = 'active', NULL, coalesce(a.acknowledged_ns, c.at_ns)),
+  acknowledged_by = if(c.status_after = 'active', NULL, coalesce(a.acknowledged_by, c.user_id)),
+  resolved_ns = if(
+    c.status_after IN ('resolved', 'false_positive'), coalesce(a.resolved_ns, c.at_ns), NULL
+  )
+FROM store.alert_changes AS c
+WHERE c.organization = $organization AND c.change_id = $change_id
+  AND a.organization = c.organization AND a.id = c.alert_number;
