@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AsyncExitStack
+from http import HTTPStatus
 
 from litestar import Router, post
 from litestar.concurrency import sync_to_thread
@@ -18,9 +19,10 @@ from aggregator.store.bundle import Piece, bundle, bundle_bytes
 from aggregator.store.database import Database
 
 MEDIA_TYPE = "application/x-tar"
+ONE_AT_A_TIME = {"errors": (HTTPStatus.TOO_MANY_REQUESTS,)}
 
 
-@post("/backup", opt=ADMIN, status_code=200, media_type=MEDIA_TYPE)
+@post("/backup", opt=ADMIN | ONE_AT_A_TIME, status_code=200, media_type=MEDIA_TYPE)
 async def back_up(
     request: ApiRequest,
     backups: NamedDependency[Backups],
@@ -31,27 +33,32 @@ async def back_up(
     if request.user.organization != auth.organization:
         message = f"a backup holds every organization: only admins of {auth.organization} make one"
         raise ForbiddenError(message)
-    await database.write(
-        audit(person(request).user, "backup.take", auth.organization, now_ns=time.time_ns())
-    )
-    return await _streamed(backups.everything(), "edgewarden-backup.tar")
+    who = person(request).user
+    async with AsyncExitStack() as stack:
+        pieces = await stack.enter_async_context(backups.everything(str(who.id)))
+        now_ns = time.time_ns()
+        await database.write(audit(who, "backup.take", auth.organization, now_ns=now_ns))
+        return await _streamed(pieces, stack, "edgewarden-backup.tar")
 
 
-@post("/export", opt=ADMIN, status_code=200, media_type=MEDIA_TYPE)
+@post("/export", opt=ADMIN | ONE_AT_A_TIME, status_code=200, media_type=MEDIA_TYPE)
 async def export(
     request: ApiRequest, backups: NamedDependency[Backups], database: NamedDependency[Database]
 ) -> Stream:
     """Return what the organization sees as a tar of Parquet files, a folder for each view."""
-    who = person(request)
-    await database.write(audit(who.user, "export.take", who.organization, now_ns=time.time_ns()))
-    return await _streamed(backups.views(who.organization), "edgewarden-export.tar")
+    who = person(request).user
+    async with AsyncExitStack() as stack:
+        pieces = await stack.enter_async_context(backups.views(who.organization))
+        now_ns = time.time_ns()
+        await database.write(audit(who, "export.take", who.organization, now_ns=now_ns))
+        return await _streamed(pieces, stack, "edgewarden-export.tar")
 
 
-async def _streamed(made: AbstractAsyncContextManager[list[Piece]], name: str) -> Stream:
-    stack = AsyncExitStack()
-    pieces = await stack.enter_async_context(made)
+async def _streamed(pieces: list[Piece], stack: AsyncExitStack, name: str) -> Stream:
+    chunks = _chunks(pieces, stack.pop_all())
+    await anext(chunks)  # what has begun also ends where nobody reads on
     return Stream(
-        _chunks(pieces, stack),
+        chunks,
         media_type=MEDIA_TYPE,
         headers={
             "Content-Disposition": f'attachment; filename="{name}"',
@@ -62,6 +69,7 @@ async def _streamed(made: AbstractAsyncContextManager[list[Piece]], name: str) -
 
 async def _chunks(pieces: list[Piece], stack: AsyncExitStack) -> AsyncIterator[bytes]:
     async with stack:
+        yield b""
         chunks = bundle(pieces)
         while chunk := await sync_to_thread(next, chunks, b""):
             yield chunk

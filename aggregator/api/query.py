@@ -7,7 +7,7 @@ import msgspec
 from litestar import Response, Router, post
 from litestar.di import NamedDependency
 
-from aggregator.api.identity import ANALYST, ApiRequest
+from aggregator.api.identity import ANALYST, ApiRequest, person
 from aggregator.sandbox.job import Format, RowLimit, Sql
 from aggregator.sandbox.runner import Query, Sandbox
 from aggregator.shapes import rfc3339
@@ -28,7 +28,7 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: RowLimit = 1000
 
 
-@post("/", opt=ANALYST, status_code=HTTPStatus.OK)
+@post("/", opt=ANALYST | {"errors": (HTTPStatus.TOO_MANY_REQUESTS,)}, status_code=HTTPStatus.OK)
 async def query(
     request: ApiRequest, data: Question, sandbox: NamedDependency[Sandbox]
 ) -> Response[bytes]:
@@ -39,6 +39,7 @@ async def query(
     """
     asked = Query(
         organization=request.user.organization,
+        asker=str(person(request).user.id),
         sql=data.sql,
         format=data.format,
         limit=data.limit,

@@ -8,17 +8,18 @@ from pathlib import Path
 import msgspec
 
 from aggregator.config import QueryConfig
-from aggregator.errors import InvalidError, TooManyAttemptsError
+from aggregator.errors import InvalidError
 from aggregator.sandbox.job import Comment, Format, Job, Outcome, View
 from aggregator.shapes import rfc3339
 from aggregator.store.archive import CHANGING, DERIVED, GROWING, Archive
 from aggregator.store.database import Database
+from aggregator.turns import Turns
 
 log = logging.getLogger(__name__)
 
 AT_ONCE = 2
-MOST_WAITING = 8
-RETRY_AFTER_S = 5
+MOST = 8  # that run or wait
+MOST_OF_ONE = 4
 ENVIRONMENT = {"LANG": "C.UTF-8", "TZ": "UTC"}
 CHUNK_BYTES = 64 * 1024
 MAX_OUTCOME_BYTES = 64 * 1024
@@ -28,6 +29,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     """What somebody wants to know."""
 
     organization: str
+    asker: str = ""  # whose statements wait for each other; "": the command line's
     sql: str
     format: Format = "json"
     limit: int = 1000
@@ -49,8 +51,7 @@ class Sandbox:
         self._database = database
         self._archive = archive
         self._limits = limits
-        self._slots = asyncio.Semaphore(AT_ONCE)
-        self._waiting = 0
+        self._turns = Turns("statements", at_once=AT_ONCE, most=MOST, most_of_one=MOST_OF_ONE)
         self._running: set[asyncio.subprocess.Process] = set()
 
     def close(self) -> None:
@@ -63,17 +64,10 @@ class Sandbox:
 
         Raises:
             InvalidError: It is refused, fails, or takes more than it may.
-            TooManyAttemptsError: Others are waiting already.
+            TooManyAttemptsError: They or others are waiting already.
         """
-        if self._waiting >= MOST_WAITING:
-            message = "too many statements are waiting; try again in a few seconds"
-            raise TooManyAttemptsError(message, RETRY_AFTER_S)
-        self._waiting += 1
-        try:
-            async with self._slots:
-                return await self._run(query)
-        finally:
-            self._waiting -= 1
+        async with self._turns.turn(query.asker):
+            return await self._run(query)
 
     async def _run(self, query: Query) -> Result:
         async with self._archive.folder() as folder:

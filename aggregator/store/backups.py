@@ -10,6 +10,7 @@ from pathlib import Path
 from aggregator.store.archive import Archive
 from aggregator.store.bundle import Piece, pieces_below
 from aggregator.store.database import ARCHIVE, COPIES, FILE_NAME, Database
+from aggregator.turns import Turns
 
 MAX_KEY_BYTES = 1024 * 1024
 
@@ -20,11 +21,17 @@ class Backups:
     def __init__(self, database: Database, archive: Archive) -> None:
         self._database = database
         self._archive = archive
+        self._backups = Turns("backups", at_once=2, most=2, most_of_one=1)
+        self._exports = Turns("exports", at_once=8, most=8, most_of_one=1)
 
     @asynccontextmanager
-    async def everything(self) -> AsyncIterator[list[Piece]]:
-        """Give the database, the archive and the keys, as of one moment."""
-        async with self._archive.folder() as folder:
+    async def everything(self, asker: str = "") -> AsyncIterator[list[Piece]]:
+        """Give the database, the archive and the keys, as of one moment.
+
+        Raises:
+            TooManyAttemptsError: The asker, or others, make one already.
+        """
+        async with self._backups.turn(asker), self._archive.folder() as folder:
             async with self._archive.at_rest() as parts:
                 files = [part.file for part in parts]
                 await asyncio.to_thread(self._link, files, folder)
@@ -34,8 +41,12 @@ class Backups:
 
     @asynccontextmanager
     async def views(self, organization: str) -> AsyncIterator[list[Piece]]:
-        """Give what an organization sees, as Parquet files in a folder for each view."""
-        async with self._archive.folder() as folder:
+        """Give what an organization sees, as Parquet files in a folder for each view.
+
+        Raises:
+            TooManyAttemptsError: The organization, or many others, make one already.
+        """
+        async with self._exports.turn(organization), self._archive.folder() as folder:
             await self._archive.give(organization, folder)
             yield await asyncio.to_thread(pieces_below, folder)
 

@@ -20,7 +20,7 @@ from nanoarrow import ipc
 from aggregator.config import QueryConfig
 from aggregator.errors import InvalidError, TooManyAttemptsError
 from aggregator.sandbox.job import MAX_ROWS, Format, View
-from aggregator.sandbox.runner import AT_ONCE, MOST_WAITING, Query, Result, Sandbox
+from aggregator.sandbox.runner import AT_ONCE, MOST, MOST_OF_ONE, Query, Result, Sandbox
 from aggregator.store.alerts import save_alerts
 from aggregator.store.archive import CHANGING, DERIVED, GROWING, Archive
 from aggregator.store.database import Database
@@ -59,8 +59,11 @@ async def sandbox(database: Database) -> AsyncIterator[Sandbox]:
     assert children() <= others
 
 
-async def ask(sandbox: Sandbox, sql: str, form: Format = "json", limit: int = 1000) -> Result:
-    return await sandbox.run(Query(organization=OURS, sql=sql, format=form, limit=limit))
+async def ask(
+    sandbox: Sandbox, sql: str, form: Format = "json", limit: int = 1000, asker: str = ""
+) -> Result:
+    query = Query(organization=OURS, asker=asker, sql=sql, format=form, limit=limit)
+    return await sandbox.run(query)
 
 
 async def rows(sandbox: Sandbox, sql: str, limit: int = 1000) -> list[Any]:
@@ -199,11 +202,25 @@ async def test_who_goes_away_leaves_no_process_behind(sandbox: Sandbox):
 async def test_more_statements_than_may_wait_are_told_to_come_back(sandbox: Sandbox):
     others = children()
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(ask(sandbox, BURNING)) for _ in range(MOST_WAITING)]
+        tasks = [group.create_task(ask(sandbox, BURNING, asker=str(n))) for n in range(MOST)]
         await asyncio.sleep(0.5)
         assert len(children() - others) == AT_ONCE
         with pytest.raises(TooManyAttemptsError):
             await ask(sandbox, "SELECT 1")
+        for task in tasks:
+            task.cancel()
+
+
+async def test_nobody_keeps_others_from_asking(sandbox: Sandbox):
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(ask(sandbox, BURNING, asker="greedy")) for _ in range(MOST_OF_ONE)
+        ]
+        await asyncio.sleep(0.1)
+        with pytest.raises(TooManyAttemptsError, match="of yours"):
+            await ask(sandbox, "SELECT 1", asker="greedy")
+        async with asyncio.timeout(4):  # the first statement burns for longer
+            assert (await ask(sandbox, "SELECT 1", asker="other")).rows == 1
         for task in tasks:
             task.cancel()
 

@@ -6,6 +6,7 @@ import pty
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,10 @@ import duckdb
 import httpx
 import pytest
 
+from aggregator.errors import TooManyAttemptsError
+from aggregator.store.archive import Archive
+from aggregator.store.backups import Backups
+from aggregator.store.database import Database
 from aggregator.terminal import MAX_WIDTH, table
 from tests.aggregator.conftest import PASSWORD, Centre
 from tests.aggregator.messages import alert, verdicts
@@ -152,6 +157,34 @@ def test_a_backup_of_a_stopped_store_holds_the_same(stopped: Centre, tmp_path: P
     assert [name for name in names if name.startswith("archive/verdicts/organization=default/")]
     assert "is there already" in refused(stopped, "backup", str(file))
     assert "No such file" in refused(stopped, "backup", str(tmp_path / "nowhere" / "all.tar"))
+
+
+async def test_one_backup_of_an_admin_and_one_export_of_an_organization_is_made_at_a_time(
+    database: Database,
+):
+    archive = Archive(database)
+    await archive.open()
+    backups = Backups(database, archive)
+    async with backups.everything("1"), backups.views("default"):
+        async with backups.everything("2"), backups.views("elsewhere"):
+            pass
+        with pytest.raises(TooManyAttemptsError):
+            await backups.everything("1").__aenter__()
+        with pytest.raises(TooManyAttemptsError):
+            await backups.views("default").__aenter__()
+    async with backups.everything("1"), backups.views("default"):
+        pass
+
+
+def test_who_breaks_a_backup_off_may_make_another(told: Centre):
+    head = {"Authorization": f"Bearer {told.token()}", "Connection": "close"}
+    for _ in range(2):
+        with httpx.stream("POST", f"{told.url}/api/v1/system/backup", headers=head) as answer:
+            assert answer.status_code == 200
+        deadline = time.monotonic() + 5
+        while list((told.data / "copies" / "_jobs").iterdir()):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
 
 def test_only_admins_of_the_installation_make_a_backup(told: Centre, tmp_path: Path):
