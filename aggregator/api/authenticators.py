@@ -47,7 +47,7 @@ async def get_totp(
     """Say whether an authenticator is enrolled."""
     known = await codes.state(person(request).user)
     enrolled = known is not None and known.confirmed_ns is not None
-    return EnrolmentState(enrolled, known.recovery_codes_left if known else 0)
+    return EnrolmentState(enrolled, len(known.recovery_hashes) if known else 0)
 
 
 @post("/", opt=SESSION)

@@ -5,7 +5,7 @@ import hmac
 import secrets
 import time
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import msgspec
 
@@ -25,7 +25,7 @@ from aggregator.store.codes import (
     use_code,
     use_recovery_code,
 )
-from aggregator.store.database import Database
+from aggregator.store.database import Database, Statement
 from aggregator.store.users import SessionUser
 from runtime import totp
 
@@ -124,6 +124,16 @@ class AuthorizationCodes:
             WrongCodeError: It is missing, wrong or used, or no authenticator is enrolled.
             TooManyAttemptsError: There were too many wrong codes.
         """
+        if not await self._database.change(CodeOwner, await self.check(user, code)):
+            await self._refuse(user)
+
+    async def check(self, user: SessionUser, code: str | None) -> Statement:
+        """Return what uses up a right code; it belongs into the transaction of what it is for.
+
+        Raises:
+            WrongCodeError: It is missing, wrong or used, or no authenticator is enrolled.
+            TooManyAttemptsError: There were too many wrong codes.
+        """
         known = await self.state(user)
         if known is None or known.confirmed_ns is None:
             raise WrongCodeError(HOW_TO_ENROL)
@@ -131,9 +141,11 @@ class AuthorizationCodes:
             message = "authorization_code is missing: it comes from your authenticator"
             raise WrongCodeError(message)
         self._failures.attempt(str(user.id))
-        if not await self._is_right(user, known.salt, _plain(code)):
+        use = self._use(user, known, _plain(code))
+        if use is None:
             await self._refuse(user)
         self._failures.forget(str(user.id))
+        return use
 
     async def remove(self, user: SessionUser, code: str | None) -> None:
         """Forget a user's authenticator and recovery codes.
@@ -148,17 +160,17 @@ class AuthorizationCodes:
             audit(user, "totp.remove", user.username, now_ns=time.time_ns()),
         )
 
-    async def _is_right(self, user: SessionUser, salt: str, code: str) -> bool:
+    def _use(self, user: SessionUser, known: CodeSecret, code: str) -> Statement | None:
         now_ns = time.time_ns()
-        step = totp.matching_step(self._secret(salt), code, now_ns // NS_PER_S)
         whose = (user.organization, user.id)
-        if step is None:
-            statement = use_recovery_code(*whose, digest(code), now_ns)
-        else:
-            statement = use_code(*whose, salt, step, now_ns=now_ns)
-        return bool(await self._database.change(CodeOwner, statement))
+        step = totp.matching_step(self._secret(known.salt), code, now_ns // NS_PER_S)
+        if step is not None and step > known.last_step:
+            return use_code(*whose, known.salt, step, now_ns=now_ns)
+        if digest(code) in known.recovery_hashes:
+            return use_recovery_code(*whose, digest(code), now_ns)
+        return None
 
-    async def _refuse(self, user: SessionUser) -> None:
+    async def _refuse(self, user: SessionUser) -> NoReturn:
         await self._database.write(
             audit(user, "totp.refuse", user.username, now_ns=time.time_ns())
         )

@@ -171,9 +171,14 @@ async def lift_isolation(  # noqa: PLR0913  what a request needs
     who = person(request).user
     given = data or LiftGiven()
     found = await _active(database, who.organization, isolation_id)
-    await codes.use(who, given.authorization_code or authorization_code)
+    code = given.authorization_code or authorization_code
+    use = await codes.check(who, code)
     command = Release(isolation_id=found.isolation_id, reason=given.reason)
-    row = await commander.have_done(who, found.device_id, command, "isolation.lift")
+    try:
+        row = await commander.have_done(who, found.device_id, command, "isolation.lift", use)
+    except ConflictError:
+        await codes.check(who, code)  # it may have been used up meanwhile
+        raise
     done = "Port isolation lifted successfully"
     return await _answer(database, who.organization, row, done, HTTPStatus.OK)
 

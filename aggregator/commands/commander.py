@@ -30,7 +30,7 @@ from aggregator.store.commands import (
     find_commands,
     note_sent,
 )
-from aggregator.store.database import Database
+from aggregator.store.database import Database, Statement
 from aggregator.store.isolations import IsolationFilter, find_isolations
 from aggregator.store.users import SessionUser
 from contract.commands import AnyCommand, Isolate, Order, Release
@@ -69,7 +69,12 @@ class Commander:
         self._wake = asyncio.Event()
 
     async def queue(
-        self, actor: SessionUser, device_id: str, command: AnyCommand, action: str
+        self,
+        actor: SessionUser,
+        device_id: str,
+        command: AnyCommand,
+        action: str,
+        *needed: Statement,
     ) -> CommandRow:
         """Keep a command and send it soon; a release that waits already is not queued twice.
 
@@ -78,9 +83,10 @@ class Commander:
             device_id: Who is to obey.
             command: What.
             action: What the audit calls it.
+            needed: What is done together with it or not at all, such as using up a code.
 
         Raises:
-            ConflictError: Too many commands wait for the device.
+            ConflictError: Too many commands wait for the device, or what is needed is not so.
         """
         now_ns = time.time_ns()
         order = Order(
@@ -92,15 +98,20 @@ class Commander:
             command=command,
         )
         new = _new(actor, order, self._signer.sign(order))
-        return await self.keep(actor, new, action, now_ns)
+        return await self.keep(actor, new, action, now_ns, *needed)
 
     async def keep(
-        self, actor: SessionUser, new: NewCommand, action: str, now_ns: int
+        self,
+        actor: SessionUser,
+        new: NewCommand,
+        action: str,
+        now_ns: int,
+        *needed: Statement,
     ) -> CommandRow:
         """Keep a command, signed or to be polled for, and what the audit says of it.
 
         Raises:
-            ConflictError: Too many commands wait for the device.
+            ConflictError: Too many commands wait for the device, or what is needed is not so.
         """
         entry = audit(
             actor,
@@ -111,7 +122,7 @@ class Commander:
             after=msgspec.Raw(new.body.encode()),
         )
         command_id = new.command_id
-        if not await self._database.change(Queued, add_command(new, now_ns), entry):
+        if not await self._database.change(Queued, add_command(new, now_ns), entry, *needed):
             command_id = await self._waiting_release(new, now_ns)
         self._wake.set()
         await self.tell([CommandKey(new.organization, command_id)])
@@ -135,14 +146,19 @@ class Commander:
         return (await find_commands(self._database, organization, wanted))[0]
 
     async def have_done(
-        self, actor: SessionUser, device_id: str, command: AnyCommand, action: str
+        self,
+        actor: SessionUser,
+        device_id: str,
+        command: AnyCommand,
+        action: str,
+        *needed: Statement,
     ) -> CommandRow:
         """Queue a command; return it when its device has said the last of it, or after a while.
 
         Raises:
-            ConflictError: Too many commands wait for the device.
+            ConflictError: Too many commands wait for the device, or what is needed is not so.
         """
-        queued = await self.queue(actor, device_id, command, action)
+        queued = await self.queue(actor, device_id, command, action, *needed)
         return await self._answered(actor.organization, queued.command_id)
 
     async def _answered(self, organization: str, command_id: str) -> CommandRow:

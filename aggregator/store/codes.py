@@ -10,7 +10,8 @@ class CodeSecret(msgspec.Struct, frozen=True):
 
     salt: str
     confirmed_ns: int | None  # None: no code of it was seen yet
-    recovery_codes_left: int
+    last_step: int  # of the codes that are used up
+    recovery_hashes: list[str]  # of those that are left
 
 
 class CodeOwner(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from aggregator.store.commands import MAX_OPEN
 from contract.commands import Isolate, Release
 from runtime.totp import code_at
 from tests.aggregator.agents import Agent, Codes, agent, until
@@ -120,6 +121,24 @@ async def test_without_a_right_code_nobody_is_let_go(
         assert "authorization" in answer.json()["detail"]
     assert (await known(api, 811))["is_active"]
     assert [type(command) for command in device.told] == [Release]
+
+
+async def test_a_code_is_not_used_up_where_too_many_commands_wait_for_the_device(
+    centre: Centre, api: httpx.AsyncClient, device: Agent, codes: Codes
+):
+    async with centre.device("lift-full") as full:
+        await full.tell(isolation(820, state="applied"))
+    await device.tell(isolation(821, state="applied"))
+    waits = f"/ports/lift-isolation/{(await known(api, 820))['id']}"
+    goes = f"/ports/lift-isolation/{(await known(api, 821))['id']}"
+    order = {"command": "set_mode", "parameters": {"mode": "observe"}}
+    for _ in range(MAX_OPEN):
+        (await api.post("/devices/lift-full/commands", json=order)).raise_for_status()
+    body = {"authorization_code": codes.take()}
+    answer = await api.post(waits, json=body)
+    assert (answer.status_code, "too many commands" in answer.text) == (409, True)
+    assert (await api.post(goes, json=body)).status_code == 200
+    assert (await api.post(waits, json=body)).status_code == 401
 
 
 async def test_who_has_no_authenticator_is_told_how_to_enrol(
