@@ -51,6 +51,7 @@ TICKET_S = 30
 MAX_TICKETS = 10_000
 FREE_FAILURES_OF_ACCOUNT = 5
 FREE_FAILURES_OF_ADDRESS = 20
+FREE_TAKEN_NAMES = 20  # that an organization may ask for
 
 
 class Tokens(msgspec.Struct, frozen=True):
@@ -86,6 +87,7 @@ class Authenticator:
     def __init__(self, database: Database, config: AuthConfig, key: bytes) -> None:
         self.passwords = Passwords()
         self.registrations = Throttle(FREE_FAILURES_OF_ADDRESS, most_s=300.0)
+        self.taken_names = Throttle(FREE_TAKEN_NAMES, most_s=300.0)
         self._database = database
         self._config = config
         self._key = key

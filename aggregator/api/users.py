@@ -1,6 +1,7 @@
 """/api/v1/users: who may sign in, what they may do, and where they are signed in."""
 
 import time
+from http import HTTPStatus
 from typing import Annotated
 
 import msgspec
@@ -107,7 +108,7 @@ async def list_users(  # noqa: PLR0913  one parameter for each filter
     return paged([user_shape(row) for row in rows], total)
 
 
-@post("/", opt=ADMIN)
+@post("/", opt=ADMIN | {"errors": (HTTPStatus.TOO_MANY_REQUESTS,)})
 async def create_user(
     request: ApiRequest,
     data: UserGiven,
@@ -117,6 +118,7 @@ async def create_user(
     """Add a user to the organization."""
     who = person(request).user
     check_password(data.password, data.username, data.email)
+    authenticator.taken_names.attempt(who.organization)
     new = NewUser(
         organization=who.organization,
         username=data.username,
@@ -135,6 +137,7 @@ async def create_user(
     if not added:
         message = "the username or the e-mail address is taken"
         raise ConflictError(message)
+    authenticator.taken_names.forgive(who.organization)
     return user_shape(await find_user(database, who.organization, added[0].id))
 
 
@@ -146,17 +149,21 @@ async def get_user(
     return user_shape(await find_user(database, request.user.organization, user_id))
 
 
-@patch("/{user_id:int}", opt=ADMIN)
+@patch("/{user_id:int}", opt=ADMIN | {"errors": (HTTPStatus.TOO_MANY_REQUESTS,)})
 async def update_user(
     request: ApiRequest,
     user_id: RowId,
     data: UserChangeGiven,
     database: NamedDependency[Database],
+    authenticator: NamedDependency[Authenticator],
 ) -> UserShape:
     """Change a user; who is made inactive is signed out everywhere, and their tokens end."""
     who = person(request).user
     before = user_shape(await find_user(database, who.organization, user_id))
-    await _require_free(database, data.email, user_id)
+    if data.email is not None:
+        authenticator.taken_names.attempt(who.organization)
+        await _require_free(database, data.email, user_id)
+        authenticator.taken_names.forgive(who.organization)
     change = UserChange(**msgspec.structs.asdict(data))
     given = {
         name: value for name, value in msgspec.structs.asdict(data).items() if value is not None
@@ -281,8 +288,8 @@ def _session_shape(row: SessionRow, current: str | None) -> SessionShape:
     )
 
 
-async def _require_free(database: Database, email: str | None, user_id: int) -> None:
-    holder = await user_by_name(database, email) if email is not None else None
+async def _require_free(database: Database, email: str, user_id: int) -> None:
+    holder = await user_by_name(database, email)
     if holder is not None and holder.id != user_id:
         message = "the e-mail address is taken"
         raise ConflictError(message)

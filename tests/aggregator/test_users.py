@@ -344,6 +344,27 @@ def test_an_organization_begins_with_its_admin_and_sees_only_itself(centre: Cent
         assert (made["action"], made["username"]) == ("organization.create", "admin")
 
 
+def test_names_of_another_organization_are_not_read_by_asking_for_them(centre: Centre):
+    admin = {"username": "prober", "password": PASSWORD, "email": "prober@example.net"}
+    with centre.client() as client:
+        body = {"organization": "probers", "name": "Probers", "admin": admin}
+        client.post("/organizations", json=body).raise_for_status()
+        signed_in = sign_in(client, "prober").json()
+    theirs = {"Authorization": f"Bearer {signed_in['access_token']}"}
+    with httpx.Client(base_url=f"{centre.url}/api/v1", headers=theirs) as client:
+        new_user(client, username="prober-2")
+        own = f"/users/{signed_in['user']['id']}"
+        asked = [client.patch(own, json={"email": "viewer@example.net"}) for _ in range(24)]
+        taken = {"username": "viewer", "password": PASSWORD}
+        created = [client.post("/users", json=taken).status_code for _ in range(5)]
+        assert client.patch(own, json={"full_name": "P. Rober"}).status_code == 200
+    assert [answer.status_code for answer in asked[:20]] == [409] * 20
+    waiting = [answer for answer in asked[20:] if answer.status_code == 429]
+    assert waiting
+    assert "retry-after" in waiting[0].headers
+    assert 429 in created
+
+
 @pytest.mark.parametrize("name", ["", "A", "a b", "../x", "x" * 100])
 def test_an_organization_needs_a_name_that_fits_into_a_topic(centre: Centre, name: str):
     admin = {"username": "fits-admin", "password": PASSWORD}
