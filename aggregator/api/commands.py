@@ -5,12 +5,12 @@ import time
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from litestar import Router, get, post, put
+from litestar import Response, Router, get, post, put
 from litestar.di import NamedDependency
 
 from aggregator.api.devices import find_device
 from aggregator.api.identity import OPERATOR, OPERATOR_OR_DEVICE, ApiRequest, Machine, person
-from aggregator.api.paging import Limit, Skip
+from aggregator.api.paging import Limit, Skip, paged
 from aggregator.commands.commander import Commander
 from aggregator.errors import ForbiddenError, InvalidError, NotFoundError
 from aggregator.shapes import NS_PER_S, CommandShape, command_shape
@@ -19,6 +19,7 @@ from aggregator.store.commands import (
     CommandKey,
     DueCommand,
     NewCommand,
+    count_commands,
     find_commands,
     move_commands,
     note_sent,
@@ -81,8 +82,10 @@ async def list_commands(  # noqa: PLR0913  one parameter for each filter
     *,
     skip: Skip = 0,
     limit: Limit = 100,
-) -> list[CommandShape]:
+) -> Response[list[CommandShape]]:
     """Return a device's commands, newest first; the device itself gets those it has to carry out.
+
+    X-Total-Count says how many there are in all.
 
     What a device was given once it is given again until it tells how far it is.
     """
@@ -90,7 +93,9 @@ async def list_commands(  # noqa: PLR0913  one parameter for each filter
     await find_device(database, organization, device_id)
     if not isinstance(request.user, Machine):
         wanted = CommandFilter(device_id=device_id, skip=skip, limit=limit)
-        return [command_shape(row) for row in await find_commands(database, organization, wanted)]
+        rows = await find_commands(database, organization, wanted)
+        total = await count_commands(database, organization, wanted)
+        return paged([command_shape(row) for row in rows], total)
     wanted = CommandFilter(device_id=device_id, open_only=True)
     rows = await find_commands(database, organization, wanted)
     now_ns = time.time_ns()
@@ -100,7 +105,7 @@ async def list_commands(  # noqa: PLR0913  one parameter for each filter
     ids = [each.command_id for each in given]
     wanted = CommandFilter(device_id=device_id, command_ids=ids)
     shown = await find_commands(database, organization, wanted)
-    return [command_shape(row) for row in reversed(shown)]
+    return paged([command_shape(row) for row in reversed(shown)], len(shown))
 
 
 @put("/{device_id:str}/commands/{command_id:str}", opt=OPERATOR_OR_DEVICE)

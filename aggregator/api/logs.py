@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Response, Router, get, post
-from litestar.di import NamedDependency
+from litestar.di import NamedDependency, Provide
 
 from aggregator.api.devices import find_device, note_person
 from aggregator.api.identity import OPERATOR_OR_DEVICE, ApiRequest
@@ -80,57 +80,53 @@ async def post_logs(
     return Taken(message="Logs stored", device_id=device_id, accepted=len(data.logs))
 
 
-@get("/devices/{device_id:str}/logs")
-async def list_device_logs(  # noqa: PLR0913  one parameter for each filter
-    request: ApiRequest,
-    device_id: str,
-    database: NamedDependency[Database],
+def which_lines(
     *,
     level: Level | None = None,
     component: Text = None,
     q: Text = None,
     since: datetime | None = None,
     until: datetime | None = None,
+) -> LogFilter:
+    """Return which lines a request asks for, of whatever device."""
+    return LogFilter(
+        level=level,
+        component=component,
+        text=q,
+        since_ns=to_ns(since),
+        until_ns=to_ns(until),
+    )
+
+
+@get("/devices/{device_id:str}/logs")
+async def list_device_logs(  # noqa: PLR0913  what a request needs
+    request: ApiRequest,
+    device_id: str,
+    database: NamedDependency[Database],
+    wanted: NamedDependency[LogFilter],
+    *,
     skip: Skip = 0,
     limit: Limit = 100,
 ) -> Response[list[LogShape]]:
     """Return lines of a device's log, newest first."""
     organization = request.user.organization
     await find_device(database, organization, device_id)
-    wanted = LogFilter(
-        device_id=device_id,
-        level=level,
-        component=component,
-        text=q,
-        since_ns=to_ns(since),
-        until_ns=to_ns(until),
-    )
+    wanted = msgspec.structs.replace(wanted, device_id=device_id)
     return await _page(database, organization, wanted, limit, skip)
 
 
 @get("/logs")
-async def list_logs(  # noqa: PLR0913  one parameter for each filter
+async def list_logs(  # noqa: PLR0913  what a request needs
     request: ApiRequest,
     database: NamedDependency[Database],
+    wanted: NamedDependency[LogFilter],
     *,
     device_id: Text = None,
-    level: Level | None = None,
-    component: Text = None,
-    q: Text = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
     skip: Skip = 0,
     limit: Limit = 100,
 ) -> Response[list[LogShape]]:
     """Return lines of all devices' logs, newest first."""
-    wanted = LogFilter(
-        device_id=device_id,
-        level=level,
-        component=component,
-        text=q,
-        since_ns=to_ns(since),
-        until_ns=to_ns(until),
-    )
+    wanted = msgspec.structs.replace(wanted, device_id=device_id)
     return await _page(database, request.user.organization, wanted, limit, skip)
 
 
@@ -169,4 +165,9 @@ def _lines(data: LogsGiven, now_ns: int) -> LogLines:
     )
 
 
-router = Router("/", route_handlers=[post_logs, list_device_logs, list_logs], tags=["devices"])
+router = Router(
+    "/",
+    route_handlers=[post_logs, list_device_logs, list_logs],
+    dependencies={"wanted": Provide(which_lines, sync_to_thread=False)},
+    tags=["devices"],
+)

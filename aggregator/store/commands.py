@@ -86,6 +86,10 @@ class Queued(msgspec.Struct, frozen=True):
     command_id: str
 
 
+class _Count(msgspec.Struct, frozen=True):
+    count: int
+
+
 class CommandFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which commands; what is None does not matter."""
 
@@ -114,6 +118,13 @@ async def find_commands(
     """Return commands of an organization, newest first."""
     sought = {"organization": organization} | msgspec.structs.asdict(wanted)
     return await database.read("commands", sought, CommandRow)
+
+
+async def count_commands(database: Database, organization: str, wanted: CommandFilter) -> int:
+    """Return how many commands of an organization there are."""
+    sought = {"organization": organization} | msgspec.structs.asdict(wanted)
+    del sought["limit"], sought["skip"]
+    return (await database.read("count_commands", sought, _Count))[0].count
 
 
 async def due_commands(

@@ -34,6 +34,8 @@ SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": False,
 }
 
+WHICH = re.compile(r"/\* which: (\w+) \*/")  # the conditions that a list and its count share
+
 Value = object
 R = TypeVar("R", bound=msgspec.Struct)
 T = TypeVar("T")
@@ -229,8 +231,13 @@ def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
 
 @cache
 def sql(query: str) -> str:
-    """Return the text of queries/<query>.sql."""
-    return resources.files("aggregator.store").joinpath("queries", f"{query}.sql").read_text()
+    """Return the text of queries/<query>.sql; `/* which: x */` stands for queries/which/x.sql."""
+    return WHICH.sub(lambda found: _query_file("which", found[1]).strip(), _query_file(query))
+
+
+def _query_file(*names: str) -> str:
+    path = "/".join(names)
+    return resources.files("aggregator.store").joinpath("queries", f"{path}.sql").read_text()
 
 
 class Migration(msgspec.Struct, frozen=True):

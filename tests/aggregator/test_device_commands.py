@@ -42,6 +42,16 @@ def state(centre: Centre, command: dict[str, Any]) -> str:
     return str(found["state"])
 
 
+def test_commands_come_in_pages_and_are_counted(centre: Centre, command: dict[str, Any]):
+    with centre.client("operator") as client:
+        client.post(f"{DEVICE}/commands", json=REBOOT).raise_for_status()
+        whole = client.get(f"{DEVICE}/commands")
+        page = client.get(f"{DEVICE}/commands?skip=1&limit=1")
+    assert command in whole.json()
+    assert page.json() == whole.json()[1:2]
+    assert page.headers["x-total-count"] == str(len(whole.json()))
+
+
 def test_a_device_fetches_its_commands_and_says_that_it_has_carried_one_out(
     centre: Centre, device: httpx.Client, command: dict[str, Any]
 ):

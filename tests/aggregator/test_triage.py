@@ -108,13 +108,10 @@ async def test_what_somebody_decides_while_a_change_is_taken_back_stays(database
     reported = Reported("default", "pi", BOOT, now_ns(), alert(1))
     await database.write(save_alerts([reported]))
     (row,) = await find_alerts(database, "default", AlertFilter(), limit=1)
-    done, again, undone = (
-        {"user": ADA, "change_id": each} for each in ("done", "again", "undone")
-    )
     resolve, reopen = AlertChange(status="resolved"), AlertChange(status="acknowledged")
-    await database.write(*change_alerts(**done, numbers=[row.id], change=resolve, now_ns=1))
-    undo = take_back(**undone, undone="done", reason="", now_ns=3)
-    await database.write(*change_alerts(**again, numbers=[row.id], change=reopen, now_ns=2))
+    await database.write(*change_alerts(ADA, "done", [row.id], resolve, 1))
+    undo = take_back(ADA, "undone", "done", "", 3)
+    await database.write(*change_alerts(ADA, "again", [row.id], reopen, 2))
     assert await database.change(Undone, *undo) == []
     (row,) = await find_alerts(database, "default", AlertFilter(), limit=1)
     assert (row.status, row.acknowledged_ns, row.resolved_ns) == ("acknowledged", 1, None)

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from aggregator.store.database import sql
+
 STORE = Path(__file__).parents[2] / "aggregator" / "store"
-QUERIES = {path.stem: path.read_text() for path in sorted((STORE / "queries").glob("*.sql"))}
+QUERIES = {path.stem: sql(path.stem) for path in sorted((STORE / "queries").glob("*.sql"))}
 
 # What belongs to nobody by itself, and why.
 WITHOUT = {

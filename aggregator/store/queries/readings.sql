@@ -1,9 +1,5 @@
 SELECT device_id, sensor_type, value, unit, read_ns, received_ns
 FROM store.readings
-WHERE organization = $organization
-  AND device_id = $device_id
-  AND ($sensor_type::VARCHAR IS NULL OR sensor_type = $sensor_type::VARCHAR)
-  AND ($since_ns::BIGINT IS NULL OR read_ns >= $since_ns::BIGINT)
-  AND ($until_ns::BIGINT IS NULL OR read_ns < $until_ns::BIGINT)
+WHERE /* which: readings */
 ORDER BY read_ns DESC, received_ns DESC, sensor_type
 LIMIT $limit OFFSET $skip;

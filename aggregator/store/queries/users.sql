@@ -1,10 +1,6 @@
 SELECT
   id, organization, username, email, full_name, role, is_active, created_ns, last_login_ns
 FROM store.users
-WHERE organization = $organization
-  AND ($user_id::BIGINT IS NULL OR id = $user_id::BIGINT)
-  AND ($role::VARCHAR IS NULL OR role = $role::VARCHAR)
-  AND ($text::VARCHAR IS NULL
-    OR contains(lower(concat_ws(' ', username, email, full_name)), lower($text::VARCHAR)))
+WHERE /* which: users */
 ORDER BY lower(username)
 LIMIT $limit OFFSET $skip;

@@ -1,0 +1,3 @@
+SELECT count(*)
+FROM store.commands
+WHERE /* which: commands */;
