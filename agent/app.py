@@ -32,7 +32,7 @@ from agent.uplink.commands import Commands, Trust, load_public_key
 from agent.uplink.commands import Outcome as Carried
 from agent.uplink.publisher import Address, Publisher
 from agent.uplink.spool import Spool, new_boot
-from contract.commands import AnyCommand, Release, SetMode
+from contract.commands import AnyCommand, CollectEvidence, Release, SetMode
 from contract.commands import Isolate as IsolateCommand
 from contract.messages import Alert, AnyMessage, Isolation, ModelsHave, Presence
 from runtime.systemd import notify
@@ -322,11 +322,20 @@ class _Agent:
             await self._publisher.put(lifted)
             is_free = lifted[0].state == "lifted"
             return Carried("verified" if is_free else "failed", lifted[0].detail)
+        if isinstance(command, CollectEvidence):
+            return await self._collect(command)
         if isinstance(command, SetMode):
             self._pipeline.policy.mode = command.mode
             log.warning("mode_set", extra={"mode": command.mode})
             return Carried("applied")
         return Carried("failed", f"this version cannot {type(command).__name__}")
+
+    async def _collect(self, command: CollectEvidence) -> Carried:
+        parts = await asyncio.to_thread(self._evidence.parts, command.alert_id)
+        if not parts:
+            return Carried("failed", "the frames of this alert are not kept any more")
+        await self._publisher.put(parts)
+        return Carried("applied", f"on their way, in {len(parts)} parts")
 
     async def _isolate(self, command: IsolateCommand) -> Carried:
         now_ns = time.time_ns()

@@ -10,11 +10,15 @@ import numpy as np
 
 from agent.capture.pcap import write_frames
 from agent.records import I64, U8, FrameBatch
+from contract.messages import EVIDENCE_PART_BYTES, MAX_EVIDENCE_BYTES, EvidencePart
 
 log = logging.getLogger(__name__)
 
 MAX_RING_BYTES: Final = 12 * 1024 * 1024
 MAX_SNIPPET_FRAMES: Final = 2000
+# With what a pcap adds to a file, a frame and a VLAN tag that the kernel took off.
+MAX_SNIPPET_BYTES: Final = MAX_EVIDENCE_BYTES - 24
+_FRAME_BYTES: Final = 16 + 4
 MAX_FILES: Final = 200
 _ETHERNET_BYTES: Final = 14
 
@@ -64,6 +68,25 @@ class Evidence:
             log.warning("evidence_lost", extra={"path": str(path), "why": str(error)})
             return None
 
+    def parts(self, name: str) -> list[EvidencePart]:
+        """Return what `keep` wrote, in pieces that fit the wire; none if it is not kept any more."""
+        try:
+            data = (self._folder / f"{name}.pcap").read_bytes()
+        except OSError:
+            return []
+        digest = hashlib.sha256(data).hexdigest()
+        starts = range(0, len(data), EVIDENCE_PART_BYTES)
+        return [
+            EvidencePart(
+                alert_id=name,
+                part=number,
+                parts=len(starts),
+                sha256=digest,
+                data=data[start : start + EVIDENCE_PART_BYTES],
+            )
+            for number, start in enumerate(starts)
+        ]
+
     def _make_room(self) -> None:
         files = sorted(self._folder.glob("*.pcap"), key=lambda path: path.stat().st_mtime_ns)
         for path in files[: max(0, len(files) - MAX_FILES + 1)]:
@@ -98,13 +121,15 @@ def _rows(frames: FrameBatch, rows: I64, data: U8, begin: int) -> FrameBatch:
 
 
 def _last(batches: list[FrameBatch]) -> list[FrameBatch]:
-    """Return the newest frames, at most MAX_SNIPPET_FRAMES of them, oldest first."""
+    """Return the newest frames, oldest first, within MAX_SNIPPET_FRAMES and MAX_SNIPPET_BYTES."""
     kept: list[FrameBatch] = []
-    room = MAX_SNIPPET_FRAMES
+    room, room_bytes = MAX_SNIPPET_FRAMES, MAX_SNIPPET_BYTES
     for frames in reversed(batches):
-        if room <= 0:
+        newest_first = np.cumsum(frames.captured_bytes[::-1].astype(np.int64) + _FRAME_BYTES)
+        count = min(room, int(np.searchsorted(newest_first, room_bytes, side="right")))
+        kept.append(_rows(frames, np.arange(len(frames) - count, len(frames)), frames.data, 0))
+        if count < len(frames) or count == room:
             break
-        first = max(0, len(frames) - room)
-        kept.append(_rows(frames, np.arange(first, len(frames)), frames.data, 0))
-        room -= len(frames)
-    return kept[::-1]
+        room -= count
+        room_bytes -= int(newest_first[-1])
+    return [frames for frames in kept[::-1] if len(frames)]

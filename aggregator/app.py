@@ -33,6 +33,7 @@ from aggregator.sandbox.runner import Sandbox
 from aggregator.store.archive import Archive
 from aggregator.store.backups import Backups
 from aggregator.store.database import Database
+from aggregator.store.evidence import EvidenceFiles
 from aggregator.store.retention import Retention
 from aggregator.store.room import Room
 from aggregator.store.users import count_users
@@ -78,7 +79,8 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
         presence = PresenceKeeper(database, live)
         signer = load_signer(config.store.path)
         commander = Commander(database, live, signer, config.commands)
-        ingest = Ingest(database, live, presence, commander, room)
+        evidence = EvidenceFiles(database, config.store)
+        ingest = Ingest(database, live, presence, commander, room=room, evidence=evidence)
         delivery = Delivery(config.notifications, load_seal(config.store.path))
         name = own.kind if own is not None else broker.host
         parts = Parts(
@@ -98,7 +100,11 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
             room=room,
             backups=Backups(database, archive),
             archive=archive,
-            ask_ingest=lambda: msgspec.structs.asdict(ingest.counters),
+            evidence=evidence,
+            ask_ingest=lambda: {
+                **msgspec.structs.asdict(ingest.counters),
+                **msgspec.structs.asdict(evidence.counters),
+            },
         )
         server = uvicorn.Server(_server_config(create_api(parts), config.http))
         async with asyncio.TaskGroup() as tasks:
@@ -106,6 +112,7 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
                 tasks.create_task(ingest.run(broker), name="ingest"),
                 tasks.create_task(presence.run(), name="presence"),
                 tasks.create_task(retention.run(), name="retention"),
+                tasks.create_task(evidence.run(), name="evidence"),
                 tasks.create_task(commander.expire(), name="commands"),
                 tasks.create_task(Notifier(database, delivery).run(), name="notifications"),
                 tasks.create_task(_feed_watchdog(database), name="watchdog"),

@@ -30,6 +30,7 @@ class StoreConfig(Section, frozen=True):
     keep_days: Days = 90  # in the archive: verdicts, packets, health, logs, readings
     keep_alerts_days: Days = 400  # alerts and isolations, which stay in the database
     max_archive_bytes: Annotated[int, Meta(ge=2**20)] = 8 * 2**30  # the oldest days go first
+    max_evidence_bytes: Annotated[int, Meta(ge=2**23)] = 256 * 2**20  # of one organization
     min_free_bytes: Annotated[int, Meta(ge=0)] = 512 * 2**20  # with less, nothing is taken in
 
 

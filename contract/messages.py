@@ -26,6 +26,9 @@ from contract.identifiers import (
 )
 
 MAX_ROWS = 1000  # rows of one batch
+EVIDENCE_PART_BYTES = 128 * 1024  # of every part but the last
+MAX_EVIDENCE_PARTS = 32
+MAX_EVIDENCE_BYTES = MAX_EVIDENCE_PARTS * EVIDENCE_PART_BYTES
 MAX_REASONS = 256  # names of counters, sensors or scores in one message
 
 Name = Annotated[str, Meta(max_length=64)]
@@ -238,6 +241,16 @@ class ModelsHave(Message, frozen=True, kw_only=True, tag="models_have"):
     feature_schema_id: FeatureSchemaId
 
 
+class EvidencePart(Message, frozen=True, kw_only=True, tag="evidence_part"):
+    """A piece of the pcap behind an alert; sent only when the centre has asked for it."""
+
+    alert_id: AlertId
+    part: Annotated[int, Meta(ge=0, lt=MAX_EVIDENCE_PARTS)]
+    parts: Annotated[int, Meta(ge=1, le=MAX_EVIDENCE_PARTS)]
+    sha256: Sha256  # of the whole
+    data: Annotated[bytes, Meta(max_length=EVIDENCE_PART_BYTES)]
+
+
 CommandState = Literal["queued", "sent", "received", "applied", "verified", "failed", "expired"]
 
 
@@ -261,6 +274,7 @@ AnyMessage = (
     | Readings
     | ModelsHave
     | CommandAck
+    | EvidencePart
 )
 
 

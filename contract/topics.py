@@ -8,6 +8,7 @@ from contract.identifiers import NAME_PATTERN
 from contract.messages import (
     Alert,
     CommandAck,
+    EvidencePart,
     Health,
     Isolation,
     LogLines,
@@ -33,6 +34,7 @@ LEAVES: dict[type[Message], str] = {
     Readings: "readings",
     ModelsHave: "models/have",
     CommandAck: "commands/ack",
+    EvidencePart: "evidence",
 }
 COMMANDS = "commands"  # centre -> device
 RECEIPTS = "receipts"  # centre -> device

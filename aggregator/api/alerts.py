@@ -3,7 +3,6 @@
 import secrets
 import time
 from datetime import datetime
-from http import HTTPStatus
 from typing import Annotated
 
 import msgspec
@@ -13,7 +12,7 @@ from litestar.di import NamedDependency
 from aggregator.api.identity import ANALYST, ApiRequest, person
 from aggregator.api.paging import Limit, Skip, Text, paged
 from aggregator.api.times import to_ns
-from aggregator.errors import ConflictError, InvalidError, NotFoundError
+from aggregator.errors import InvalidError, NotFoundError
 from aggregator.live import LiveFeed
 from aggregator.shapes import (
     AlertDetail,
@@ -132,22 +131,6 @@ async def post_alert(
     return alert_shape(row)
 
 
-@get("/{alert_id:str}/pcap", opt=ANALYST | {"errors": (HTTPStatus.CONFLICT,)})
-async def get_evidence(
-    request: ApiRequest, alert_id: str, database: NamedDependency[Database]
-) -> None:
-    """Say where the frames behind an alert are; the device keeps them, no copy is here."""
-    row = await find_alert(database, request.user.organization, alert_id)
-    if row.evidence_sha256 is None:
-        message = "no frames were kept for this alert"
-        raise NotFoundError(message)
-    message = (
-        f"the frames are on the device {row.device_id}, as evidence/{row.alert_id}.pcap beside its "
-        f"spool (SHA-256 {row.evidence_sha256}), and were not sent here: fetch the file from there"
-    )
-    raise ConflictError(message)
-
-
 async def find_alert(database: Database, organization: str, alert_id: str) -> AlertRow:
     """Return an alert.
 
@@ -198,6 +181,4 @@ def _by_hand(data: AlertGiven, detected_ns: int) -> Alert:
     )
 
 
-router = Router(
-    "/alerts", route_handlers=[list_alerts, post_alert, get_alert, get_evidence], tags=["alerts"]
-)
+router = Router("/alerts", route_handlers=[list_alerts, post_alert, get_alert], tags=["alerts"])

@@ -24,6 +24,7 @@ from aggregator.api import (
     device_events,
     device_keys,
     devices,
+    evidence,
     invites,
     isolations,
     logs,
@@ -62,6 +63,7 @@ from aggregator.sandbox.runner import Sandbox
 from aggregator.store.archive import Archive
 from aggregator.store.backups import Backups
 from aggregator.store.database import Database
+from aggregator.store.evidence import EvidenceFiles
 from aggregator.store.room import Room
 from aggregator.wall import Wall
 
@@ -87,6 +89,7 @@ class Parts(msgspec.Struct, frozen=True):
     room: Room
     backups: Backups
     archive: Archive
+    evidence: EvidenceFiles
     ask_ingest: AskIngest
 
 
@@ -99,6 +102,7 @@ def create_api(parts: Parts) -> Litestar:
             authenticators.router,
             commands.router,
             alerts.router,
+            evidence.router,
             triage.router,
             devices.router,
             device_events.native,

@@ -42,7 +42,9 @@ COMMAND: Final = "command"  # the type of its events on the live feed
 POLL_S: Final = 1.0
 AGAIN_NS: Final = 5 * NS_PER_S  # twice as long with every time that no answer came
 MOST_AT_ONCE: Final = 100
-APPLIED_IS_ALL: Final = frozenset({"set_mode"})  # kinds of which a device says no more
+APPLIED_IS_ALL: Final = frozenset(
+    {"set_mode", "collect_evidence"}
+)  # kinds of which a device says no more
 
 Publish = Callable[[str, bytes], Awaitable[None]]
 

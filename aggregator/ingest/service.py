@@ -26,12 +26,13 @@ from aggregator.presence import PresenceKeeper
 from aggregator.store.alerts import AlertKey, known_alerts
 from aggregator.store.commands import CommandKey
 from aggregator.store.database import Database
+from aggregator.store.evidence import EvidenceFiles
 from aggregator.store.rejects import Reject
 from aggregator.store.reported import Reported
 from aggregator.store.room import Room
 from aggregator.store.watermarks import Boot, Mark, find_marks
 from contract import codec, topics
-from contract.messages import CommandAck, Receipt
+from contract.messages import CommandAck, EvidencePart, Receipt
 from runtime import backoff, broker
 from runtime.config import BrokerConfig
 from runtime.errors import BrokerError
@@ -71,20 +72,24 @@ class Ingest:
         presence: Who knows which devices are there.
         commander: Who waits for the word of devices about their commands.
         room: Whether there is room for it; without it there always is.
+        evidence: Where the frames behind alerts go; without it nowhere.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 each is somebody to be told, or a place to keep
         self,
         database: Database,
         live: LiveFeed,
         presence: PresenceKeeper,
         commander: Commander,
+        *,
         room: Room | None = None,
+        evidence: EvidenceFiles | None = None,
     ) -> None:
         self.counters = Counters()
         self.connected = False
         self._database = database
         self._room = room
+        self._evidence = evidence
         self._announcer = Announcer(database, live)
         self._presence = presence
         self._commander = commander
@@ -171,6 +176,9 @@ class Ingest:
         refused += [_refusal(item) for item in ordered.taken if item.message is None]
         reported = _reported(ordered.taken)
         known = await self._known(reported)
+        if self._evidence is not None:
+            # Before it is noted that they came: a crash between brings them again.
+            await self._evidence.take(of_kind(reported, EvidencePart))
         await self._database.write(
             *marks_and_senders(ordered.moved, stored, now_ns),
             *presences(present),

@@ -9,6 +9,8 @@ from scapy.utils import PcapReader
 
 from agent.evidence import MAX_FILES, MAX_SNIPPET_FRAMES, Evidence
 from agent.records import FrameBatch
+from contract.codec import encode
+from contract.messages import EVIDENCE_PART_BYTES, MAX_EVIDENCE_BYTES, Envelope
 from tests.agent.builders import ANN, BOB, EVE, START_S, raw_batch, tcp
 
 SECOND_NS = 1_000_000_000
@@ -87,6 +89,35 @@ def test_a_snippet_holds_the_newest_frames_up_to_its_bound(tmp_path):
     packets = kept(tmp_path)
     assert len(packets) == MAX_SNIPPET_FRAMES
     assert sum(packet.time > START_S + 9 for packet in packets) == 500
+
+
+def test_a_snippet_of_large_frames_still_fits_what_the_wire_takes(tmp_path):
+    evidence = Evidence(tmp_path)
+    frame = bytes(tcp(EVE, ANN)) + bytes(9000)
+    for second in range(6):
+        times = [(START_S + second) * SECOND_NS + number for number in range(100)]
+        evidence.append(raw_batch([frame] * 100, times))
+    evidence.keep("a", EVE.mac_number, ALWAYS_NS)
+    size = (tmp_path / "a.pcap").stat().st_size
+    assert MAX_EVIDENCE_BYTES - 2 * len(frame) < size <= MAX_EVIDENCE_BYTES
+    assert kept(tmp_path)[-1].time > START_S + 5
+
+
+def test_what_was_kept_is_sent_in_parts_that_make_it_whole(tmp_path):
+    evidence, name = Evidence(tmp_path), "ab" * 16
+    evidence.append(frames(EVE, ANN, MAX_SNIPPET_FRAMES))
+    digest = evidence.keep(name, EVE.mac_number, ALWAYS_NS)
+    parts = evidence.parts(name)
+    data = b"".join(part.data for part in parts)
+    assert data == (tmp_path / f"{name}.pcap").read_bytes()
+    assert {(part.alert_id, part.sha256, part.parts) for part in parts} == {(name, digest, 2)}
+    assert [(part.part, len(part.data)) for part in parts[:1]] == [(0, EVIDENCE_PART_BYTES)]
+    for part in parts:
+        encode(Envelope(boot="0" * 16, seq=1, floor=1, message=part))
+
+
+def test_of_what_is_not_kept_any_more_there_are_no_parts(tmp_path):
+    assert Evidence(tmp_path).parts("ab" * 16) == []
 
 
 def test_frames_too_short_for_an_address_belong_to_nobody(tmp_path):

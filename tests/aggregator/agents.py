@@ -8,13 +8,14 @@ from pathlib import Path
 
 import msgspec
 
+from agent.evidence import Evidence
 from agent.isolation.desired import NOBODY, DesiredIsolations
 from agent.isolation.dry_run import DryRun
 from agent.isolation.lease_file import LeaseFile
 from agent.uplink.commands import Commands, Outcome, Trust, load_public_key
 from agent.uplink.publisher import Address, Publisher
 from agent.uplink.spool import Spool, new_boot
-from contract.commands import AnyCommand, Isolate, Release
+from contract.commands import AnyCommand, CollectEvidence, Isolate, Release
 from contract.messages import CommandAck, Isolation, Presence
 from runtime.config import BrokerConfig
 from tests.aggregator.conftest import Centre
@@ -28,6 +29,7 @@ class Agent:
         self.told: list[AnyCommand] = []
         self.late_s = 0.0  # until it does as it is told
         self.refuses = False
+        self.evidence = Evidence(folder / "evidence")
         self._isolations = DesiredIsolations(DryRun(), LeaseFile(folder))
         key = folder / "commands.pem"
         key.write_text(centre.run("command-key").stdout)
@@ -70,6 +72,10 @@ class Agent:
             lifted = await self._isolations.release(command.isolation_id, command.reason)
             await self.publisher.put(lifted)
             return Outcome("verified" if lifted else "failed", "" if lifted else "no such")
+        if isinstance(command, CollectEvidence):
+            parts = self.evidence.parts(command.alert_id)
+            await self.publisher.put(parts)
+            return Outcome("applied" if parts else "failed", "" if parts else "not kept any more")
         return Outcome("applied")
 
 

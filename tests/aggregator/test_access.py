@@ -21,6 +21,7 @@ from aggregator.config import (
     HttpConfig,
     NotificationsConfig,
     QueryConfig,
+    StoreConfig,
 )
 from aggregator.live import LiveFeed
 from aggregator.notify.delivery import Delivery
@@ -30,6 +31,7 @@ from aggregator.sandbox.runner import Sandbox
 from aggregator.store.archive import Archive
 from aggregator.store.backups import Backups
 from aggregator.store.database import Database
+from aggregator.store.evidence import EvidenceFiles
 from aggregator.store.room import Room
 from aggregator.wall import Wall
 from tests.aggregator.access import ALERT, MARK, NOWHERE, RANKS, RULES, Rule, filled, new_name
@@ -63,6 +65,7 @@ def routes(folder: Path) -> Iterator[str]:
         room=Room(folder, 0),
         backups=Backups(database, archive),
         archive=archive,
+        evidence=EvidenceFiles(database, StoreConfig(path=folder)),
         ask_ingest=dict,
     )
     for route in create_api(parts).routes:

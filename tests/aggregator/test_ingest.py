@@ -77,7 +77,7 @@ def ingest(database: Database, room: Room | None = None) -> Ingest:
     live = LiveFeed()
     signer = Signer(Ed25519PrivateKey.generate())
     commander = Commander(database, live, signer, CommandsConfig())
-    return Ingest(database, live, PresenceKeeper(database, live), commander, room)
+    return Ingest(database, live, PresenceKeeper(database, live), commander, room=room)
 
 
 def count(database: Database, table: str) -> int:

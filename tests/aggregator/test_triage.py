@@ -3,7 +3,6 @@
 from typing import Any
 
 import httpx
-import msgspec
 import pytest
 
 from aggregator.store.alert_changes import (
@@ -229,15 +228,3 @@ def test_an_alert_by_hand_names_its_device(centre: Centre, *, by_number: bool):
 def test_an_alert_by_hand_that_makes_no_sense_is_refused(centre: Centre, given: dict[str, Any]):
     with centre.client() as client:
         assert client.post("/alerts", json=given).status_code == 400
-
-
-def test_it_is_said_where_the_frames_of_an_alert_are(centre: Centre):
-    kept = msgspec.structs.replace(alert(FIRST + 9), evidence_sha256="ab" * 32)
-    centre.told("evidence-pi", kept)
-    with centre.client("analyst") as client:
-        none = client.get(f"/alerts/{alert_id(0)}/pcap")
-        there = client.get(f"/alerts/{FIRST + 9:032x}/pcap")
-    assert none.status_code == 404
-    assert there.status_code == 409
-    assert "evidence-pi" in there.json()["detail"]
-    assert f"evidence/{FIRST + 9:032x}.pcap" in there.json()["detail"]

@@ -21,6 +21,7 @@ from contract.messages import (
     Change,
     CommandAck,
     Envelope,
+    EvidencePart,
     Health,
     Isolation,
     LogLine,
@@ -169,6 +170,9 @@ MESSAGES: Mapping[str, AnyMessage] = {
         active="home-1", installed=["home-1", "home-2"], feature_schema_id=SCHEMA
     ),
     "command_ack": CommandAck(command_id=ID, state="applied", at_ns=NS, detail="done"),
+    "evidence_part": EvidencePart(
+        alert_id=ID, part=1, parts=2, sha256="ab" * 32, data=bytes(range(32))
+    ),
 }
 
 COMMANDS: Mapping[str, AnyCommand] = {
