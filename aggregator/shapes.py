@@ -46,6 +46,7 @@ class AlertShape(msgspec.Struct, frozen=True, kw_only=True):
     packets: int
     reason: str  # the words of the feature that decided most
     notes: str | None
+    suppressed_by: int | None  # the suppression that hides it
 
 
 class Mitigation(msgspec.Struct, frozen=True, kw_only=True):

@@ -70,10 +70,14 @@ async def list_alerts(  # noqa: PLR0913  one parameter for each filter
     since: datetime | None = None,
     until: datetime | None = None,
     q: Text = None,
+    suppressed: bool = False,
     skip: Skip = 0,
     limit: Limit = 50,
 ) -> Response[list[AlertShape]]:
-    """Return alerts, newest first; X-Total-Count says how many there are in all."""
+    """Return alerts, newest first; X-Total-Count says how many there are in all.
+
+    Those that a suppression hides are left out, or with `suppressed` they alone are returned.
+    """
     wanted = AlertFilter(
         status=status,
         severity=severity,
@@ -83,6 +87,7 @@ async def list_alerts(  # noqa: PLR0913  one parameter for each filter
         since_ns=to_ns(since),
         until_ns=to_ns(until),
         text=q,
+        suppressed=suppressed,
     )
     organization = request.user.organization
     rows = await find_alerts(database, organization, wanted, limit=limit, skip=skip)
@@ -127,7 +132,8 @@ async def post_alert(
         change_id = new_change_id()
         await database.write(*change_alerts(who.user, change_id, [row.id], notes, now_ns))
         row = await find_alert(database, who.organization, alert.alert_id)
-    live.publish(who.organization, "new_alert", alert_shape(row))
+    if row.suppressed_by is None:
+        live.publish(who.organization, "new_alert", alert_shape(row))
     return alert_shape(row)
 
 

@@ -40,6 +40,7 @@ class AlertCounts(msgspec.Struct, frozen=True, kw_only=True):
 
     total: int
     active: int  # nobody has decided about
+    suppressed: int  # beside these
     by_severity: dict[str, int]
     by_type: list[TypeCount]
 
@@ -91,6 +92,7 @@ async def summary(
         alerts=AlertCounts(
             total=row.alerts,
             active=row.active_alerts,
+            suppressed=row.suppressed_alerts,
             by_severity={severity: found.get(severity, 0) for severity in SEVERITIES},
             by_type=await count_by_type(database, organization, since_ns),
         ),

@@ -62,8 +62,8 @@ async def overview(request: ApiRequest, database: NamedDependency[Database]) -> 
     organization = request.user.organization
     now_ns = time.time_ns()
     since_ns = now_ns - DAY_S * NS_PER_S
-    everything = AlertFilter(received_since_ns=since_ns)
-    critical = AlertFilter(received_since_ns=since_ns, severity="critical")
+    everything = AlertFilter(received_since_ns=since_ns, suppressed=False)
+    critical = msgspec.structs.replace(everything, severity="critical")
     devices = await find_devices(database, organization, now_ns=now_ns)
     rows = await find_alerts(database, organization, everything, limit=RECENT)
     return Overview(

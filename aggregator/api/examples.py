@@ -32,6 +32,10 @@ EXAMPLES: Final[dict[str, dict[str, object]]] = {
         "min_severity": "high",
         "quiet": {"from": "22:00", "until": "07:00", "time_zone": "Europe/Berlin"},
     },
+    "POST /api/v1/suppressions/preview": {
+        "match": {"attack_type": "Scan", "src_ip": "192.168.1.7"},
+        "days": 30,
+    },
     "POST /api/v1/devices": {
         "device_id": "esp-hall",
         "name": "Hall",

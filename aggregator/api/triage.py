@@ -300,7 +300,7 @@ class _Desk:
 
     async def _tell(self, keys: Sequence[AlertNumber]) -> None:
         organization = self._who.organization
-        wanted = AlertFilter(alert_ids=[key.alert_id for key in keys])
+        wanted = AlertFilter(alert_ids=[key.alert_id for key in keys], suppressed=False)
         for row in await find_alerts(self._database, organization, wanted, limit=MAX_AT_ONCE):
             self._live.publish(organization, "alert_updated", alert_shape(row))
 
@@ -316,7 +316,9 @@ def _wanted(data: BulkDecision) -> AlertFilter:
         message = "an empty filter would mean every alert: name at least one criterion"
         raise InvalidError(message)
     since, until, text = chosen.pop("since"), chosen.pop("until"), chosen.pop("q")
-    return AlertFilter(**chosen, since_ns=to_ns(since), until_ns=to_ns(until), text=text)
+    return AlertFilter(
+        **chosen, since_ns=to_ns(since), until_ns=to_ns(until), text=text, suppressed=False
+    )
 
 
 def _key(row: AlertRow) -> AlertNumber:

@@ -83,7 +83,7 @@ class Announcer:
         told = alerts_in(reported)
         if not told:
             return
-        wanted = AlertFilter(alert_ids=[alert_id for _, alert_id in told])
+        wanted = AlertFilter(alert_ids=[alert_id for _, alert_id in told], suppressed=False)
         rows = await find_alerts(self._database, organization, wanted, limit=len(told) * 2)
         for row in reversed(rows):
             if (row.device_id, row.alert_id) in told:

@@ -60,6 +60,7 @@ class AlertRow(msgspec.Struct, frozen=True):
     acknowledged_by: int | None
     resolved_ns: int | None
     notes: str | None
+    suppressed_by: int | None  # a suppression's number
     mitigated: bool
 
 
@@ -72,6 +73,9 @@ class AlertFilter(msgspec.Struct, frozen=True, kw_only=True):
     severity: str | None = None
     attack_type: str | None = None
     src_ip: str | None = None
+    dst_ip: str | None = None
+    host: str | None = None
+    suppressed: bool | None = None
     device_id: str | None = None
     since_ns: int | None = None
     until_ns: int | None = None

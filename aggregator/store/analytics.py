@@ -14,6 +14,7 @@ class SummaryRow(msgspec.Struct, frozen=True):
 
     alerts: int
     active_alerts: int
+    suppressed_alerts: int
     active_isolations: int
     readings: int
     sensors: int

@@ -67,6 +67,7 @@ class Retention:
         await self._database.write(
             Statement("forget_alerts", {"before_ns": old_ns}),
             Statement("forget_isolations", {"before_ns": old_ns}),
+            Statement("forget_suppressions", {"before_ns": old_ns}),
             forget_notifications(
                 now_ns - KEEP_SENT_DAYS * DAY_S * NS_PER_S,
                 now_ns - KEEP_UNSENT_DAYS * DAY_S * NS_PER_S,

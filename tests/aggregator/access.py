@@ -1,6 +1,7 @@
 """The rules of access: who may use which route. A route without a rule fails the matrix."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import httpx
@@ -16,6 +17,11 @@ HEALTH: dict[str, object] = {"cpu_usage": 1.0, "memory_usage": 1.0, "uptime": 1}
 
 Makes = Callable[[httpx.Client], dict[str, object]]
 CHANNEL: dict[str, object] = {"name": MARK, "kind": "webhook", "url": "http://127.0.0.1:9/x"}
+SUPPRESSION: dict[str, object] = {
+    "match": {"host": MARK},
+    "reason": MARK,
+    "expires_at": (datetime.now(UTC) + timedelta(days=1)).isoformat(),
+}
 READINGS: dict[str, object] = {"readings": [{"sensor_type": MARK, "value": 1.0}]}
 
 _number = iter(range(10**9))
@@ -101,6 +107,11 @@ def makes_no_channel(admin: httpx.Client) -> dict[str, object]:
     for channel in admin.get("/notifications").raise_for_status().json():
         admin.delete(f"/notifications/{channel['id']}").raise_for_status()
     return {}
+
+
+def makes_suppression(client: httpx.Client) -> dict[str, object]:
+    made = client.post("/suppressions", json=SUPPRESSION).raise_for_status()
+    return {"suppression_id": made.json()["id"]}
 
 
 NEW_ADMIN = {"username": "{name}", "password": PASSWORD}
@@ -252,6 +263,14 @@ RULES: dict[str, Rule] = {
     "POST /api/v1/ports/extend-isolation/{isolation_id}": Rule(
         "operator", answer=404, audited=False, body={"duration_s": 60}
     ),
+    "GET /api/v1/suppressions": Rule(),
+    "POST /api/v1/suppressions": Rule("analyst", answer=201, body=SUPPRESSION),
+    "POST /api/v1/suppressions/preview": Rule(
+        "analyst", body={"match": {"host": MARK}}, audited=False
+    ),
+    "DELETE /api/v1/suppressions/{suppression_id}": Rule(
+        "analyst", answer=204, makes=makes_suppression
+    ),
     "GET /api/v1/users": Rule("admin"),
     "POST /api/v1/users": Rule(
         "admin", answer=201, body={"username": "{name}", "password": PASSWORD}, makes=makes_name
@@ -283,6 +302,7 @@ NOWHERE: dict[str, object] = {
     "invite_id": 999_999_999,
     "organization": "nowhere",
     "session_id": "nowhere",
+    "suppression_id": 999_999_999,
     "token_id": 999_999_999,
     "user_id": 999_999_999,
 }

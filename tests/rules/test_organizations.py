@@ -41,6 +41,7 @@ ACROSS = {
     "expire_commands": "what is past its time, whoever asked for it",
     "forget_api_tokens": "what is over, whoever had it",
     "forget_invites": "what is over, whoever had it",
+    "forget_suppressions": "what is over for long, whoever wanted it",
     "invite_by_token": "the invite says whose it is",
     "known_alerts": "ingest: what of a batch is stored; answers with the organization",
     "move_channels": "how far sending has looked, for all of them",

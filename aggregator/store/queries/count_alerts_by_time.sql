@@ -2,7 +2,7 @@ SELECT happened_ns // $step_ns::BIGINT * $step_ns::BIGINT AS start_ns, count(*)
 FROM (
   SELECT CASE WHEN $by_arrival::BOOLEAN THEN received_ns ELSE opened_ns END AS happened_ns
   FROM store.alerts
-  WHERE organization = $organization
+  WHERE organization = $organization AND suppressed_by IS NULL
 )
 WHERE happened_ns >= $since_ns::BIGINT
 GROUP BY start_ns

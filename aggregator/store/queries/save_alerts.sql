@@ -1,6 +1,17 @@
 MERGE INTO store.alerts AS known
 USING (
   SELECT
+    a.*,
+    (
+      SELECT min(s.id) FROM store.suppressions AS s
+      WHERE s.organization = a.organization AND s.expires_ns > a.received_ns
+        AND (s.device_id IS NULL OR s.device_id = a.device_id)
+        AND (s.attack_type IS NULL OR s.attack_type = a.attack_type)
+        AND (s.host IS NULL OR s.host = a.host)
+        AND (s.src_ip IS NULL OR s.src_ip = a.src_ip)
+        AND (s.dst_ip IS NULL OR s.dst_ip = a.dst_ip)
+    ) AS suppressed_by
+  FROM (SELECT
     unnest($organization::JSON::VARCHAR[]) AS organization,
     unnest($device_id::JSON::VARCHAR[]) AS device_id,
     unnest($received_ns::JSON::BIGINT[]) AS received_ns,
@@ -23,6 +34,7 @@ USING (
     unnest($counterfactual::JSON::VARCHAR[]) AS counterfactual,
     unnest($model_id::JSON::VARCHAR[]) AS model_id,
     unnest($evidence_sha256::JSON::VARCHAR[]) AS evidence_sha256
+  ) AS a
 ) AS told
 ON known.organization = told.organization
   AND known.device_id = told.device_id
@@ -46,15 +58,22 @@ WHEN MATCHED THEN UPDATE SET
   news = CASE
     WHEN told.attack_type = known.attack_type AND told.severity = known.severity THEN known.news
     ELSE nextval('store.alert_news')
+  END,
+  suppressed_by = CASE
+    WHEN known.suppressed_by IS NULL THEN NULL
+    WHEN told.attack_type = known.attack_type AND told.severity = known.severity
+      THEN known.suppressed_by
+    ELSE told.suppressed_by
   END
 WHEN NOT MATCHED THEN INSERT (
   id, organization, device_id, alert_id, state, attack_type, severity, status, host, src_mac,
   src_ip, dst_ip, bridge_port, first_seen_ns, opened_ns, last_seen_ns, confidence, windows,
-  packets, top_features, counterfactual, model_id, evidence_sha256, received_ns
+  packets, top_features, counterfactual, model_id, evidence_sha256, received_ns,
+  suppressed_by
 ) VALUES (
   nextval('store.alert_ids'), told.organization, told.device_id, told.alert_id, told.state,
   told.attack_type, told.severity, 'active', told.host, told.src_mac, told.src_ip, told.dst_ip,
   told.bridge_port, told.first_seen_ns, told.opened_ns, told.last_seen_ns, told.confidence,
   told.windows, told.packets, told.top_features, told.counterfactual, told.model_id, told.evidence_sha256,
-  told.received_ns
+  told.received_ns, told.suppressed_by
 );

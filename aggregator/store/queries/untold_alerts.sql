@@ -3,7 +3,8 @@ SELECT c.organization, c.id, 'alert', a.id, a.attack_type, a.severity, a.news
 FROM store.channels AS c
 JOIN store.alerts AS a
   ON a.organization = c.organization AND a.news > c.seen_news AND a.news <= $upto
-WHERE list_contains(c.severities, a.severity)
+WHERE a.suppressed_by IS NULL
+  AND list_contains(c.severities, a.severity)
   AND (len(c.attack_types) = 0 OR list_contains(c.attack_types, a.attack_type))
   AND NOT EXISTS (
     SELECT 1 FROM store.notifications AS n

@@ -6,6 +6,10 @@ a.organization = $organization
   AND ($severity::VARCHAR IS NULL OR a.severity = $severity::VARCHAR)
   AND ($attack_type::VARCHAR IS NULL OR lower(a.attack_type) = lower($attack_type::VARCHAR))
   AND ($src_ip::VARCHAR IS NULL OR a.src_ip = $src_ip::VARCHAR)
+  AND ($dst_ip::VARCHAR IS NULL OR a.dst_ip = $dst_ip::VARCHAR)
+  AND ($host::VARCHAR IS NULL OR a.host = $host::VARCHAR)
+  AND ($suppressed::BOOLEAN IS NULL
+    OR (a.suppressed_by IS NOT NULL) = $suppressed::BOOLEAN)
   AND ($device_id::VARCHAR IS NULL OR a.device_id = $device_id::VARCHAR)
   AND ($since_ns::BIGINT IS NULL OR a.opened_ns >= $since_ns::BIGINT)
   AND ($until_ns::BIGINT IS NULL OR a.opened_ns < $until_ns::BIGINT)

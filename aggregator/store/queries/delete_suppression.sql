@@ -1,0 +1,1 @@
+DELETE FROM store.suppressions WHERE organization = $organization AND id = $id RETURNING id;

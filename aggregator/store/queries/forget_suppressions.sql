@@ -1,0 +1,1 @@
+DELETE FROM store.suppressions WHERE expires_ns < $before_ns;
