@@ -122,9 +122,6 @@ def _switch(config: AgentConfig) -> Iterator[Finding]:
     host = config.isolation.switch.host
     if config.isolation.enforcer != "snmp_switch":
         return
-    if not host:
-        yield Finding("broken", "no switch", "[isolation.switch] host = its address")
-        return
     try:
         found = asyncio.run(_looked_at(config))
     except ConfigError as error:
@@ -143,6 +140,9 @@ def _switch(config: AgentConfig) -> Iterator[Finding]:
     yield Finding("fine", f"switch {host} tells {hosts} hosts at {ports} ports")
     for port, why in found.uplinks.items():
         yield Finding("fine", f"port {port} is never closed: {why}")
+    if found.lost:
+        fix = "no port is closed until the switch has learnt where that is"
+        yield Finding("warning", f"switch {host}: any port is {found.lost}", fix)
     yield _closing(host, found)
 
 
@@ -158,8 +158,7 @@ def _closing(host: str, found: SwitchLook) -> Finding:
 async def _looked_at(config: AgentConfig) -> SwitchLook:
     switch = SnmpSwitchIsolator(config.isolation.switch, config.spool.path.parent)
     try:
-        exempt = await surroundings(beginning_of(config), switch).look()
-        return await switch.look({each.mac for each in exempt.exemptions if each.mac})
+        return await switch.look(await surroundings(beginning_of(config), switch).look())
     finally:
         switch.close()
 

@@ -6,7 +6,7 @@ from typing import Protocol
 import msgspec
 
 from agent.exempt import Exempt
-from contract.identifiers import BridgePort, IpAddress, IsolationId, MacAddress, TimeNs
+from contract.identifiers import BridgePort, IpAddress, IsolationId, LongText, MacAddress, TimeNs
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,6 +17,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     ip: IpAddress | None = None
     bridge_port: BridgePort | None = None
     expires_ns: TimeNs
+    at: LongText = ""  # for people: where it holds, when that says more than what is cut
 
 
 class Isolator(Protocol):

@@ -94,7 +94,8 @@ class DesiredIsolations:
             await self._save()
             still = self._desired.get(isolation.isolation_id)
         if not why:
-            return msgspec.structs.replace(isolation, state="verified")
+            told = isolation if still is None else still.isolation
+            return msgspec.structs.replace(told, state="verified")
         failed = self._failed(isolation, why)
         if still is None:
             return failed
@@ -127,11 +128,19 @@ class DesiredIsolations:
             held = await self._isolator.read_back()
         except IsolationError as error:
             return failed or str(error)
-        if failed:
-            is_there = any(lease.isolation_id == isolation.isolation_id for lease in held)
-            return "" if is_new and is_there else failed
-        is_there = _target(isolation) in _targets(held)
-        return "" if is_there else "not there when it was read back"
+        own = [lease for lease in held if lease.isolation_id == isolation.isolation_id]
+        if failed and not (is_new and own):
+            return failed
+        if not failed and _target(isolation) not in _targets(held):
+            return "not there when it was read back"
+        if own and own[0].at:
+            self._note_place(isolation, own[0].at)
+        return ""
+
+    def _note_place(self, isolation: Isolation, place: str) -> None:
+        known = self._desired[isolation.isolation_id]
+        placed = msgspec.structs.replace(known.isolation, detail=f"at {place}")
+        self._desired[isolation.isolation_id] = msgspec.structs.replace(known, isolation=placed)
 
     async def release(self, isolation_id: str, reason: str) -> list[Isolation]:
         """Let go before the time; return the isolation as lifted, nothing if it is unknown.

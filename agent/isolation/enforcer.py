@@ -245,7 +245,7 @@ def apart(config: AgentConfig) -> Iterator[GuardedIsolator]:
         ConfigError: The credentials of the switch cannot be used.
     """
     if config.isolation.enforcer == "snmp_switch":
-        read_login(config.isolation.switch.credentials_file)  # told here, before it is needed
+        read_login(config.isolation.switch)  # told here, before it is needed
     with ExitStack() as stack:
         if config.isolation.enforcer == "dry_run":
             guard: GuardedIsolator = guarded(config)

@@ -2,7 +2,6 @@
 
 import tomllib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -45,14 +44,15 @@ class User(Section, frozen=True, tag_field="version", tag="3"):
     privacy: Literal["aes128", "aes256"] = "aes128"
 
 
-def read_login(path: Path | None) -> Community | User:
+def read_login(config: SwitchConfig) -> Community | User:
     """Read how to get into the switch.
 
     Raises:
-        ConfigError: No file is named, others may read it, or it does not say how.
+        ConfigError: No switch or no file is named, others may read it, or it does not say how.
     """
-    if path is None:
-        message = "set credentials_file in [isolation.switch]"
+    path = config.credentials_file
+    if not config.host or path is None:
+        message = "set host and credentials_file in [isolation.switch]"
         raise ConfigError(message)
     try:
         if path.stat().st_mode & OPEN_TO_OTHERS:

@@ -12,6 +12,7 @@ import msgspec
 
 from agent.config import SwitchConfig
 from agent.errors import IsolationError
+from agent.exempt import Exempt
 from agent.isolation import Lease
 from agent.isolation.closed_ports import Closed, ClosedPorts
 from agent.isolation.pinned import Pinned
@@ -27,6 +28,7 @@ TABLES_S: Final = 10.0
 NEVER_NS: Final = -(2**62)
 FRESH_NS: Final = 5 * SECOND_NS  # for closing a port
 LOOK_NS: Final = 60 * SECOND_NS  # for knowing who lives where
+MAX_PLACE_CHARACTERS: Final = 200
 LOOKS_BACK: Final = 5
 LOOK_BACK_S: Final = 0.2
 
@@ -39,6 +41,7 @@ class SwitchLook(msgspec.Struct, frozen=True):
     uplinks: dict[str, str]  # port -> why it is never closed
     tried: str  # the port that was set to what it is
     refused: str  # why that was not possible; empty: it was
+    lost: str  # who exempt may be behind any port, so that none is closed; empty: nobody
 
 
 class SnmpSwitchIsolator:
@@ -70,7 +73,7 @@ class SnmpSwitchIsolator:
             ConfigError: The credentials cannot be read, or others may read them.
         """
         self._config = config
-        self._client = SnmpClient(config, read_login(config.credentials_file))
+        self._client = SnmpClient(config, read_login(config))
         self._file = ClosedPorts(folder)
         self._now_ns = now_ns
         self._monotonic_ns = monotonic_ns
@@ -122,7 +125,11 @@ class SnmpSwitchIsolator:
         known = self._file.read()
         async with _in_time(self._config.host, MOST_S):
             down = {port for port in _by_port(known) if (await self._status(port))[1] == DOWN}
-        return tuple(each.lease for each in known.values() if each.port in down)
+        return tuple(
+            msgspec.structs.replace(each.lease, at=self._place(each.port))
+            for each in known.values()
+            if each.port in down
+        )
 
     async def clear(self) -> None:
         """Open every port that we closed."""
@@ -137,33 +144,41 @@ class SnmpSwitchIsolator:
                 seen.setdefault(mac, []).append(port)
         return {mac: ports[0] for mac, ports in seen.items() if len(ports) == 1}
 
-    async def look(self, own: Iterable[str]) -> SwitchLook:
+    async def look(self, exempt: Exempt) -> SwitchLook:
         """Return what can be done here; a port is set to what it is, to try it.
 
         Args:
-            own: MACs that must never be cut off.
+            exempt: Who must never be cut off.
 
         Raises:
             IsolationError: The switch does not answer, or cannot tell who is where.
         """
         system = await self._client.get(SYSTEM)
-        tables, mine = await self._read(-1), set(own)
-        uplinks = {port: why for port in tables.interfaces if (why := self._uplink(port, mine))}
-        tried, refused = next((port for port in tables.interfaces if port not in uplinks), ""), ""
-        try:
-            if tried:
-                index, state = await self._status(tried)
-                await self._client.set_integer((*ADMIN_STATUS, index), state)
-        except IsolationError as error:
-            refused = str(error)
+        tables = await self._read(-1)
+        own = {each.mac for each in exempt.exemptions if each.mac}
+        uplinks = {port: why for port in tables.interfaces if (why := self._uplink(port, own))}
+        tried = next((port for port in tables.interfaces if port not in uplinks), "")
+        refused = await self._try(tried) if tried else ""
         text = " ".join(
             part.decode(errors="replace") for part in system if isinstance(part, bytes)
         )
-        return SwitchLook(text, tables, uplinks, tried, refused)
+        lost = exempt.why(None, None, tried) or "" if tried else ""
+        return SwitchLook(text, tables, uplinks, tried, refused, lost)
+
+    async def _try(self, port: str) -> str:
+        try:
+            index, state = await self._status(port)
+            await self._client.set_integer((*ADMIN_STATUS, index), state)
+        except IsolationError as error:
+            return str(error)
+        return ""
 
     def close(self) -> None:
         """Give the socket back."""
         self._client.close()
+
+    def _place(self, port: str) -> str:
+        return f"port {port} of switch {self._config.host}"[:MAX_PLACE_CHARACTERS]
 
     async def _port_of(self, lease: Lease, known: dict[str, Closed]) -> str:
         before = known.get(lease.isolation_id)
@@ -251,9 +266,14 @@ class SnmpSwitchIsolator:
                 async with _in_time(self._config.host, TABLES_S):
                     tables = await read_tables(self._client)
             except SwitchAwayError as error:
+                if not self._why_away:
+                    log.warning("switch_away", extra={"why": str(error)})
                 self._away_ns, self._why_away = self._monotonic_ns(), str(error)
                 raise
-            self._remember(tables, now_ns)
+            if self._why_away:
+                log.info("switch_back", extra={"switch": self._config.host})
+            self._why_away = ""
+            self._remember(tables, self._monotonic_ns())  # asking may take longer than FRESH_NS
         return self._tables
 
     def _remember(self, tables: Tables, now_ns: int) -> None:

@@ -1,6 +1,8 @@
 """Ports of a managed switch: a real snmpd that changes a real bridge."""
 
 import asyncio
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,10 +15,12 @@ from agent.config import AgentConfig, IsolationConfig
 from agent.doctor import examine
 from agent.errors import IsolationError
 from agent.exempt import Exempt, Exemption
-from agent.isolation import Lease
+from agent.isolation import Isolator, Lease
 from agent.isolation.closed_ports import NAME
+from agent.isolation.desired import DesiredIsolations
 from agent.isolation.enforcer import started_enforcer
 from agent.isolation.guard import ExemptError, Guard
+from agent.isolation.lease_file import LeaseFile
 from agent.isolation.requests import Begin
 from agent.isolation.snmp_switch import SnmpSwitchIsolator
 from runtime.errors import ConfigError
@@ -24,6 +28,7 @@ from tests.agent.isolation.bridge_mib import KEEP_S
 from tests.agent.isolation.lab import Lab
 from tests.agent.isolation.switch import Switch, managed
 from tests.agent.isolation.test_enforcer import children
+from tests.agent.messages import isolation
 
 pytestmark = pytest.mark.root
 
@@ -66,6 +71,17 @@ def lease(seconds: float = 60, number: str = ID, **what) -> Lease:
     return Lease(isolation_id=number, expires_ns=time.time_ns() + int(seconds * SECOND_NS), **what)
 
 
+async def nobody_exempt() -> Exempt:
+    return Exempt()
+
+
+async def holding(isolator: Isolator) -> list[Lease]:
+    """Return what holds, as it was asked for."""
+    held = await isolator.read_back()
+    assert {each.at for each in held} <= {"port lan2 of switch 127.0.0.1"}
+    return [msgspec.structs.replace(each, at="") for each in held]
+
+
 async def free_again(built: Lab) -> bool:
     for _ in range(20):
         if built.reachable():
@@ -92,11 +108,28 @@ async def test_the_port_behind_which_a_host_was_learnt_is_closed_and_opened(
         held = lease(mac=built.suspect.mac)
         await isolator.apply([held])
         assert not built.reachable()
-        assert await isolator.read_back() == (held,)
+        assert await holding(isolator) == [held]
         assert "state DOWN" in built.on_box("ip", "link", "show", "lan2")
         await isolator.apply([])
         assert await isolator.read_back() == ()
         assert await free_again(built)
+
+
+async def test_an_isolation_tells_which_port_was_closed(built, switch, tmp_path):
+    with opened(switch, tmp_path) as isolator:
+        desired = DesiredIsolations(Guard(isolator, nobody_exempt), LeaseFile(tmp_path))
+        done = await desired.isolate(
+            msgspec.structs.replace(
+                isolation(1),
+                isolated_mac=built.suspect.mac,
+                isolated_ns=time.time_ns(),
+                expires_ns=time.time_ns() + 60 * SECOND_NS,
+            )
+        )
+        assert (done.state, done.detail) == ("verified", "at port lan2 of switch 127.0.0.1")
+        (lifted,) = await desired.release(done.isolation_id, "false alarm")
+        assert lifted.state == "lifted"
+    assert await free_again(built)
 
 
 async def test_a_switch_that_fills_the_table_by_vlan_alone_is_understood(built, tmp_path):
@@ -115,7 +148,7 @@ async def test_one_host_that_cannot_be_found_keeps_no_other_from_being_isolated(
     unknown, known = lease(number="1" * 32, mac="02:00:00:00:00:77"), lease(mac=built.suspect.mac)
     with pytest.raises(IsolationError, match="has not learnt"):
         await isolator.apply([unknown, known])
-    assert await isolator.read_back() == (known,)
+    assert await holding(isolator) == [known]
     with pytest.raises(IsolationError, match="has not learnt"):
         await isolator.apply([unknown])
     assert await isolator.read_back() == ()
@@ -214,11 +247,9 @@ async def test_a_switch_that_does_not_let_us_in_is_told(built, switch, tmp_path,
         assert "wrong-" not in str(told.value) + caplog.text
 
 
-async def nobody_exempt() -> Exempt:
-    return Exempt()
-
-
-async def test_a_switch_that_is_silent_is_waited_for_in_bounds_and_told(built, switch, tmp_path):
+async def test_a_switch_that_is_silent_is_waited_for_in_bounds_and_told(
+    built, switch, tmp_path, caplog
+):
     leases = [lease(number=f"{n:032x}", mac=built.suspect.mac) for n in range(50)]
     with opened(switch, tmp_path, timeout_s=0.2) as isolator:
         switch.pause()
@@ -228,6 +259,7 @@ async def test_a_switch_that_is_silent_is_waited_for_in_bounds_and_told(built, s
                 with pytest.raises(IsolationError, match="does not answer"):
                     await asked.apply(leases)
             assert time.monotonic() - began_s < 3
+            assert caplog.messages.count("switch_away") == 1
         finally:
             switch.go_on()
     assert built.reachable()
@@ -261,7 +293,7 @@ async def test_who_starts_next_finds_what_is_closed_and_opens_it_in_time(built, 
         held = lease(mac=built.suspect.mac)
         await before.apply([held])
     with opened(switch, tmp_path) as after:
-        assert await after.read_back() == (held,)
+        assert await holding(after) == [held]
         await after.apply([held])  # although nothing is learnt at a closed port
         assert not built.reachable()
         await after.apply([msgspec.structs.replace(held, expires_ns=time.time_ns())])
@@ -277,7 +309,7 @@ async def test_an_enforcer_of_a_switch_needs_no_right_here_and_opens_all_when_it
         with started_enforcer(Begin(settings, [], {}, tmp_path), built.box) as enforcer:
             held = lease(mac=built.suspect.mac)
             await enforcer.apply([held])
-            assert await enforcer.read_back() == (held,)
+            assert await holding(enforcer) == [held]
             (said,) = children().values()
             assert {int(said[kind], 16) for kind in ("CapEff", "CapPrm", "CapAmb")} == {0}
             assert not built.reachable()
@@ -311,7 +343,7 @@ async def test_a_port_is_open_when_the_last_of_its_leases_ends(built, isolator):
     one, other = lease(mac=built.suspect.mac), lease(number="2" * 32, bridge_port="lan2")
     await isolator.apply([one, other])
     await isolator.apply([other])
-    assert await isolator.read_back() == (other,)
+    assert await holding(isolator) == [other]
     assert not built.reachable()
     await isolator.apply([])
     assert await free_again(built)
@@ -364,7 +396,7 @@ async def test_the_doctor_says_what_the_switch_can_do_and_changes_nothing(built,
     [
         ("v2c that may only read", {}, "refuses: noAccess"),
         ("v2c of a stranger", {"timeout_s": 0.1}, "switch 127.0.0.1 does not answer"),
-        ("v2c", {"host": ""}, "no switch"),
+        ("v2c", {"host": ""}, "set host and credentials_file"),
         ("v2c", {"uplinks": ["lan1", "lan2"]}, "every port is an uplink"),
     ],
 )
@@ -375,3 +407,40 @@ async def test_the_doctor_says_what_the_switch_does_not_let_us_do(
     told = await told_by_the_doctor(capsys, switch=switch.config(login, **changes))
     assert why in told
     assert "can close ports" not in told
+
+
+async def test_the_doctor_says_when_no_port_may_be_closed_since_somebody_exempt_is_not_found(
+    built, switch, tmp_path
+):
+    with opened(switch, tmp_path) as isolator:
+        found = await isolator.look(Exempt([Exemption(who="the gateway", mac=OTHERS[0])]))
+        assert found.lost == "perhaps the way to the gateway"
+        found = await isolator.look(
+            Exempt([Exemption(who="the gateway", mac=built.victim.mac, home="lan1")])
+        )
+    assert found.lost == ""
+    assert found.uplinks == {"lan1": f"{built.victim.mac} is never cut off"}
+
+
+async def test_a_person_on_the_box_sees_which_port_is_closed_and_opens_it(built, switch, isolator):
+    await isolator.apply([lease(mac=built.suspect.mac)])
+    folder, config = isolator._file._folder, switch.config()
+    settings = folder / "agent.toml"
+    settings.write_text(
+        f'[isolation]\nenforcer = "snmp_switch"\n[isolation.switch]\nhost = "{config.host}"\n'
+        f'port = {config.port}\ncredentials_file = "{config.credentials_file}"\n'
+        f'[spool]\npath = "{folder}/spool.sqlite"\n'
+    )
+    seen = on_this_box("isolations", settings)
+    assert f'"mac":"{built.suspect.mac}"' in seen
+    assert '"at":"port lan2 of switch 127.0.0.1"' in seen
+    assert on_this_box("release", settings, built.suspect.mac) == ""
+    assert on_this_box("isolations", settings) == ""
+    assert await free_again(built)
+
+
+def on_this_box(command: str, settings: Path, *more: str) -> str:
+    program = [sys.executable, "-P", "-m", "agent", command, "--config", str(settings), *more]
+    ran = subprocess.run(program, capture_output=True, text=True, timeout=30, check=False)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
