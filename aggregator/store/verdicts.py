@@ -2,16 +2,26 @@
 
 import array
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Final, TypeVar
 
 import msgspec
 
 from aggregator.store.database import Database, Statement
-from aggregator.store.reported import Reported
+from aggregator.store.reported import Reported, columns
 from contract.messages import VerdictBatch
 
 BYTES_PER_SCORE = 4
 MAX_WINDOW_NS = 3600 * 1_000_000_000
+
+T = TypeVar("T")
+
+_OF_BATCHES: Final = ("window_ns", "classes", "model_id", "feature_schema_id")
+_OF_ROWS: Final = (
+    *("window_start_ns", "host", "src_mac", "src_ip", "dst_ip", "label", "packets"),
+    "wire_bytes",
+)
 
 
 class VerdictRow(msgspec.Struct, frozen=True):
@@ -60,47 +70,45 @@ def fault_of(batch: VerdictBatch) -> str | None:
     return None
 
 
-def save_verdicts(reported: Reported[VerdictBatch]) -> Statement:
-    """Add a batch of verdicts whose columns fit together."""
-    batch = reported.message
-    width = len(batch.classes)
-    flat = _floats(batch.scores)
-    scores = [flat[start : start + width] for start in range(0, len(flat), width)]
+def save_verdicts(*reported: Reported[VerdictBatch]) -> Statement:
+    """Add batches of verdicts whose columns fit together."""
+    batches = [item.message for item in reported]
+    sizes = [len(batch.host) for batch in batches]
+    of_batches = {name: [getattr(batch, name) for batch in batches] for name in _OF_BATCHES}
+    of_rows = {name: _joined(getattr(batch, name) for batch in batches) for name in _OF_ROWS}
     return Statement(
         "save_verdicts",
         {
-            "organization": reported.organization,
-            "device_id": reported.device_id,
-            "received_ns": reported.received_ns,
-            "window_ns": batch.window_ns,
-            "classes": batch.classes,
-            "model_id": batch.model_id,
-            "feature_schema_id": batch.feature_schema_id,
-            "window_start_ns": batch.window_start_ns,
-            "host": batch.host,
-            "src_mac": batch.src_mac,
-            "src_ip": batch.src_ip,
-            "dst_ip": batch.dst_ip,
-            "label": batch.label,
-            "confidence": confidences(batch),
-            "scores": scores,
-            "packets": batch.packets,
-            "wire_bytes": batch.wire_bytes,
-            "sampled_one_in": batch.sampled_one_in or [1] * len(batch.host),
+            **columns(reported),
+            **of_batches,
+            **of_rows,
+            "batch": _joined([number] * size for number, size in enumerate(sizes, 1)),
+            "confidence": _joined(map(confidences, batches)),
+            "scores": _joined(map(_scores, batches)),
+            "sampled_one_in": _joined(
+                batch.sampled_one_in or [1] * size
+                for batch, size in zip(batches, sizes, strict=True)
+            ),
         },
     )
 
 
 def confidences(batch: VerdictBatch) -> list[float]:
     """Return the score of each verdict's label; what no class explains has the best class's rest."""
-    width = len(batch.classes)
-    flat = _floats(batch.scores)
     position = {label: index for index, label in enumerate(batch.classes)}
-    rows = [flat[start : start + width] for start in range(0, len(flat), width)]
     return [
         row[position[label]] if label in position else 1.0 - max(row)
-        for label, row in zip(batch.label, rows, strict=True)
+        for label, row in zip(batch.label, _scores(batch), strict=True)
     ]
+
+
+def _scores(batch: VerdictBatch) -> list[Sequence[float]]:
+    width, flat = len(batch.classes), _floats(batch.scores)
+    return [flat[start : start + width] for start in range(0, len(flat), width)]
+
+
+def _joined(parts: Iterable[Sequence[T]]) -> list[T]:
+    return list(chain.from_iterable(parts))
 
 
 class VerdictFilter(msgspec.Struct, frozen=True, kw_only=True):

@@ -262,7 +262,10 @@ async def test_an_archive_at_rest_gets_no_first_file_of_an_organization(database
 async def test_queries_and_retention_at_once_neither_fail_nor_count_twice(database: Database):
     archive, retention = await opened(database)
     sandbox = Sandbox(database, archive, QueryConfig())
-    query = Query(organization="default", sql="SELECT count(*) FROM verdicts")
+    queries = [
+        Query(organization="default", asker=name, sql="SELECT count(*) FROM verdicts")
+        for name in ("ada", "bob")
+    ]
 
     async def tidy() -> None:
         for _ in range(5):
@@ -271,7 +274,7 @@ async def test_queries_and_retention_at_once_neither_fail_nor_count_twice(databa
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(tidy())
-        answers = [tasks.create_task(sandbox.run(query)) for _ in range(6)]
+        answers = [tasks.create_task(sandbox.run(query)) for query in 3 * queries]
     counts = [msgspec.json.decode(answer.result().body)["rows"][0][0] for answer in answers]
     assert all(count in range(0, 11, 2) for count in counts)
     assert await rows(sandbox, "SELECT count(*) FROM verdicts") == [[10]]
