@@ -23,6 +23,7 @@ folder, and `all` takes every step but the last:
   edgewarden-train captures     what there is to learn from, and whether the files are intact
   edgewarden-train dataset      captures to labelled feature vectors, kept in a cache
   edgewarden-train fit          train; every origin is held out once to see what transfers
+  edgewarden-train tools        hold out every attack tool once as well
   edgewarden-train evaluate     choose thresholds; attacks found, and whom the model wrongs
   edgewarden-train export       the model as ONNX, its trees for explanations, a model card
   edgewarden-train verify       prove that the agent says what was trained, on every row
@@ -65,6 +66,8 @@ def _take(options: argparse.Namespace, place: steps.Place, run: Run, console: Co
             console.print(tables.of_dataset(dataset))
         case "fit":
             print(f"{run.booster}: {steps.take_fit(place, run, options.params)} rounds")
+        case "tools":
+            print(f"{run.tools}: {', '.join(steps.take_tools(place, run)) or 'no tool is named'}")
         case "evaluate":
             _evaluate(place, run, console)
         case "export":
@@ -107,6 +110,7 @@ def _verify(place: steps.Place, run: Run) -> None:
 def _all(options: argparse.Namespace, place: steps.Place, run: Run, console: Console) -> None:
     _captures(place, console)
     print(f"{run.booster}: {steps.take_fit(place, run, options.params)} rounds")
+    steps.take_tools(place, run)
     _evaluate(place, run, console)
     print(f"{run.bundle}: {steps.take_export(place, run).model_id}")
     _verify(place, run)
@@ -117,6 +121,7 @@ _COMMANDS = {
     "captures": "list the captures and check their fingerprints",
     "dataset": "observe the captures and count labelled windows",
     "fit": "train a booster",
+    "tools": "train without each attack tool once",
     "evaluate": "choose thresholds and judge what was held out",
     "export": "write the model as agents read it",
     "verify": "compare the exported model with the trained one on every row",

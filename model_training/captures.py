@@ -17,6 +17,10 @@ VARIABLE: Final = "EDGEWARDEN_CAPTURES"  # folders, separated like PATH
 
 Split = Literal["train", "validation", "unit-test"]
 
+# One program under one name, however a manifest spells it.
+_SPELLINGS: Final = {"nmap 4.x": "nmap", "dsniff arpspoof": "arpspoof", "none": ""}
+_LAB: Final = "edgewarden-lab"  # several programs of this project; the notes begin with which
+
 
 class Origin(msgspec.Struct, frozen=True):
     """Where a capture was recorded or published."""
@@ -25,6 +29,7 @@ class Origin(msgspec.Struct, frozen=True):
     household: str = ""  # where a repository holds recordings of several
     path: str = ""
     commit: str = ""
+    tool: str = ""  # that attacked
 
     @property
     def name(self) -> str:
@@ -47,6 +52,15 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     labels_file: str | None = None  # without it, every frame is of the one class
     licence: str = ""
     notes: str = ""
+
+    @property
+    def tool(self) -> str:
+        """The program that attacked; empty where nobody attacked or nobody told with what."""
+        told = [self.origin.tool, *(one.get("tool", "") for one in self.attackers)]
+        named = next(filter(None, told), "")
+        if named == _LAB:
+            return self.notes.partition(" ")[0]
+        return _SPELLINGS.get(named, named)
 
 
 class Capture(msgspec.Struct, frozen=True):

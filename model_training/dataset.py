@@ -46,6 +46,7 @@ class Dataset(msgspec.Struct, frozen=True, eq=False):
     scene: I64
     origin: I64
     scenes: list[str]
+    tools: list[str]  # with which each scene was attacked; empty: nobody knows
     origins: list[str]
 
     def __len__(self) -> int:
@@ -64,6 +65,7 @@ def part(dataset: Dataset, rows: I64) -> Dataset:
         scene=dataset.scene[rows],
         origin=origin,
         scenes=dataset.scenes,
+        tools=dataset.tools,
         origins=[dataset.origins[number] for number in origins.tolist()],
     )
 
@@ -76,10 +78,11 @@ def load_dataset(captures: Iterable[Capture], cache: Path, origins: dict[str, st
         cache: A folder; created where it is missing.
         origins: Origins that share a household or a laboratory, under one name.
     """
-    scenes, names, sources = [], [], []
+    scenes, names, tools, sources = [], [], [], []
     for capture in captures:
         scenes.append(load_scene(capture, cache))
         names.append(capture.entry.file)
+        tools.append(capture.entry.tool)
         sources.append(origins.get(capture.entry.origin.name, capture.entry.origin.name))
     known = sorted(set(sources))
     lengths = [len(scene.label) for scene in scenes]
@@ -91,6 +94,7 @@ def load_dataset(captures: Iterable[Capture], cache: Path, origins: dict[str, st
         scene=np.repeat(np.arange(len(scenes)), lengths),
         origin=np.repeat([known.index(source) for source in sources], lengths),
         scenes=names,
+        tools=tools,
         origins=known,
     )
 

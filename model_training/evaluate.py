@@ -38,6 +38,7 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
 
     origin: str
     scene: str
+    tool: str = ""
     label: Label
     windows: int
     windows_found: int
@@ -82,6 +83,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     held_out: Judgement  # every origin by a model that did not see it
     baseline: Judgement  # the same windows by fixed limits
     validation: Judgement  # by the shipped model; recorded by origins that it did see
+    tools: Judgement | None = None  # every tool by a model that saw no scene of it
 
 
 def judge(dataset: Dataset, scores: F32, thresholds: dict[Label, float]) -> Judgement:
@@ -165,6 +167,7 @@ def _sightings(
         yield Sighting(
             origin=origin,
             scene=dataset.scenes[int(dataset.scene[mine[0]])],
+            tool=dataset.tools[int(dataset.scene[mine[0]])],
             label=CLASSES[label],
             windows=len(mine),
             windows_found=int((verdict[mine] == label).sum()),

@@ -1,7 +1,7 @@
 """Labelled observations to a booster: as many rounds as help on origins that were held out."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,7 @@ from model_training.dataset import Dataset
 from model_training.errors import ManifestError, ParamsError
 from model_training.labels import UNKNOWN
 from model_training.params import Params
-from model_training.split import folds, judged, telling, thinned, weights
+from model_training.split import Fold, folds, judged, telling, thinned, weights
 
 _MIN_ORIGINS: Final = 2
 
@@ -70,6 +70,18 @@ def cross_fit(dataset: Dataset, params: Params) -> CrossFit:
     loss = _losses(dataset, scores, params)
     rounds = _stop(loss, params.booster.patience)
     return CrossFit(rounds, loss, scores[rounds - 1].astype(np.float32))
+
+
+def hold_out(dataset: Dataset, parts: Iterable[Fold], rounds: int, params: Params) -> F32:
+    """Return what is said of each row by the booster that did not see its part, (n, classes).
+
+    Rows of no part are 0.
+    """
+    scores = np.zeros((len(dataset), len(CLASSES)), np.float32)
+    for fold in parts:
+        booster = fit(dataset, fold.train, rounds, params)
+        scores[fold.held_out] = predict(booster, dataset.features[fold.held_out])
+    return scores
 
 
 def _without(features: F32, ignored: list[str]) -> F32:

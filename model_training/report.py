@@ -30,6 +30,11 @@ packet to the alert. Origins that begin with `edgewarden-` are this project's ow
 tools and programs, and the synthetic scenes share their author, so what they say of strangers is little; the others are
 foreign laboratories, devices and tools.
 """
+_TOOLS: Final = """\
+Made by `edgewarden-train tools`: each tool is judged by a model that saw no scene of it, wherever it was recorded. The homes
+it was used in were seen, with other attacks. *By origin* is the same scenes by models that saw the tool, but not the home.
+The thresholds are those of above.
+"""
 _MISSING: Final = """\
 ## Why what is missed is missed
 
@@ -67,6 +72,8 @@ def _text(evaluation: Evaluation) -> Iterator[str]:
     yield "Fixed limits are those of `model_training/baseline.py`, judged by the same rules."
     yield from ("", "![Attackers found, by seconds](images/detection-delay.svg)", "")
     yield from ("## By origin and class", "", *_by_origin(judged), "")
+    if evaluation.tools:
+        yield from ("## By tool", "", _TOOLS, *_by_tool(evaluation.tools, judged), "")
     yield from ("## False alerts", "", *_accused(judged, evaluation.baseline), "")
     yield from ("## What was taken for what", "", "Windows, over all origins held out.", "")
     yield from (*_confusion(judged), "")
@@ -124,6 +131,27 @@ def _by_origin(judged: Judgement) -> Iterator[str]:
             for one in judged.found
         ),
     )
+
+
+def _by_tool(judged: Judgement, by_origin: Judgement) -> Iterator[str]:
+    columns = (
+        "Class", "Tool", "Attackers", "Found", f"in {SOON_S:.0f} s", f"in {LATE_S:.0f} s",
+        "Windows named right", "By origin",
+    )  # fmt: skip
+    used = {(CLASSES.index(one.label), one.tool) for one in judged.sightings}
+    rows = []
+    for label, tool in sorted(used):
+        mine = _with_tool(judged, CLASSES[label], tool)
+        right, windows = sum(one.windows_found for one in mine), sum(one.windows for one in mine)
+        waits = [str(_within(mine, most)) for most in (math.inf, SOON_S, LATE_S)]
+        seen = _within(_with_tool(by_origin, CLASSES[label], tool), math.inf)
+        share = f"{right / windows:.0%} of {windows}"
+        rows.append([CLASSES[label], tool, str(len(mine)), *waits, share, str(seen)])
+    yield from _table(columns, rows)
+
+
+def _with_tool(judged: Judgement, label: str, tool: str) -> list[Sighting]:
+    return [one for one in judged.sightings if (one.label, one.tool) == (label, tool)]
 
 
 def _accused(judged: Judgement, baseline: Judgement) -> Iterator[str]:

@@ -62,6 +62,7 @@ class Run:
         self.record = folder / "run.json"
         self.booster = folder / "booster.json"
         self.held_out = folder / "held_out.npz"
+        self.tools = folder / "held_out_tools.npz"
         self.evaluation = folder / "evaluation.json"
         self.report = folder / "report"
         self.verification = folder / "verification.json"

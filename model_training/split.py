@@ -21,9 +21,9 @@ _SENT: Final = FEATURE_NAMES.index("sent_packets_1s")
 
 
 class Fold(msgspec.Struct, frozen=True, eq=False):
-    """One origin held out: `held_out` are all of its rows, `train` the labelled rows of the others."""
+    """What is held out together: `held_out` are all of its rows, `train` the labelled others."""
 
-    origin: str
+    name: str  # of the origin or the tool
     train: I64
     held_out: I64
 
@@ -36,6 +36,17 @@ def folds(dataset: Dataset, helpers: Collection[str] = ()) -> Iterator[Fold]:
             continue
         mine = dataset.origin == index
         yield Fold(origin, np.flatnonzero(labelled & ~mine), np.flatnonzero(mine))
+
+
+def tool_folds(dataset: Dataset, helpers: Collection[str] = ()) -> Iterator[Fold]:
+    """Yield one fold per tool: all scenes that it attacked, wherever they were recorded."""
+    labelled = dataset.label != UNKNOWN
+    tool = np.array(dataset.tools)[dataset.scene]
+    eligible = np.isin(np.arange(len(dataset)), judged(dataset, helpers))
+    for name in np.unique(tool[eligible]).tolist():
+        if name:
+            mine = eligible & (tool == name)
+            yield Fold(name, np.flatnonzero(labelled & (tool != name)), np.flatnonzero(mine))
 
 
 def judged(dataset: Dataset, helpers: Collection[str]) -> I64:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import track
 
 from agent.model_bundle import CARD, METADATA, MODEL, TREES
+from agent.records import I64
 from contract.attacks import CLASSES, Label
 from contract.features import FEATURE_COUNT, WINDOW_S, feature_schema_id
 from contract.identifiers import ModelId
@@ -20,17 +21,17 @@ from model_training.bundle import public_pem, read_or_create_key, sign_bundle
 from model_training.captures import Capture, Split, read_captures
 from model_training.dataset import Dataset, load_dataset, part
 from model_training.errors import ManifestError
-from model_training.evaluate import Evaluation, judge
+from model_training.evaluate import Evaluation, Judgement, judge
 from model_training.evidence import as_told
 from model_training.export import to_onnx, to_trees
-from model_training.fit import cross_fit, fit, load_booster, predict
+from model_training.fit import cross_fit, fit, hold_out, load_booster, predict
 from model_training.labels import UNKNOWN
 from model_training.model_card import write_card
 from model_training.params import read_params
 from model_training.promote import PUBLIC_KEY, digests, require_verified
 from model_training.report import write_report
 from model_training.runs import Record, Run, describe_run, write_json
-from model_training.split import judged
+from model_training.split import Fold, judged, tool_folds
 from model_training.thresholds import choose
 from model_training.verify import Verification, verify
 
@@ -71,6 +72,7 @@ def take_fit(place: Place, run: Run, params_path: Path) -> int:
     """Train; return the number of rounds that held-out origins asked for."""
     params = read_params(params_path)
     run.folder.mkdir(parents=True, exist_ok=True)
+    run.tools.unlink(missing_ok=True)  # of the fit before
     if params_path.resolve() != run.params.resolve():
         shutil.copyfile(params_path, run.params)
     write_json(run.record, describe_run(place.captures((*LEARNED, *KEPT_BACK))))
@@ -84,6 +86,24 @@ def take_fit(place: Place, run: Run, params_path: Path) -> int:
     return crossed.rounds
 
 
+def take_tools(place: Place, run: Run) -> list[str]:
+    """Hold out each tool once; return the tools."""
+    params = run.read_params()
+    run.read(run.record, Record, "fit")
+    dataset = place.dataset(LEARNED, params.data.origins)
+    with np.load(run.held_out, allow_pickle=False) as arrays:
+        rounds = int(arrays["rounds"])
+    parts = list(tool_folds(dataset, params.data.helpers))
+    scores = hold_out(dataset, _fold_by_fold(parts), rounds, params)
+    np.savez_compressed(run.tools, scores=scores)
+    return [fold.name for fold in parts]
+
+
+def _fold_by_fold(parts: list[Fold]) -> Iterable[Fold]:
+    console = Console(stderr=True)
+    return track(parts, "Holding out", console=console, disable=not console.is_terminal)
+
+
 def take_evaluate(place: Place, run: Run) -> Evaluation:
     """Choose thresholds and judge held-out origins and the validation captures."""
     params = run.read_params()
@@ -95,6 +115,7 @@ def take_evaluate(place: Place, run: Run) -> Evaluation:
     dataset = part(dataset, rows)
     scores = as_told(scores[rows], dataset.features, params.evidence, params.limits)
     thresholds = choose(dataset, scores, params.thresholds)
+    tools = _judge_tools(dataset, run, rows, thresholds)
     kept_back = place.dataset(KEPT_BACK, params.data.origins)
     by_model = predict(load_booster(run.booster), kept_back.features)
     by_model = as_told(by_model, kept_back.features, params.evidence, params.limits)
@@ -104,10 +125,33 @@ def take_evaluate(place: Place, run: Run) -> Evaluation:
         held_out=judge(dataset, scores, thresholds),
         baseline=judge(dataset, limit_scores(dataset.features), _CERTAIN),
         validation=judge(kept_back, by_model, thresholds),
+        tools=tools,
     )
     write_json(run.evaluation, evaluation)
     write_report(evaluation, run.report)
     return evaluation
+
+
+def _judge_tools(
+    dataset: Dataset, run: Run, rows: I64, thresholds: dict[Label, float]
+) -> Judgement | None:
+    """Judge what was held out by tool, where that step was taken.
+
+    Args:
+        dataset: The judged observations.
+        run: With the scores of all observations.
+        rows: Which of all they are.
+        thresholds: Of the attack classes.
+    """
+    if not run.tools.exists():
+        return None
+    with np.load(run.tools, allow_pickle=False) as arrays:
+        scores = arrays["scores"][rows]
+    mine = np.flatnonzero([bool(dataset.tools[scene]) for scene in dataset.scene.tolist()])
+    dataset = part(dataset, mine)
+    params = run.read_params()
+    scores = as_told(scores[mine], dataset.features, params.evidence, params.limits)
+    return judge(dataset, scores, thresholds)
 
 
 def take_export(place: Place, run: Run) -> ModelMetadata:

@@ -9,8 +9,12 @@ from tests.model_training.builders import SECOND_NS, START_NS
 from tests.tiny_models import vectors
 
 
-def dataset(rows: list[tuple[int, int, int, int]], origins: int | None = None) -> Dataset:
-    """Return a dataset of (origin, host, second, label); each origin is one scene."""
+def dataset(
+    rows: list[tuple[int, int, int, int]],
+    origins: int | None = None,
+    tools: list[str] | None = None,
+) -> Dataset:
+    """Return a dataset of (origin, host, second, label); each origin is one scene of one tool."""
     columns = np.array(rows, np.int64).reshape(-1, 4)
     count = origins or int(columns[:, 0].max()) + 1
     return Dataset(
@@ -21,6 +25,7 @@ def dataset(rows: list[tuple[int, int, int, int]], origins: int | None = None) -
         scene=columns[:, 0],
         origin=columns[:, 0],
         scenes=[f"scene{n}.pcap" for n in range(count)],
+        tools=tools or [""] * count,
         origins=[f"origin{n}" for n in range(count)],
     )
 
@@ -37,6 +42,7 @@ def learnable(rows: int, origins: int, seed: int = 1) -> Dataset:
         scene=number % origins,
         origin=number % origins,
         scenes=[f"scene{n}.pcap" for n in range(origins)],
+        tools=[""] * origins,
         origins=[f"origin{n}" for n in range(origins)],
     )
 

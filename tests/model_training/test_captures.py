@@ -36,6 +36,23 @@ def test_captures_of_several_folders_are_taken_together(tmp_path):
     assert [capture.path.name for capture in found] == ["a.pcap", "b.pcap"]
 
 
+@pytest.mark.parametrize(
+    ("told", "tool"),
+    [
+        ({"origin": {"repository": "r", "tool": "hping3"}}, "hping3"),
+        ({"origin": {"repository": "r", "tool": "none"}}, ""),
+        ({"attackers": [{"mac": "1"}, {"mac": "2", "tool": "nmap 4.x"}]}, "nmap"),
+        ({"attackers": [{"tool": "edgewarden-lab"}], "notes": "mirai {'seconds': 3}"}, "mirai"),
+        ({"notes": "recorded at night"}, ""),
+    ],
+)
+def test_a_capture_tells_with_what_it_was_attacked(tmp_path, told, tool):
+    write_capture(tmp_path, "a.pcap", FRAMES, **told)
+    (capture,) = read_captures([tmp_path], ["train"])
+    assert capture.entry.tool == tool
+    assert "hping3" not in capture.entry.origin.name
+
+
 def test_an_altered_capture_is_noticed(tmp_path):
     write_capture(tmp_path, "a.pcap", FRAMES)
     (capture,) = read_captures([tmp_path], ["train"])

@@ -10,7 +10,7 @@ from model_training.dataset import part
 from model_training.errors import ParamsError
 from model_training.labels import UNKNOWN
 from model_training.params import DataParams, WeightParams
-from model_training.split import folds, judged, telling, thinned, weights
+from model_training.split import folds, judged, telling, thinned, tool_folds, weights
 from tests.model_training.datasets import dataset
 
 SCAN = CLASSES.index("Scan")
@@ -28,12 +28,28 @@ def test_every_origin_is_held_out_once_and_never_trained_on_meanwhile():
 def test_a_helper_is_learned_from_in_every_fold_and_never_held_out():
     data = dataset([(origin, 0, 0, 1) for origin in range(3)])
     parts = list(folds(data, ["origin1"]))
-    assert [fold.origin for fold in parts] == ["origin0", "origin2"]
+    assert [fold.name for fold in parts] == ["origin0", "origin2"]
     assert all(1 in fold.train for fold in parts)
     rows = judged(data, ["origin1"])
     assert rows.tolist() == [0, 2]
     left = part(data, rows)
     assert (left.origins, left.origin.tolist()) == (["origin0", "origin2"], [0, 1])
+
+
+def test_a_tool_is_held_out_with_all_its_scenes_wherever_they_were_recorded():
+    rows = [(scene, 0, second, second) for scene in range(4) for second in range(2)]
+    data = dataset(rows, tools=["hydra", "nmap", "", "nmap"])
+    hydra, nmap = tool_folds(data)
+    assert (hydra.name, hydra.held_out.tolist()) == ("hydra", [0, 1])
+    assert hydra.train.tolist() == [2, 3, 4, 5, 6, 7]
+    assert (nmap.name, nmap.held_out.tolist()) == ("nmap", [2, 3, 6, 7])
+    assert nmap.train.tolist() == [0, 1, 4, 5]
+
+
+def test_a_helper_that_used_the_tool_is_not_learned_from_and_not_judged():
+    data = dataset([(scene, 0, 0, 1) for scene in range(3)], tools=["nmap", "nmap", ""])
+    (fold,) = tool_folds(data, ["origin1"])
+    assert (fold.held_out.tolist(), fold.train.tolist()) == ([0], [2])
 
 
 def test_windows_without_a_sure_label_are_judged_but_not_learned():

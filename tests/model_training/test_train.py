@@ -58,7 +58,7 @@ def household(tmp_path_factory):
     folder = tmp_path_factory.mktemp("training")
     attackers = [{"mac": "00:00:00:00:00:06"}]
     for seed, split in enumerate(["train", "train", "validation"]):
-        origin = {"repository": "home", "household": str(seed)}
+        origin = {"repository": "home", "household": str(seed), "tool": f"scanner{seed}"}
         write_capture(
             folder / "captures", f"evening{seed}.pcap", evening(seed), origin=origin, split=split, attackers=attackers
         )  # fmt: skip
@@ -93,6 +93,15 @@ def test_a_scan_that_was_learned_in_one_home_is_found_in_another(trained):
         assert found.seconds_to_alert is not None
         assert found.seconds_to_alert < 6
     assert all(not one.false_alerts for one in evaluation.held_out.accused)
+
+
+def test_a_scan_is_found_by_a_model_that_never_saw_its_tool(trained):
+    evaluation = msgspec.json.decode((trained / "evaluation.json").read_bytes(), type=Evaluation)
+    assert evaluation.tools is not None
+    seen = [(one.tool, one.seconds is not None) for one in evaluation.tools.sightings]
+    assert sorted(seen) == [("scanner0", True), ("scanner1", True)]
+    report = (trained / "report" / "detection.md").read_text()
+    assert "| Scan | scanner0 | 1 | 1 |" in report
 
 
 def test_a_run_notes_everything_that_is_needed_to_repeat_it(trained):
@@ -166,6 +175,7 @@ def test_help_walks_a_newcomer_from_captures_to_a_bundle():
         "captures ",
         "dataset ",
         "fit ",
+        "tools ",
         "evaluate ",
         "export ",
         "verify ",
