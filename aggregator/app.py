@@ -25,11 +25,15 @@ from aggregator.commands.signing import load_signer
 from aggregator.config import AggregatorConfig, HttpConfig
 from aggregator.ingest.service import Ingest
 from aggregator.live import LiveFeed
+from aggregator.notify.address import KEY_FILE as CHANNELS_KEY
 from aggregator.notify.delivery import Delivery
 from aggregator.notify.notifier import Notifier
-from aggregator.notify.sealing import load_seal
 from aggregator.presence import PresenceKeeper
 from aggregator.sandbox.runner import Sandbox
+from aggregator.seal import load_seal
+from aggregator.shell.recording import FOLDER, Recordings
+from aggregator.shell.shells import KEY_FILE as SHELLS_KEY
+from aggregator.shell.shells import Shells
 from aggregator.store.archive import Archive
 from aggregator.store.backups import Backups
 from aggregator.store.database import Database
@@ -62,7 +66,8 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
         ExceptionGroup: A part has failed for good.
     """
     stop = _told_to_stop()
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # what it says else, we say better
+    for name in ("uvicorn", "asyncssh"):  # what they say else, we say better
+        logging.getLogger(name).setLevel(logging.WARNING)
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(_listen(config.http))
         database = await stack.enter_async_context(Database(config.store.path))
@@ -81,7 +86,9 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
         commander = Commander(database, live, signer, config.commands)
         evidence = EvidenceFiles(database, config.store)
         ingest = Ingest(database, live, presence, commander, room=room, evidence=evidence)
-        delivery = Delivery(config.notifications, load_seal(config.store.path))
+        delivery = Delivery(config.notifications, load_seal(config.store.path / CHANNELS_KEY))
+        recordings = Recordings(database, config.store.path / FOLDER)
+        await recordings.settle()
         name = own.kind if own is not None else broker.host
         parts = Parts(
             database=database,
@@ -105,6 +112,9 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
                 **msgspec.structs.asdict(ingest.counters),
                 **msgspec.structs.asdict(evidence.counters),
             },
+            shells=Shells(database, load_seal(config.store.path / SHELLS_KEY), config.shell),
+            recordings=recordings,
+            shell=config.shell,
         )
         server = uvicorn.Server(_server_config(create_api(parts), config.http))
         async with asyncio.TaskGroup() as tasks:

@@ -1,5 +1,6 @@
 """The aggregator's settings."""
 
+import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,6 +11,7 @@ from contract.identifiers import OrganizationId
 from runtime.config import BrokerConfig, LogConfig, Section
 
 Days = Annotated[int, Meta(ge=1, le=36500)]
+Network = Annotated[str, Meta(max_length=64)]
 Seconds = Annotated[int, Meta(ge=1)]
 Method = Literal["*", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
 
@@ -106,6 +108,29 @@ class QueryConfig(Section, frozen=True):
     result_bytes: Annotated[int, Meta(ge=2**16, le=2**30)] = 32 * 2**20
 
 
+class ShellConfig(Section, frozen=True):
+    """Devices over SSH: how they are, what they log, terminals."""
+
+    networks: tuple[Network, ...] = ("0.0.0.0/0", "::/0")  # where devices may be
+    first_key: Literal["trust", "ask"] = "trust"  # of a device that is reached for the first time
+    step_up: Literal["enrolled", "always"] = "enrolled"  # who shows a code to open a terminal
+    connect_s: Annotated[float, Meta(ge=0.1, le=60)] = 10.0
+    command_s: Annotated[float, Meta(ge=0.1, le=60)] = 20.0
+    idle_s: Annotated[float, Meta(ge=0.1, le=86_400)] = 900.0  # without a key typed
+    longest_s: Annotated[float, Meta(ge=0.1, le=86_400)] = 4 * 3600.0
+    most_lines: Annotated[int, Meta(ge=1, le=1000)] = 50
+    most_lines_each: Annotated[int, Meta(ge=1, le=1000)] = 5
+
+    def __post_init__(self) -> None:
+        """Refuse what is no network.
+
+        Raises:
+            ValueError: One of `networks` is none.
+        """
+        for network in self.networks:
+            ipaddress.ip_network(network, strict=False)
+
+
 class AggregatorConfig(Section, frozen=True):
     """Everything that can be set."""
 
@@ -118,6 +143,7 @@ class AggregatorConfig(Section, frozen=True):
     wall: WallConfig = WallConfig()
     device_events: DeviceEventsConfig = DeviceEventsConfig()
     query: QueryConfig = QueryConfig()
+    shell: ShellConfig = ShellConfig()
     log: LogConfig = LogConfig()
 
 

@@ -13,6 +13,8 @@ AggregatorError          told to whoever asked; api/errors.py turns it into an a
 ├── NotFoundError        what was asked for does not exist, for whoever asks
 ├── ConflictError        what was asked for contradicts what is there
 ├── InvalidError         what was asked for makes no sense
+├── UnreachableError     a device does not answer, or not to us
+├── SealError            what was kept cannot be read with the key that we have
 └── TooManyAttemptsError wait before asking again
 DeliveryError            a notification was not taken: counted, shown, tried again unless final
 """
@@ -66,6 +68,14 @@ class ConflictError(AggregatorError):
 
 class InvalidError(AggregatorError):
     """What was asked for makes no sense."""
+
+
+class UnreachableError(AggregatorError):
+    """A device does not answer, or not to us."""
+
+
+class SealError(AggregatorError):
+    """What was kept cannot be read with the key that we have."""
 
 
 class TooManyAttemptsError(AggregatorError):

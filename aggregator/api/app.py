@@ -37,6 +37,7 @@ from aggregator.api import (
     suppressions,
     system,
     telemetry,
+    terminals,
     tokens,
     triage,
     users,
@@ -56,11 +57,13 @@ from aggregator.api.live import Door, watch, watch_alerts, watch_presence, watch
 from aggregator.api.meter import Meter, Metered
 from aggregator.api.pages import reference, root, static_files, version
 from aggregator.commands.commander import Commander
-from aggregator.config import AuthConfig, HttpConfig
+from aggregator.config import AuthConfig, HttpConfig, ShellConfig
 from aggregator.live import LiveFeed
 from aggregator.notify.delivery import Delivery
 from aggregator.presence import PresenceKeeper
 from aggregator.sandbox.runner import Sandbox
+from aggregator.shell.recording import Recordings
+from aggregator.shell.shells import Shells
 from aggregator.store.archive import Archive
 from aggregator.store.backups import Backups
 from aggregator.store.database import Database
@@ -92,6 +95,9 @@ class Parts(msgspec.Struct, frozen=True):
     archive: Archive
     evidence: EvidenceFiles
     ask_ingest: AskIngest
+    shells: Shells
+    recordings: Recordings
+    shell: ShellConfig
 
 
 def create_api(parts: Parts) -> Litestar:
@@ -125,6 +131,7 @@ def create_api(parts: Parts) -> Litestar:
             users.router,
             query.router,
             suppressions.router,
+            terminals.router,
             backup.router,
             gaps,
             describe,
@@ -134,6 +141,9 @@ def create_api(parts: Parts) -> Litestar:
     given = msgspec.structs.asdict(parts)
     meter = Meter()
     given["meter"] = meter
+    given["terminals"] = terminals.Terminals(
+        parts.shells, parts.recordings, parts.database, parts.codes, parts.shell
+    )
     given["door"] = Door(parts.authenticator, parts.http, parts.guests)
     app = Litestar(
         route_handlers=[
@@ -144,6 +154,7 @@ def create_api(parts: Parts) -> Litestar:
             watch_readings,
             watch_presence,
             watch_alerts,
+            terminals.open_terminal,
             health,
             readyz,
             metrics,

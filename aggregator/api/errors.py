@@ -15,9 +15,11 @@ from aggregator.errors import (
     ForbiddenError,
     InvalidError,
     NotFoundError,
+    SealError,
     StoreError,
     TooManyAttemptsError,
     UnauthenticatedError,
+    UnreachableError,
     WrongCodeError,
 )
 
@@ -30,6 +32,8 @@ STATUS: dict[type[AggregatorError], HTTPStatus] = {
     NotFoundError: HTTPStatus.NOT_FOUND,
     ConflictError: HTTPStatus.CONFLICT,
     InvalidError: HTTPStatus.BAD_REQUEST,
+    UnreachableError: HTTPStatus.BAD_GATEWAY,
+    SealError: HTTPStatus.CONFLICT,
     TooManyAttemptsError: HTTPStatus.TOO_MANY_REQUESTS,
 }
 

@@ -42,6 +42,9 @@ EXAMPLES: Final[dict[str, dict[str, object]]] = {
         "type": "esp32",
         "location": "by the door",
     },
+    "PUT /api/v1/devices/{device_id}/host-key": {
+        "host_key": "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"
+    },
     "PUT /api/v1/devices/{device_id}": {"name": "Hall", "location": "upstairs"},
     "PUT /api/v1/devices/{device_id}/health": {
         "cpu_usage": 12.5,

@@ -2,11 +2,15 @@
 
 import re
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 from litestar import Request, Response, Router, delete, get, post
 from litestar.di import NamedDependency
+from litestar.params import Parameter
 from litestar.status_codes import HTTP_200_OK
 from litestar.types import ExceptionHandlersMap
 
@@ -14,8 +18,12 @@ from aggregator.api.devices import Enrolment, enrol, find_device, forget
 from aggregator.api.errors import HANDLERS, Problem
 from aggregator.api.identity import ADMIN, PUBLIC, ApiRequest, person
 from aggregator.api.paging import Limit, Skip
+from aggregator.config import ShellConfig
 from aggregator.errors import ConflictError, InvalidError
 from aggregator.shapes import DeviceShape, device_shape
+from aggregator.shell.measures import MOST_LINES, Metrics, log_lines, metrics
+from aggregator.shell.shells import Shells
+from aggregator.shell.ssh import Line
 from aggregator.store.database import Database
 from aggregator.store.device_hosts import DeviceHost, device_hosts, set_device_host
 from aggregator.store.devices import DeviceType, Page, count_devices, find_devices
@@ -23,6 +31,11 @@ from contract.identifiers import NAME_PATTERN, DeviceId, whole
 
 MAX_NAMESAKES = 100
 DEFAULT_SSH_PORT = 22
+
+OVER_SSH = {
+    "role": "analyst",
+    "errors": (HTTPStatus.BAD_GATEWAY, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS),
+}
 
 T = TypeVar("T")
 
@@ -55,15 +68,22 @@ class ManagedHealth(msgspec.Struct, frozen=True):
 
 
 class ManagedGiven(msgspec.Struct, frozen=True):
-    """A device to be managed. A password that clients send along is kept nowhere."""
+    """A device to be managed. The password is kept sealed, and never shown."""
 
     name: Name
     host: HostName | None = None
     port: Port = DEFAULT_SSH_PORT
     username: UserName | None = None
+    password: Annotated[str, msgspec.Meta(max_length=1024)] | None = None
     description: Annotated[str, msgspec.Meta(max_length=2000)] = ""
     device_id: DeviceId | None = None  # None: made from the name
     type: DeviceType = "generic"
+
+
+class DeviceLogs(msgspec.Struct, frozen=True):
+    """What a device logged, oldest first."""
+
+    logs: list[str]
 
 
 class ManagedDevice(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -75,6 +95,7 @@ class ManagedDevice(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     port: int
     username: str | None
     description: str
+    host_key: str | None  # SHA256:..., whose answer is expected; None: it was not reached yet
     status: str
     last_seen: str | None
     created_at: str
@@ -104,7 +125,10 @@ async def list_managed(
 
 @post("/devices", opt=ADMIN)
 async def add_managed(
-    request: ApiRequest, data: ManagedGiven, database: NamedDependency[Database]
+    request: ApiRequest,
+    data: ManagedGiven,
+    database: NamedDependency[Database],
+    shells: NamedDependency[Shells],
 ) -> Envelope[ManagedDevice]:
     """Add a device; its API key is shown here and never again."""
     who = person(request)
@@ -119,7 +143,12 @@ async def add_managed(
         ssh_username=data.username,
         description=data.description,
     )
-    await database.write(set_device_host(who.organization, where))
+    sealed = (
+        shells.sealed(who.organization, device_id, data.password)
+        if data.password is not None
+        else None
+    )
+    await database.write(set_device_host(who.organization, where, sealed))
     shown = _managed(enrolled, where)
     return Envelope(msgspec.structs.replace(shown, api_key=enrolled.api_key), "Device added")
 
@@ -144,6 +173,43 @@ async def remove_managed(
     return Envelope(None, "Device deleted")
 
 
+@get("/devices/{device_id:str}/metrics", opt=OVER_SSH)
+async def managed_metrics(
+    request: ApiRequest,
+    device_id: str,
+    shells: NamedDependency[Shells],
+    shell: NamedDependency[ShellConfig],
+) -> Envelope[Metrics]:
+    """Ask a device over SSH how it is: processors, memory, disks, network, processes."""
+    async with _line(request, device_id, shells) as line:
+        return Envelope(await metrics(line, shell.command_s), "Metrics collected")
+
+
+@get("/devices/{device_id:str}/logs", opt=OVER_SSH)
+async def managed_logs(
+    request: ApiRequest,
+    device_id: str,
+    shells: NamedDependency[Shells],
+    shell: NamedDependency[ShellConfig],
+    *,
+    lines: Annotated[int, Parameter(ge=1, le=MOST_LINES)] = 100,
+) -> Envelope[DeviceLogs]:
+    """Return the last lines of a device's system log, oldest first, over SSH."""
+    async with _line(request, device_id, shells) as line:
+        told = await log_lines(line, lines, shell.command_s)
+    return Envelope(DeviceLogs(told), "Logs retrieved")
+
+
+@asynccontextmanager
+async def _line(request: ApiRequest, device_id: str, shells: Shells) -> AsyncIterator[Line]:
+    """Connect to a device with the user name and password that are kept of it."""
+    who = person(request).user
+    way = await shells.way_to_device(who.organization, device_id)
+    password = shells.password(who.organization, way)
+    async with shells.line(who, way, way.username, password) as line:
+        yield line
+
+
 def _managed(shape: DeviceShape, where: DeviceHost) -> ManagedDevice:
     return ManagedDevice(
         id=shape.device_id,
@@ -152,6 +218,7 @@ def _managed(shape: DeviceShape, where: DeviceHost) -> ManagedDevice:
         port=where.ssh_port or DEFAULT_SSH_PORT,
         username=where.ssh_username,
         description=where.description or "",
+        host_key=where.ssh_host_key,
         status=shape.status,
         last_seen=shape.last_seen,
         created_at=shape.created_at,
@@ -188,7 +255,15 @@ ENVELOPED: ExceptionHandlersMap = dict.fromkeys(HANDLERS, _enveloped)
 
 router = Router(
     "/api",
-    route_handlers=[managed_health, list_managed, add_managed, get_managed, remove_managed],
+    route_handlers=[
+        managed_health,
+        list_managed,
+        add_managed,
+        get_managed,
+        remove_managed,
+        managed_metrics,
+        managed_logs,
+    ],
     exception_handlers=ENVELOPED,
     tags=["device manager"],
 )

@@ -13,9 +13,9 @@ from litestar.status_codes import HTTP_200_OK
 from aggregator.api.identity import ADMIN, ApiRequest, person
 from aggregator.api.paging import Limit, RowId, Skip, paged
 from aggregator.errors import ConflictError, DeliveryError, InvalidError, NotFoundError
+from aggregator.notify.address import Address
 from aggregator.notify.delivery import Delivery
 from aggregator.notify.quiet import QuietHours
-from aggregator.notify.sealing import Address
 from aggregator.notify.targets import MAX_URL_CHARACTERS
 from aggregator.notify.wording import Notice
 from aggregator.shapes import maybe_rfc3339, rfc3339

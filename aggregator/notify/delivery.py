@@ -7,12 +7,13 @@ from typing import Protocol
 import msgspec
 
 from aggregator.config import NotificationsConfig
-from aggregator.notify.sealing import Address, Seal
+from aggregator.notify.address import Address, closed, opened
 from aggregator.notify.services import Services
 from aggregator.notify.targets import Targets
 from aggregator.notify.webhook import Webhooks
 from aggregator.notify.wording import Notice, note
 from aggregator.pace import Pace
+from aggregator.seal import Seal
 from aggregator.store.channels import ChannelKind
 
 THREADS = 8
@@ -61,7 +62,7 @@ class Delivery:
 
     def sealed(self, organization: str, address: Address) -> bytes:
         """Return an address as it is kept."""
-        return self._seal.close(organization, address)
+        return closed(self._seal, organization, address)
 
     async def deliver(self, channel: Sealed, notice: Notice) -> None:
         """Carry a notice to a channel; return when it was taken.
@@ -70,7 +71,7 @@ class Delivery:
             InvalidError: The settings do not allow its address any more.
             DeliveryError: It was not taken.
         """
-        address = self._seal.open(notice.organization, channel.sealed)
+        address = opened(self._seal, notice.organization, channel.sealed)
         if channel.kind == "service":
             await self._services.tell(address.url, note(notice))
             return

@@ -13,6 +13,7 @@ from tests.aggregator.conftest import PASSWORD
 RANKS: tuple[Role, ...] = ("viewer", "analyst", "operator", "admin")
 MARK = "matrixmark"  # is in the names of all that the matrix makes: strangers must not read it
 ALERT = f"{700:032x}"
+HOST_KEY: dict[str, object] = {"host_key": f"SHA256:{'A' * 43}"}
 HEALTH: dict[str, object] = {"cpu_usage": 1.0, "memory_usage": 1.0, "uptime": 1}
 
 Makes = Callable[[httpx.Client], dict[str, object]]
@@ -225,6 +226,12 @@ RULES: dict[str, Rule] = {
     "POST /api/devices": Rule("admin", answer=201, body={"name": "{name}"}, makes=makes_name),
     "GET /api/devices/{device_id}": Rule(),
     "DELETE /api/devices/{device_id}": Rule("admin", makes=makes_device),
+    "GET /api/devices/{device_id}/metrics": Rule("analyst", answer=409),
+    "GET /api/devices/{device_id}/logs": Rule("analyst", answer=409),
+    "PUT /api/v1/devices/{device_id}/host-key": Rule("admin", answer=204, body=HOST_KEY),
+    "DELETE /api/v1/devices/{device_id}/host-key": Rule("admin", answer=204),
+    "GET /api/v1/terminals": Rule("operator"),
+    "GET /api/v1/terminals/{terminal_id}/recording": Rule("operator", answer=404),
     "POST /alerts": Rule("analyst", body={"message": MARK, "location": MARK}, audited=False),
     "GET /alerts/history": Rule(),
     "POST /message": Rule("analyst", body={"sender": MARK, "message": MARK}, audited=False),
@@ -291,6 +298,7 @@ RULES: dict[str, Rule] = {
     "WS /ws/live-data": Rule(),
     "WS /ws/device-status": Rule(),
     "WS /ws/alerts": Rule(),
+    "WS /ws/terminal": Rule("operator"),
 }
 NOWHERE: dict[str, object] = {
     "alert_id": "f" * 32,
@@ -303,6 +311,7 @@ NOWHERE: dict[str, object] = {
     "organization": "nowhere",
     "session_id": "nowhere",
     "suppression_id": 999_999_999,
+    "terminal_id": "f" * 32,
     "token_id": 999_999_999,
     "user_id": 999_999_999,
 }

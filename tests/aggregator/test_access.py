@@ -21,13 +21,16 @@ from aggregator.config import (
     HttpConfig,
     NotificationsConfig,
     QueryConfig,
+    ShellConfig,
     StoreConfig,
 )
 from aggregator.live import LiveFeed
 from aggregator.notify.delivery import Delivery
-from aggregator.notify.sealing import Seal
 from aggregator.presence import PresenceKeeper
 from aggregator.sandbox.runner import Sandbox
+from aggregator.seal import Seal
+from aggregator.shell.recording import Recordings
+from aggregator.shell.shells import Shells
 from aggregator.store.archive import Archive
 from aggregator.store.backups import Backups
 from aggregator.store.database import Database
@@ -59,7 +62,7 @@ def routes(folder: Path) -> Iterator[str]:
         presence=PresenceKeeper(database, live),
         codes=AuthorizationCodes(database, b"-" * 32),
         commander=Commander(database, live, load_signer(folder), CommandsConfig()),
-        delivery=Delivery(NotificationsConfig(), Seal(b"-" * 32)),
+        delivery=Delivery(NotificationsConfig(), Seal(b"-" * 32, "key")),
         guests={},
         sandbox=Sandbox(database, archive, QueryConfig()),
         room=Room(folder, 0),
@@ -67,6 +70,9 @@ def routes(folder: Path) -> Iterator[str]:
         archive=archive,
         evidence=EvidenceFiles(database, StoreConfig(path=folder)),
         ask_ingest=dict,
+        shells=Shells(database, Seal(b"-" * 32, "key"), ShellConfig()),
+        recordings=Recordings(database, folder),
+        shell=ShellConfig(),
     )
     for route in create_api(parts).routes:
         if isinstance(route, HTTPRoute):

@@ -44,6 +44,7 @@ def test_a_device_is_added_found_and_removed(manager: httpx.Client, centre: Cent
         "port": 2222,
         "username": "root",
         "description": "by the door",
+        "hostKey": None,
         "status": "offline",
         "lastSeen": None,
         "createdAt": device["createdAt"],

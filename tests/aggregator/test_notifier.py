@@ -10,10 +10,11 @@ import pytest
 
 from aggregator.config import NotificationsConfig
 from aggregator.notify import notifier as notifier_module
+from aggregator.notify.address import KEY_FILE, Address, closed
 from aggregator.notify.delivery import Delivery
 from aggregator.notify.notifier import Notifier
 from aggregator.notify.quiet import MINUTE_NS, Minute, QuietHours
-from aggregator.notify.sealing import Address, Seal, load_seal
+from aggregator.seal import Seal, load_seal
 from aggregator.store.alert_changes import AlertChange, change_alerts
 from aggregator.store.alerts import AlertFilter, find_alerts, save_alerts
 from aggregator.store.channels import ChannelRow, NewChannel, add_channel, find_channels
@@ -38,7 +39,7 @@ class Told:
 
     def __init__(self, database: Database, folder: Path) -> None:
         self.database = database
-        self.delivery = Delivery(LENIENT, load_seal(folder))
+        self.delivery = Delivery(LENIENT, load_seal(folder / KEY_FILE))
         self.notifier = Notifier(database, self.delivery)
         self.now_ns = now_ns()
 
@@ -304,7 +305,7 @@ async def test_many_alerts_at_once_are_all_looked_at(
 async def test_a_channel_sealed_with_another_key_says_so(
     told: Told, there: Receiver, tmp_path: Path
 ):
-    sealed = Seal(b"x" * 32).close("default", Address(there.url))
+    sealed = closed(Seal(b"x" * 32, KEY_FILE), "default", Address(there.url))
     channel_id = await told.channel(there.url, sealed=sealed)
     stolen = told.delivery.sealed("elsewhere", Address(there.url))
     other_id = await told.channel(there.url, sealed=stolen)

@@ -33,6 +33,7 @@ ACROSS = {
     "stop_all_vouching": "at the start no socket is open, of whomever",
     "update_presence": "the centre notices who came and who went, in every organization",
     "add_user": "a name is taken for everybody: who signs in says no organization",
+    "close_terminals": "whatever was open when the centre ended, whosever it was",
     "count_organizations": "all of them, for who runs the installation",
     "count_users": "whether there is anybody",
     "device_by_key": "the key says whose it is",

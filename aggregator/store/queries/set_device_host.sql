@@ -1,3 +1,4 @@
 UPDATE store.devices SET
-  host = $host, ssh_port = $ssh_port, ssh_username = $ssh_username, description = $description
+  host = $host, ssh_port = $ssh_port, ssh_username = $ssh_username, description = $description,
+  ssh_password = $ssh_password::BLOB
 WHERE organization = $organization AND device_id = $device_id;

@@ -1,0 +1,145 @@
+"""Who may go where over SSH: to devices of their organization, and to the key that is expected there."""
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from typing import Final
+
+from aggregator.config import ShellConfig
+from aggregator.errors import ConflictError, NotFoundError, TooManyAttemptsError
+from aggregator.seal import Seal
+from aggregator.shell.ssh import Line, Login, connected
+from aggregator.store.audit import audit
+from aggregator.store.database import Database
+from aggregator.store.device_hosts import (
+    WayTo,
+    Whose,
+    set_host_key,
+    way_to_device,
+    way_to_host,
+)
+from aggregator.store.users import SessionUser
+
+KEY_FILE: Final = "shell.key"
+NO_KEY_YET: Final = "no key"  # expected where the first one is not trusted
+_RETRY_S: Final = 5
+
+
+class Shells:
+    """Opens lines to devices.
+
+    Args:
+        database: Where devices and their keys are.
+        seal: Of the passwords.
+        config: How long, how many, and whether a first key is trusted.
+    """
+
+    def __init__(self, database: Database, seal: Seal, config: ShellConfig) -> None:
+        self._database = database
+        self._seal = seal
+        self._config = config
+        self._open: Counter[int] = Counter()
+
+    def sealed(self, organization: str, device_id: str, password: str) -> bytes:
+        """Return a device's password as it may be kept."""
+        return self._seal.close(f"{organization}/{device_id}", password.encode())
+
+    def password(self, organization: str, way: WayTo) -> str:
+        """Return the password that was kept of a device.
+
+        Raises:
+            ConflictError: None was.
+            SealError: It was sealed with another key.
+        """
+        if way.password is None:
+            message = f"{way.device_id}: no password is kept: add the device with one"
+            raise ConflictError(message)
+        return self._seal.open(f"{organization}/{way.device_id}", way.password).decode()
+
+    async def way_to_device(self, organization: str, device_id: str) -> WayTo:
+        """Return how to reach a device.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        way = await way_to_device(self._database, organization, device_id)
+        if way is None:
+            message = "no such device"
+            raise NotFoundError(message)
+        return way
+
+    async def way_to_host(self, organization: str, host: str, port: int) -> WayTo:
+        """Return how to reach the device of a host and port.
+
+        Raises:
+            NotFoundError: No device of the organization is there.
+        """
+        way = await way_to_host(self._database, organization, host, port)
+        if way is None:
+            message = f"no device is enrolled with host {host} and port {port}"
+            raise NotFoundError(message)
+        return way
+
+    @contextlib.asynccontextmanager
+    async def line(
+        self, who: SessionUser, way: WayTo, username: str, password: str
+    ) -> AsyncIterator[Line]:
+        """Connect somebody to a device; the key of the first time is the one that is expected later.
+
+        Raises:
+            ConflictError: The device has no host, or another key than the one that is expected.
+            InvalidError: The settings do not allow its address.
+            TooManyAttemptsError: They, or all of us, have too many lines open.
+            UnreachableError: Nobody answers, or not to this user and password.
+        """
+        if way.host is None:
+            message = f"{way.device_id}: it is not known where it is: add the device with a host"
+            raise ConflictError(message)
+        untrusted = not way.host_key and self._config.first_key == "ask"
+        expected = NO_KEY_YET if untrusted else way.host_key
+        login = Login(way.host, way.port, username, password, expected)
+        with self._place(who):
+            async with connected(login, self._config) as line:
+                if not way.host_key:
+                    await self._expect(who, way.device_id, line.host_key, "on first use")
+                yield line
+
+    async def trust(self, who: SessionUser, device_id: str, host_key: str | None) -> None:
+        """Expect this key at a device from now on; None: the next one that is there.
+
+        Raises:
+            NotFoundError: There is no such device.
+        """
+        await self.way_to_device(who.organization, device_id)
+        await self._expect(who, device_id, host_key, "by hand")
+
+    async def _expect(
+        self, who: SessionUser, device_id: str, host_key: str | None, how: str
+    ) -> None:
+        await self._database.change(
+            Whose,
+            set_host_key(who.organization, device_id, host_key),
+            audit(
+                who,
+                "host_key.set",
+                device_id,
+                now_ns=time.time_ns(),
+                detail=how,
+                after={"host_key": host_key},
+            ),
+        )
+
+    @contextlib.contextmanager
+    def _place(self, who: SessionUser) -> Iterator[None]:
+        """Take one of the lines that somebody may have open."""
+        everybodys = self._open.total() >= self._config.most_lines
+        if everybodys or self._open[who.id] >= self._config.most_lines_each:
+            whose = "in all" if everybodys else "by you"
+            message = f"too many SSH lines are open {whose}: close one first"
+            raise TooManyAttemptsError(message, _RETRY_S)
+        self._open[who.id] += 1
+        try:
+            yield
+        finally:
+            self._open[who.id] -= 1

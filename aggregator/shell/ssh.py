@@ -1,0 +1,192 @@
+"""SSH: the only module that knows the library. Connects, runs what is fixed, opens terminals."""
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+from collections.abc import AsyncIterator
+from typing import Final
+
+import asyncssh
+import msgspec
+
+from aggregator.config import ShellConfig
+from aggregator.errors import ConflictError, InvalidError, UnreachableError
+
+TERMINAL: Final = "xterm-256color"
+KEEPALIVE_S: Final = 15
+_READ_BYTES: Final = 32 * 1024
+
+
+class Login(msgspec.Struct, frozen=True):
+    """Where to, as whom, and whose key is expected there; empty: nobody's yet."""
+
+    host: str
+    port: int
+    username: str
+    password: str
+    host_key: str  # SHA256:...
+
+
+class Line(msgspec.Struct, frozen=True):
+    """An open connection and the key of who is at its other end."""
+
+    connection: asyncssh.SSHClientConnection
+    host_key: str
+
+    async def output_of(self, command: str, *, most_s: float, most_bytes: int) -> bytes:
+        """Run a command to its end; return what it wrote, cut at so many bytes.
+
+        Raises:
+            UnreachableError: It took too long, or the line broke.
+        """
+        try:
+            async with asyncio.timeout(most_s):
+                process = await self.connection.create_process(
+                    command, encoding=None, stderr=asyncssh.DEVNULL, stdin=asyncssh.DEVNULL
+                )
+                try:
+                    return await _read_most(process, most_bytes)
+                finally:
+                    process.close()
+        except (OSError, asyncssh.Error, TimeoutError) as error:
+            raise UnreachableError(_why(error, "the command")) from error
+
+    async def terminal(self, rows: int, columns: int) -> "Terminal":
+        """Open a terminal with the login shell.
+
+        Raises:
+            UnreachableError: The device gives none.
+        """
+        try:
+            process = await self.connection.create_process(
+                term_type=TERMINAL, term_size=(columns, rows), encoding=None
+            )
+        except (OSError, asyncssh.Error) as error:
+            raise UnreachableError(_why(error, "the terminal")) from error
+        return Terminal(process)
+
+
+class Terminal:
+    """A login shell behind a terminal."""
+
+    def __init__(self, process: "asyncssh.SSHClientProcess[bytes]") -> None:
+        self._process = process
+
+    async def read(self) -> bytes:
+        """Return what comes next; empty at the end."""
+        try:
+            return await self._process.stdout.read(_READ_BYTES)
+        except (OSError, asyncssh.Error):
+            return b""
+
+    async def write(self, data: bytes) -> None:
+        """Send keys; waits while the device takes none."""
+        with contextlib.suppress(OSError, asyncssh.Error):  # reading tells that it is over
+            self._process.stdin.write(data)
+            await self._process.stdin.drain()
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Tell the device how large the window is."""
+        self._process.change_terminal_size(columns, rows)
+
+
+@contextlib.asynccontextmanager
+async def connected(login: Login, config: ShellConfig) -> AsyncIterator[Line]:
+    """Connect to a device, and hang up in the end.
+
+    Raises:
+        InvalidError: The settings do not allow that address.
+        ConflictError: Another key is there than the one that is expected.
+        UnreachableError: Nobody answers, or not to this user and password.
+    """
+    address = await _resolved(login.host, login.port, config)
+    client = _Client(login.host_key)
+    try:
+        async with asyncio.timeout(config.connect_s):
+            connection = await asyncssh.connect(
+                address,
+                login.port,
+                client_factory=lambda: client,
+                username=login.username,
+                password=login.password,
+                # Nothing of the user that we run as: no keys, no agent, no known hosts, no settings.
+                config=None,
+                client_keys=None,
+                agent_path=None,
+                known_hosts=([], [], []),
+                x509_trusted_certs=None,
+                preferred_auth=("password", "keyboard-interactive"),
+                keepalive_interval=KEEPALIVE_S,
+            )
+    except (OSError, asyncssh.Error, TimeoutError) as error:
+        if client.refused:
+            message = (
+                f"{login.host} shows the host key {client.host_key} instead of"
+                f" {login.host_key}: have an admin look, and forget the old one"
+            )
+            raise ConflictError(message) from error
+        raise UnreachableError(_why(error, f"{login.host} port {login.port}")) from error
+    async with connection:
+        yield Line(connection, client.host_key)
+
+
+class _Client(asyncssh.SSHClient):
+    """Looks at the key of who answers."""
+
+    def __init__(self, expected: str) -> None:
+        self._expected = expected
+        self.host_key = ""
+        self.refused = False
+
+    def validate_host_public_key(
+        self,
+        host: str,  # noqa: ARG002  as the library calls it
+        addr: str,  # noqa: ARG002
+        port: int,  # noqa: ARG002
+        key: asyncssh.SSHKey,
+    ) -> bool:
+        """Tell whether to go on."""
+        self.host_key = key.get_fingerprint()
+        self.refused = bool(self._expected) and self.host_key != self._expected
+        return not self.refused
+
+
+async def _resolved(host: str, port: int, config: ShellConfig) -> str:
+    """Return the address to connect to: a name is looked up once, and what is checked is used."""
+    try:
+        async with asyncio.timeout(config.connect_s):
+            found = await asyncio.get_running_loop().getaddrinfo(
+                host, port, type=socket.SOCK_STREAM
+            )
+    except (OSError, TimeoutError, UnicodeError) as error:
+        message = f"{host}: there is no such host"
+        raise UnreachableError(message) from error
+    networks = [ipaddress.ip_network(network, strict=False) for network in config.networks]
+    for *_, place in found:
+        address = ipaddress.ip_address(str(place[0]).partition("%")[0])
+        strange = address.is_multicast or address.is_link_local or address.is_unspecified
+        if not strange and any(address in network for network in networks):
+            return str(address)
+    message = f"{host}: [shell] networks does not hold its address"
+    raise InvalidError(message)
+
+
+async def _read_most(process: "asyncssh.SSHClientProcess[bytes]", most_bytes: int) -> bytes:
+    parts, size = [], 0
+    while size < most_bytes and (part := await process.stdout.read(most_bytes - size)):
+        parts.append(part)
+        size += len(part)
+    return b"".join(parts)
+
+
+def _why(error: BaseException, what: str) -> str:
+    match error:
+        case asyncssh.PermissionDenied():
+            return f"{what}: user name or password are refused"
+        case TimeoutError():
+            return f"{what}: takes too long"
+        case OSError():
+            return f"{what}: {error.strerror or error}"
+        case _:
+            return f"{what}: {error}"[:200]

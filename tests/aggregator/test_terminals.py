@@ -1,0 +1,370 @@
+"""Devices over SSH: how they are, what they log, and terminals on them, on a real SSH server."""
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from runtime import totp
+from tests.aggregator.conftest import PASSWORD, Centre
+from tests.aggregator.ssh import SECRET, USER, SshServer, ssh_server
+
+LOOPBACK = "127.0.0.1"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[SshServer]:
+    with ssh_server(tmp_path / "ssh") as server:
+        yield server
+
+
+@pytest.fixture
+def manager(centre: Centre) -> Iterator[httpx.Client]:
+    headers = {"Authorization": f"Bearer {centre.token()}"}
+    with httpx.Client(base_url=f"{centre.url}/api", headers=headers, timeout=30) as client:
+        yield client
+
+
+def add(manager: httpx.Client, server: SshServer, **more: object) -> str:
+    given = {
+        "name": f"box {server.port}",
+        "host": LOOPBACK,
+        "port": server.port,
+        "username": USER,
+        "password": SECRET,
+    }
+    answer = manager.post("/devices", json=given | more).raise_for_status()
+    return str(answer.json()["data"]["id"])
+
+
+def test_metrics_of_a_device_come_from_its_own_kernel(manager: httpx.Client, server: SshServer):
+    device_id = add(manager, server)
+    answer = manager.get(f"/devices/{device_id}/metrics")
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    assert told["success"]
+    metrics = told["data"]
+    total = int(Path("/proc/meminfo").read_text().split()[1]) * 1024
+    assert metrics["memory"]["totalBytes"] == total
+    assert 0 < metrics["memory"]["usagePercent"] < 100
+    assert metrics["cpu"]["cores"] >= 1
+    assert 0 <= metrics["cpu"]["usagePercent"] <= 100
+    assert metrics["uptime"] == pytest.approx(time.clock_gettime(time.CLOCK_BOOTTIME), abs=30)
+    assert "lo" in [interface["name"] for interface in metrics["network"]]
+    assert all(disk["mount"].startswith("/") for disk in metrics["disk"])
+    assert all(process["pid"] > 0 for process in metrics["processes"])
+
+
+def test_logs_of_a_device_are_its_last_lines(manager: httpx.Client, server: SshServer):
+    device_id = add(manager, server)
+    answer = manager.get(f"/devices/{device_id}/logs?lines=7")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["success"]
+    assert len(answer.json()["data"]["logs"]) <= 7
+    assert "n=7" in server.commands
+    assert manager.get(f"/devices/{device_id}/logs?lines=7;reboot").status_code == 400
+
+
+def test_nothing_from_outside_becomes_part_of_a_command(manager: httpx.Client, server: SshServer):
+    device_id = add(manager, server, description="$(reboot)", name=f"box {server.port} `id`")
+    manager.get(f"/devices/{device_id}/metrics").raise_for_status()
+    assert server.commands
+    assert "reboot" not in server.commands
+    assert "`id`" not in server.commands
+
+
+def test_the_first_key_is_expected_from_then_on(manager: httpx.Client, tmp_path: Path):
+    with ssh_server(tmp_path / "first") as first:
+        device_id = add(manager, first)
+        assert manager.get(f"/devices/{device_id}").json()["data"]["hostKey"] is None
+        manager.get(f"/devices/{device_id}/metrics").raise_for_status()
+        old = manager.get(f"/devices/{device_id}").json()["data"]["hostKey"]
+        assert old == first.fingerprint
+    with ssh_server(tmp_path / "other", first.port) as other:
+        answer = manager.get(f"/devices/{device_id}/metrics")
+        assert (answer.status_code, answer.json()["success"]) == (409, False)
+        assert other.fingerprint in answer.json()["error"]
+        assert other.commands == ""
+        assert manager.delete(f"/v1/devices/{device_id}/host-key").status_code == 204
+        manager.get(f"/devices/{device_id}/metrics").raise_for_status()
+        known = {"host_key": old}
+        assert manager.put(f"/v1/devices/{device_id}/host-key", json=known).status_code == 204
+        assert manager.get(f"/devices/{device_id}/metrics").status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "words"),
+    [
+        ({"password": "wrong"}, 502, "user name or password are refused"),
+        ({"password": None}, 409, "no password is kept"),
+        ({"port": 1}, 502, "127.0.0.1 port 1"),
+        ({"host": "no-such-host.invalid"}, 502, "there is no such host"),
+        ({"host": "169.254.169.254"}, 400, "networks does not hold its address"),
+        ({"host": None}, 409, "it is not known where it is"),
+    ],
+)
+def test_what_cannot_be_reached_is_told_in_the_envelope(
+    manager: httpx.Client, server: SshServer, more: dict[str, object], status: int, words: str
+):
+    answer = manager.get(f"/devices/{add(manager, server, **more)}/metrics")
+    assert answer.status_code == status, answer.text
+    assert not answer.json()["success"]
+    assert words in answer.json()["error"]
+
+
+@asynccontextmanager
+async def socket_to(centre: Centre, who: str = "operator") -> AsyncIterator[ClientConnection]:
+    headers = {"Authorization": f"Bearer {centre.token(who)}"}
+    url = f"ws://{LOOPBACK}:{centre.port}/ws/terminal"
+    async with connect(url, additional_headers=headers) as socket:
+        yield socket
+
+
+async def say(socket: ClientConnection, kind: str, **what: object) -> None:
+    await socket.send(json.dumps({"type": kind} | what))
+
+
+async def hear(socket: ClientConnection, kind: str, **what: object) -> dict[str, Any]:
+    """Return the next message of a kind that says so much."""
+    async with asyncio.timeout(15):
+        async for text in socket:
+            message = json.loads(text)
+            if message["type"] == kind and what.items() <= message.items():
+                return dict(message)
+    raise AssertionError(kind)
+
+
+async def until_shown(socket: ClientConnection, words: str) -> str:
+    shown = ""
+    while words not in shown:
+        shown += (await hear(socket, "data"))["data"]
+    return shown
+
+
+def way_in(server: SshServer, **more: object) -> dict[str, object]:
+    known = {"host": LOOPBACK, "port": server.port, "username": USER, "password": SECRET}
+    return known | more
+
+
+def terminals_of(centre: Centre, device_id: str) -> list[dict[str, Any]]:
+    with centre.client("operator") as client:
+        return [one for one in client.get("/terminals").json() if one["device_id"] == device_id]
+
+
+async def closed(centre: Centre, device_id: str) -> dict[str, Any]:
+    for _ in range(200):
+        found = terminals_of(centre, device_id)
+        if found and found[0]["closed_at"] is not None:
+            return found[0]
+        await asyncio.sleep(0.05)
+    raise AssertionError(found)
+
+
+async def test_an_operator_works_in_a_terminal_and_what_it_showed_is_replayed(
+    centre: Centre, manager: httpx.Client, server: SshServer
+):
+    device_id = add(manager, server)
+    async with socket_to(centre) as socket:
+        await say(socket, "connect", **way_in(server))
+        await hear(socket, "status", status="connected")
+        await say(socket, "input", data="echo $((6*7))-answer; stty size\n")
+        assert "42-answer" in await until_shown(socket, "24 80")
+        await say(socket, "resize", rows=40, cols=120)
+        await say(socket, "input", data="exit\n")
+        ended = await hear(socket, "status", status="disconnected")
+    assert ended["reason"] == "the shell ended"
+    row = await closed(centre, device_id)
+    assert (row["username"], row["ssh_username"], row["reason"]) == (
+        "operator",
+        USER,
+        "the shell ended",
+    )
+    with centre.client("operator") as client:
+        lines = client.get(f"/terminals/{row['id']}/recording").text.splitlines()
+    head, *events = map(json.loads, lines)
+    assert (head["version"], head["width"], head["height"]) == (2, 80, 24)
+    assert "42-answer" in "".join(data for _, kind, data in events if kind == "o")
+    assert [data for _, kind, data in events if kind == "r"] == ["120x40"]
+    assert {kind for _, kind, _ in events} == {"o", "r"}
+    file = centre.data / "terminals" / f"{row['id']}.cast"
+    assert file.stat().st_mode & 0o777 == 0o600
+    with centre.client() as client:
+        entries = client.get("/audit?action=terminal").json()
+    actions = [entry["action"] for entry in entries if entry["target"] == device_id]
+    assert actions == ["terminal.close", "terminal.open"]
+
+
+@pytest.mark.parametrize("who", ["viewer", "analyst"])
+async def test_a_terminal_is_for_operators(centre: Centre, who: str):
+    async with socket_to(centre, who) as socket:
+        told = json.loads(await socket.recv())
+        assert told["type"] == "error"
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
+        assert socket.close_code == 4403
+
+
+async def test_nobody_gets_a_terminal_without_a_token(centre: Centre):
+    async with connect(f"ws://{LOOPBACK}:{centre.port}/ws/terminal") as socket:
+        await say(socket, "connect", host="x", username="x", password="x")
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
+        assert socket.close_code == 4401
+
+
+async def test_a_terminal_leads_to_enrolled_devices_of_the_own_organization_alone(
+    centre: Centre, manager: httpx.Client, server: SshServer
+):
+    add(manager, server)
+    async with socket_to(centre) as socket:
+        for other in ({"port": centre.broker_port}, {"host": "localhost"}, {"host": "10.1.2.3"}):
+            await say(socket, "connect", **way_in(server, **other))
+            assert "no device is enrolled" in (await hear(socket, "error"))["error"]
+    async with socket_to(centre, "stranger") as socket:
+        await say(socket, "connect", **way_in(server))
+        assert "no device is enrolled" in (await hear(socket, "error"))["error"]
+    assert server.commands == ""
+
+
+async def test_a_wrong_password_is_told_and_another_try_may_be_right(
+    centre: Centre, manager: httpx.Client, server: SshServer
+):
+    add(manager, server)
+    async with socket_to(centre) as socket:
+        await say(socket, "connect", **way_in(server, password="wrong"))
+        assert "refused" in (await hear(socket, "error"))["error"]
+        await say(socket, "connect", **way_in(server))
+        await hear(socket, "status", status="connected")
+        await say(socket, "connect", **way_in(server))
+        assert "a terminal is open" in (await hear(socket, "error"))["error"]
+
+
+@pytest.mark.parametrize(
+    "said", ["", "{}", "[" * 5000, '{"type":"input"}', '{"type":"resize","rows":0,"cols":1}']
+)
+async def test_what_is_no_message_is_answered_with_what_is_expected(centre: Centre, said: str):
+    async with socket_to(centre) as socket:
+        await socket.send(said)
+        assert "expected: connect" in (await hear(socket, "error"))["error"]
+        await say(socket, "input", data="x")
+        assert "no terminal is open" in (await hear(socket, "error"))["error"]
+
+
+async def test_a_password_is_neither_in_a_recording_nor_in_the_log(
+    centre: Centre, manager: httpx.Client, server: SshServer
+):
+    device_id = add(manager, server)
+    async with socket_to(centre) as socket:
+        await say(socket, "connect", **way_in(server))
+        await hear(socket, "status", status="connected")
+        await say(socket, "input", data="stty -echo; echo rea''dy\n")
+        await until_shown(socket, "ready")
+        await say(socket, "input", data="read secret\nhunter2-typed\necho do''ne\n")
+        await until_shown(socket, "done")
+    row = await closed(centre, device_id)
+    assert row["reason"] == "the client left"
+    recorded = (centre.data / "terminals" / f"{row['id']}.cast").read_text()
+    assert "done" in recorded
+    for secret in ("hunter2-typed", SECRET):
+        assert secret not in recorded
+        assert secret not in centre.log.read_text()
+
+
+async def test_a_flood_of_output_is_passed_on_whole_while_others_are_served(
+    centre: Centre, manager: httpx.Client, server: SshServer
+):
+    add(manager, server)
+    async with socket_to(centre) as socket:
+        await say(socket, "connect", **way_in(server))
+        await hear(socket, "status", status="connected")
+        await say(socket, "input", data="seq 1 60000; echo en''d\n")
+        began_s = time.monotonic()
+        assert (await asyncio.to_thread(httpx.get, f"{centre.url}/health")).status_code == 200
+        assert time.monotonic() - began_s < 5
+        shown = await until_shown(socket, "end")
+    assert shown.replace("\r", "").count("\n") >= 60_000
+
+
+async def test_a_persons_authenticator_is_asked_for(
+    centre: Centre, manager: httpx.Client, server: SshServer
+):
+    add(manager, server)
+    name = f"careful-{server.port}"
+    body = {"username": name, "password": PASSWORD, "role": "operator"}
+    with centre.client() as admin:
+        admin.post("/users", json=body).raise_for_status()
+    with centre.client(name) as client:
+        enrolled = client.post("/auth/totp", json={"password": PASSWORD}).raise_for_status().json()
+        secret = base64.b32decode(enrolled["secret"])
+        code = totp.code_at(secret, time.time_ns() // 10**9 // 30)
+        answer = client.post("/auth/totp/confirm", json={"authorization_code": code})
+        recovery = answer.raise_for_status().json()["recovery_codes"]
+    async with socket_to(centre, name) as socket:
+        await say(socket, "connect", **way_in(server))
+        assert "authorization_code is missing" in (await hear(socket, "error"))["error"]
+        await say(socket, "connect", **way_in(server, authorization_code=recovery[0]))
+        await hear(socket, "status", status="connected")
+    async with socket_to(centre, name) as socket:
+        await say(socket, "connect", **way_in(server, authorization_code=recovery[0]))
+        assert "wrong or was used" in (await hear(socket, "error"))["error"]
+
+
+@pytest.fixture
+def hasty(tmp_path: Path) -> Iterator[Centre]:
+    """An aggregator that waits for nothing long and allows little."""
+    centre = Centre(tmp_path / "hasty")
+    for name, value in {
+        "IDLE_S": "1",
+        "COMMAND_S": "1",
+        "MOST_LINES_EACH": "1",
+        "FIRST_KEY": "ask",
+    }.items():
+        centre.more[f"EDGEWARDEN_SHELL__{name}"] = value
+    centre.data.mkdir(parents=True)
+    centre.start()
+    yield centre
+    assert centre.stop() == 0, centre.log.read_text()
+
+
+def test_a_first_key_may_have_to_be_accepted(hasty: Centre, server: SshServer):
+    headers = {"Authorization": f"Bearer {hasty.token()}"}
+    with httpx.Client(base_url=f"{hasty.url}/api", headers=headers, timeout=30) as manager:
+        device_id = add(manager, server)
+        refused = manager.get(f"/devices/{device_id}/metrics")
+        assert refused.status_code == 409
+        assert server.fingerprint in refused.json()["detail"]
+        manager.put(
+            f"/v1/devices/{device_id}/host-key", json={"host_key": server.fingerprint}
+        ).raise_for_status()
+        manager.get(f"/devices/{device_id}/metrics").raise_for_status()
+
+
+async def test_silence_ends_a_terminal_and_nothing_waits_for_long(
+    hasty: Centre, server: SshServer
+):
+    headers = {"Authorization": f"Bearer {hasty.token()}"}
+    with httpx.Client(base_url=f"{hasty.url}/api", headers=headers, timeout=30) as manager:
+        device_id = add(manager, server)
+        known = {"host_key": server.fingerprint}
+        where = f"/v1/devices/{device_id}/host-key"
+        (await asyncio.to_thread(manager.put, where, json=known)).raise_for_status()
+        async with socket_to(hasty, "admin") as socket:
+            await say(socket, "connect", **way_in(server))
+            await hear(socket, "status", status="connected")
+            busy = await asyncio.to_thread(manager.get, f"/devices/{device_id}/metrics")
+            assert (busy.status_code, busy.headers["retry-after"]) == (429, "5")
+            ended = await hear(socket, "status", status="disconnected")
+            assert "nothing was typed" in ended["reason"]
+        server.hang()
+        slow = await asyncio.to_thread(manager.get, f"/devices/{device_id}/metrics")
+        assert slow.status_code == 502
+        assert "takes too long" in slow.json()["detail"]
