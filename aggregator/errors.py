@@ -12,6 +12,7 @@ AggregatorError          told to whoever asked; api/errors.py turns it into an a
 ├── ForbiddenError       who asks may not do this
 ├── NotFoundError        what was asked for does not exist, for whoever asks
 ├── ConflictError        what was asked for contradicts what is there
+├── LimitError           the organization's plan does not allow it
 ├── InvalidError         what was asked for makes no sense
 ├── UnreachableError     a device does not answer, or not to us
 ├── SealError            what was kept cannot be read with the key that we have
@@ -64,6 +65,10 @@ class NotFoundError(AggregatorError):
 
 class ConflictError(AggregatorError):
     """What was asked for contradicts what is there."""
+
+
+class LimitError(AggregatorError):
+    """The organization's plan does not allow it."""
 
 
 class InvalidError(AggregatorError):

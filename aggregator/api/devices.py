@@ -8,6 +8,7 @@ from litestar import Response, Router, delete, get, post, put
 from litestar.di import NamedDependency
 
 from aggregator.api.authenticator import new_device_key
+from aggregator.api.billing import OVER_PLAN, check_plan
 from aggregator.api.identity import ADMIN, OPERATOR_OR_DEVICE, ApiRequest, Person, person
 from aggregator.api.paging import Limit, Skip, paged
 from aggregator.errors import ConflictError, NotFoundError
@@ -120,7 +121,7 @@ async def list_devices(
     return paged([device_shape(row) for row in rows], total)
 
 
-@post("/", opt=ADMIN)
+@post("/", opt=ADMIN | OVER_PLAN)
 async def create_device(
     request: ApiRequest, data: Enrolment, database: NamedDependency[Database]
 ) -> NewDeviceShape:
@@ -133,7 +134,9 @@ async def enrol(database: Database, who: Person, data: Enrolment) -> NewDeviceSh
 
     Raises:
         ConflictError: There is one of that name.
+        LimitError: The plan allows no more.
     """
+    await check_plan(database, who.organization, devices=1)
     key, key_hash = new_device_key()
     now_ns = time.time_ns()
     new = NewDevice(

@@ -8,6 +8,7 @@ from litestar import Response, Router, delete, get, post
 from litestar.di import NamedDependency
 
 from aggregator.api.authenticator import Authenticator, digest, new_secret
+from aggregator.api.billing import OVER_PLAN, check_plan
 from aggregator.api.identity import ADMIN, PUBLIC, ApiRequest, address_of, person
 from aggregator.api.paging import Limit, RowId, Skip, paged
 from aggregator.api.passwords import check_password
@@ -134,7 +135,7 @@ async def take_back(
         raise NotFoundError(message)
 
 
-@post("/auth/register", opt=PUBLIC)
+@post("/auth/register", opt=PUBLIC | OVER_PLAN)
 async def register(
     request: ApiRequest,
     data: Registration,
@@ -154,6 +155,7 @@ async def register(
         message = "username or email is missing"
         raise InvalidError(message)
     check_password(data.password, username, data.email)
+    await check_plan(database, organization, users=1)
     new = NewUser(
         organization=organization,
         username=username,

@@ -14,6 +14,7 @@ from litestar.params import Parameter
 from litestar.status_codes import HTTP_200_OK
 from litestar.types import ExceptionHandlersMap
 
+from aggregator.api.billing import OVER_PLAN
 from aggregator.api.devices import Enrolment, enrol, find_device, forget
 from aggregator.api.errors import HANDLERS, Problem
 from aggregator.api.identity import ADMIN, PUBLIC, ApiRequest, person
@@ -123,7 +124,7 @@ async def list_managed(
     return Response(Envelope(devices, "Devices retrieved"), headers={"X-Total-Count": str(total)})
 
 
-@post("/devices", opt=ADMIN)
+@post("/devices", opt=ADMIN | OVER_PLAN)
 async def add_managed(
     request: ApiRequest,
     data: ManagedGiven,

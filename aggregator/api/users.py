@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from litestar.status_codes import HTTP_200_OK
 
 from aggregator.api.authenticator import Authenticator
+from aggregator.api.billing import check_plan
 from aggregator.api.identity import ADMIN, ApiRequest, Person, person
 from aggregator.api.paging import Limit, RowId, Skip, Text, paged
 from aggregator.api.passwords import check_password, generated_password
@@ -108,7 +109,7 @@ async def list_users(  # noqa: PLR0913  one parameter for each filter
     return paged([user_shape(row) for row in rows], total)
 
 
-@post("/", opt=ADMIN | {"errors": (HTTPStatus.TOO_MANY_REQUESTS,)})
+@post("/", opt=ADMIN | {"errors": (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.PAYMENT_REQUIRED)})
 async def create_user(
     request: ApiRequest,
     data: UserGiven,
@@ -118,6 +119,7 @@ async def create_user(
     """Add a user to the organization."""
     who = person(request).user
     check_password(data.password, data.username, data.email)
+    await check_plan(database, who.organization, users=1)
     authenticator.taken_names.attempt(who.organization)
     new = NewUser(
         organization=who.organization,

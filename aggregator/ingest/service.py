@@ -20,6 +20,7 @@ from aggregator.ingest.storing import (
     presences,
     rejects,
     statements_for,
+    usage_of,
 )
 from aggregator.live import LiveFeed
 from aggregator.presence import PresenceKeeper
@@ -183,6 +184,7 @@ class Ingest:
             *marks_and_senders(ordered.moved, stored, now_ns),
             *presences(present),
             *statements_for(reported),
+            *usage_of(ordered.taken, now_ns),
             *rejects(refused),
         )
         self._count(ordered, stored, len(refused))

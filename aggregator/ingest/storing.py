@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from aggregator.ingest.reading import Present
+from aggregator.ingest.reading import Numbered, Present
 from aggregator.store.alerts import save_alerts
 from aggregator.store.commands import move_commands
 from aggregator.store.database import Statement
@@ -20,6 +20,7 @@ from aggregator.store.packets import save_packets
 from aggregator.store.rejects import Reject, save_rejects
 from aggregator.store.reported import Reported, latest
 from aggregator.store.telemetry import save_command_acks, save_logs, save_readings
+from aggregator.store.usage import Told, add_usage
 from aggregator.store.verdicts import save_verdicts
 from aggregator.store.watermarks import Boot, Mark, save_marks
 from contract.messages import (
@@ -88,6 +89,18 @@ def marks_and_senders(
     if moved:
         yield save_heard([Heard(*sender, count) for sender, count in lost.items()], now_ns)
         yield save_marks(moved, now_ns)
+
+
+def usage_of(taken: Sequence[Numbered], now_ns: int) -> Iterator[Statement]:
+    """Yield what notes how much the devices of each organization told."""
+    told: dict[str, Told] = {}
+    for item in taken:
+        before = told.get(item.boot.organization, Told(0, 0))
+        told[item.boot.organization] = Told(
+            before.messages + 1, before.payload_bytes + len(item.arrival.payload)
+        )
+    if told:
+        yield add_usage(told, now_ns)
 
 
 def presences(present: Sequence[Present]) -> Iterator[Statement]:

@@ -248,6 +248,8 @@ RULES: dict[str, Rule] = {
     "POST /api/v1/notifications": Rule("admin", answer=201, body=CHANNEL, makes=makes_no_channel),
     "DELETE /api/v1/notifications/{channel_id}": Rule("admin", answer=204, makes=makes_channel),
     "POST /api/v1/notifications/{channel_id}/test": Rule("admin", makes=makes_channel),
+    "GET /api/v1/billing/usage": Rule("admin"),
+    "PUT /api/v1/organizations/{organization}/plan": Rule("admin", body={}),
     "GET /api/v1/organizations": Rule("admin"),
     "POST /api/v1/organizations": Rule(
         "admin",

@@ -1,0 +1,16 @@
+SELECT
+  o.organization, o.max_devices, o.max_users, o.max_messages,
+  (SELECT count(*) FROM store.devices WHERE organization = $organization) AS devices,
+  (SELECT count(*) FROM store.users WHERE organization = $organization AND is_active) AS users,
+  coalesce(u.messages, 0) AS messages,
+  coalesce(u.payload_bytes, 0) AS payload_bytes,
+  (
+    SELECT count(*) FROM store.alerts
+    WHERE organization = $organization AND first_seen_ns >= $since_ns AND first_seen_ns < $until_ns
+  ) AS alerts,
+  (
+    SELECT coalesce(sum(file_bytes), 0) FROM store.archive_parts WHERE organization = $organization
+  )::BIGINT AS archive_bytes
+FROM store.organizations AS o
+LEFT JOIN store.usage AS u ON u.organization = o.organization AND u.month = $month::DATE
+WHERE o.organization = $organization;

@@ -1,0 +1,85 @@
+"""What organizations use of the installation, and what their plans allow."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+
+import msgspec
+
+from aggregator.store.database import Database, Statement
+
+MONTHS = 12
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What an organization may have; None: as much as it likes."""
+
+    max_devices: int | None = None
+    max_users: int | None = None
+    max_messages: int | None = None  # a month
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What devices told in a batch."""
+
+    messages: int
+    payload_bytes: int
+
+
+class UsageRow(msgspec.Struct, frozen=True):
+    """What an organization has, and what it used in a month."""
+
+    organization: str
+    max_devices: int | None
+    max_users: int | None
+    max_messages: int | None
+    devices: int
+    users: int
+    messages: int
+    payload_bytes: int
+    alerts: int
+    archive_bytes: int  # of all months
+
+
+def month_of(now_ns: int) -> date:
+    """Return the month of a moment, as its first day (UTC)."""
+    return datetime.fromtimestamp(now_ns // 10**9, UTC).date().replace(day=1)
+
+
+def add_usage(told: Mapping[str, Told], now_ns: int) -> Statement:
+    """Add what devices of organizations told to the month that it is."""
+    return Statement(
+        "add_usage",
+        {
+            "month": month_of(now_ns).isoformat(),
+            "organization": list(told),
+            "messages": [one.messages for one in told.values()],
+            "payload_bytes": [one.payload_bytes for one in told.values()],
+        },
+    )
+
+
+def set_plan(organization: str, plan: Plan) -> Statement:
+    """Change what an organization may have; returns Named, or nothing when there is none."""
+    return Statement("set_plan", {"organization": organization} | msgspec.structs.asdict(plan))
+
+
+async def find_usage(database: Database, organization: str, month: date) -> UsageRow | None:
+    """Return what an organization has and used in a month, if there is one of that name."""
+    parameters = {
+        "organization": organization,
+        "month": month.isoformat(),
+        "since_ns": _ns(month),
+        "until_ns": _ns(_next(month)),
+    }
+    rows = await database.read("usage", parameters, UsageRow)
+    return rows[0] if rows else None
+
+
+def _ns(day: date) -> int:
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return int(start.timestamp()) * 10**9
+
+
+def _next(month: date) -> date:
+    years, number = divmod(month.month, MONTHS)
+    return date(month.year + years, number + 1, 1)

@@ -1,0 +1,78 @@
+"""What organizations use is counted as it is stored, and plans bound what they may add."""
+
+import asyncio
+import secrets
+from typing import Any
+
+import httpx
+
+from aggregator.store.usage import month_of
+from tests.aggregator.conftest import PASSWORD, Centre
+from tests.aggregator.messages import alert, health
+
+
+def usage(client: httpx.Client, query: str = "") -> dict[str, Any]:
+    answer = client.get(f"/billing/usage{query}").raise_for_status()
+    return dict(answer.json())
+
+
+def test_messages_are_counted_once_however_often_they_are_told(centre: Centre):
+    async def tell_twice() -> None:
+        async with centre.device(f"metered-{secrets.token_hex(4)}") as device:
+            await device.tell(health())
+            await device.tell(alert(secrets.randbelow(2**60)))
+            device.seq = 0
+            await device.publish(health(), 1)
+            device.seq = 2
+            await device.tell(health())
+
+    with centre.client() as client:
+        before = usage(client)["usage"]
+        asyncio.run(tell_twice())
+        after = usage(client)["usage"]
+        assert after["messages"] == before["messages"] + 3
+        assert after["message_bytes"] > before["message_bytes"] + 300
+        assert after["devices"] == before["devices"] + 1
+        assert usage(client, "?month=2020-02")["usage"]["messages"] == 0
+        assert client.get("/billing/usage?month=2026-13").status_code == 400
+
+
+def test_a_plan_bounds_devices_and_users_and_warns_before(centre: Centre):
+    name = f"small-{secrets.token_hex(4)}"
+    given = {"organization": name, "admin": {"username": f"{name}-admin", "password": PASSWORD}}
+    with centre.client() as runner:
+        runner.post("/organizations", json=given).raise_for_status()
+        plan = {"devices": 2, "users": 2, "messages": 10}
+        changed = runner.put(f"/organizations/{name}/plan", json=plan).raise_for_status()
+        assert changed.json() == plan
+        assert runner.put("/organizations/nowhere/plan", json=plan).status_code == 404
+    with centre.client(f"{name}-admin") as admin:
+        assert usage(admin)["plan"] == plan
+        assert usage(admin)["warnings"] == []
+        for number in range(2):
+            admin.post("/devices", json={"device_id": f"d{number}"}).raise_for_status()
+        refused = admin.post("/devices", json={"device_id": "d2"})
+        assert refused.status_code == 402
+        assert refused.json()["detail"] == "the plan allows 2 devices, and there are 2"
+        user = {"username": f"{name}-2", "password": PASSWORD}
+        admin.post("/users", json=user).raise_for_status()
+        assert admin.post("/users", json=user | {"username": f"{name}-3"}).status_code == 402
+        assert usage(admin)["warnings"] == ["devices: 2 of 2", "users: 2 of 2"]
+        assert admin.put(f"/organizations/{name}/plan", json={}).status_code == 403
+    asyncio.run(_tell(centre, name))
+    with centre.client(f"{name}-admin") as admin:
+        assert usage(admin)["usage"]["messages"] == 8
+        assert usage(admin)["warnings"][-1] == "messages: 8 of 10"
+
+
+async def _tell(centre: Centre, organization: str) -> None:
+    async with centre.device("d0", organization) as device:
+        for _ in range(8):
+            await device.tell(health())
+
+
+def test_a_month_begins_at_midnight_utc():
+    day_ns = 24 * 3600 * 10**9
+    assert month_of(1_798_761_600 * 10**9 - 1).isoformat() == "2026-12-01"
+    assert month_of(1_798_761_600 * 10**9).isoformat() == "2027-01-01"
+    assert month_of(1_798_761_600 * 10**9 + 31 * day_ns).isoformat() == "2027-02-01"
