@@ -1,11 +1,11 @@
 """What a managed switch tells of its ports and of who is behind them."""
 
 from collections import Counter
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
-from agent.isolation.snmp import Oid, SnmpClient, Value
+from agent.isolation.snmp import Oid, Value
 
 _MIB2: Final = (1, 3, 6, 1, 2, 1)
 ADMIN_STATUS: Final = (*_MIB2, 2, 2, 1, 7)  # IF-MIB ifAdminStatus
@@ -26,6 +26,13 @@ _LEARNT_OR_SET: Final = {
 _MAC_BYTES: Final = 6
 
 
+class Walker(Protocol):
+    """Who reads columns of a switch."""
+
+    async def walk(self, column: Oid) -> dict[Oid, Value]:
+        """Return a column's values by what follows its name."""
+
+
 class Tables(msgspec.Struct, frozen=True):
     """The ports of a switch, and who was learnt there."""
 
@@ -37,7 +44,7 @@ class Tables(msgspec.Struct, frozen=True):
         return sorted(port for port, macs in self.hosts.items() if mac in macs)
 
 
-async def read_tables(client: SnmpClient) -> Tables:
+async def read_tables(client: Walker) -> Tables:
     """Ask the switch for all of it.
 
     Raises:
@@ -62,7 +69,7 @@ async def read_tables(client: SnmpClient) -> Tables:
     return Tables(interfaces, {port: frozenset(macs) for port, macs in hosts.items()})
 
 
-async def _learnt(client: SnmpClient, ports: Oid, status: Oid) -> list[tuple[str, int]]:
+async def _learnt(client: Walker, ports: Oid, status: Oid) -> list[tuple[str, int]]:
     bases, states = await client.walk(ports), await client.walk(status)
     return [
         (_mac(index), _number(base))

@@ -327,6 +327,23 @@ async def test_a_port_that_somebody_opened_is_closed_again(built, switch, isolat
     assert not built.reachable()
 
 
+async def test_a_switch_that_numbers_its_ports_anew_has_no_other_port_closed(built, isolator):
+    await isolator.learnt()
+    interfaces = isolator._tables.interfaces
+    interfaces["lan2"], interfaces["lan1"] = interfaces["lan1"], interfaces["lan2"]
+    await isolator.apply([lease(mac=built.suspect.mac)])
+    assert "state DOWN" in built.on_box("ip", "link", "show", "lan2")
+    assert "state UP" in built.on_box("ip", "link", "show", "lan1")
+
+
+@pytest.mark.usefixtures("built")
+async def test_a_table_of_more_rows_than_are_kept_is_told(isolator, monkeypatch):
+    monkeypatch.setattr("agent.isolation.snmp.MAX_ROWS", 1)
+    with pytest.raises(IsolationError, match="a table without end"):
+        await isolator.learnt()
+    monkeypatch.undo()
+
+
 async def test_a_port_that_a_person_closed_stays_closed(built, switch, tmp_path, isolator):
     with opened(switch, tmp_path) as person:
         index, _ = await person._status("lan2")
