@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from scapy.layers.l2 import Ether
 from scapy.utils import PcapReader
 
 from tests.aggregator.conftest import Centre
@@ -78,6 +79,6 @@ def test_the_frames_behind_an_alert_are_those_of_the_attacker(api: httpx.Client)
     data = until(api, path, httpx.codes.OK).content
     assert hashlib.sha256(data).hexdigest() == alert["evidence_sha256"]
     with PcapReader(io.BytesIO(data)) as reader:
-        ends = [{packet.src, packet.dst} for packet in reader]
+        ends = [{packet[Ether].src, packet[Ether].dst} for packet in reader]
     assert len(ends) > 10
     assert all(alert["src_mac"] in both for both in ends)
