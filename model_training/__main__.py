@@ -18,12 +18,13 @@ from model_training.runs import DEFAULT_RUN, Run
 
 STORY = f"""\
 The way from captures to a model, one command a step; each step leaves its result in the run's
-folder, and `all` takes every step but the last:
+folder, and `all` takes every step but `ablate` and `promote`:
 
   edgewarden-train captures     what there is to learn from, and whether the files are intact
   edgewarden-train dataset      captures to labelled feature vectors, kept in a cache
   edgewarden-train fit          train; every origin is held out once to see what transfers
   edgewarden-train tools        hold out every attack tool once as well
+  edgewarden-train ablate       train without each family of features once: what it buys
   edgewarden-train evaluate     choose thresholds; attacks found, and whom the model wrongs
   edgewarden-train export       the model as ONNX, its trees for explanations, a model card
   edgewarden-train verify       prove that the agent says what was trained, on every row
@@ -66,8 +67,8 @@ def _take(options: argparse.Namespace, place: steps.Place, run: Run, console: Co
             console.print(tables.of_dataset(dataset))
         case "fit":
             print(f"{run.booster}: {steps.take_fit(place, run, options.params)} rounds")
-        case "tools":
-            print(f"{run.tools}: {', '.join(steps.take_tools(place, run)) or 'no tool is named'}")
+        case "tools" | "ablate":
+            _leave_out(options.command, place, run)
         case "evaluate":
             _evaluate(place, run, console)
         case "export":
@@ -87,6 +88,13 @@ def _captures(place: steps.Place, console: Console) -> None:
     for capture in captures:
         check_capture(capture)
     console.print(tables.of_captures(captures))
+
+
+def _leave_out(what: str, place: steps.Place, run: Run) -> None:
+    if what == "tools":
+        print(f"{run.tools}: {', '.join(steps.take_tools(place, run)) or 'no tool is named'}")
+    else:
+        print(f"{run.ablation}: {len(steps.take_ablation(place, run))} trainings")
 
 
 def _evaluate(place: steps.Place, run: Run, console: Console) -> None:
@@ -122,6 +130,7 @@ _COMMANDS = {
     "dataset": "observe the captures and count labelled windows",
     "fit": "train a booster",
     "tools": "train without each attack tool once",
+    "ablate": "train without each family of features once",
     "evaluate": "choose thresholds and judge what was held out",
     "export": "write the model as agents read it",
     "verify": "compare the exported model with the trained one on every row",

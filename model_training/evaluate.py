@@ -16,6 +16,7 @@ from model_training.thresholds import benign_hours, false_alerts, innocent
 SOON_S: Final = 5.0  # what a loud attack may take
 LATE_S: Final = 120.0  # what a slow one may
 _BINS: Final = 10
+_OWN: Final = "edgewarden-"  # origins of this project
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +76,17 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     reliability: list[Bin]
 
 
+class Bought(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found without one family of features; thresholds keep the same budget."""
+
+    without: str  # empty: nothing was left out
+    features: int  # that were left out
+    found: dict[Label, int]  # attackers, over all origins
+    foreign_found: int
+    foreign_attackers: int
+    false_alerts: int
+
+
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """What evaluation.json holds."""
 
@@ -84,6 +96,12 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     baseline: Judgement  # the same windows by fixed limits
     validation: Judgement  # by the shipped model; recorded by origins that it did see
     tools: Judgement | None = None  # every tool by a model that saw no scene of it
+    ablation: list[Bought] = []  # where that step was taken
+
+
+def is_own(origin: str) -> bool:
+    """Tell whether an origin is of this project rather than a foreign laboratory's."""
+    return origin.startswith(_OWN)
 
 
 def judge(dataset: Dataset, scores: F32, thresholds: dict[Label, float]) -> Judgement:

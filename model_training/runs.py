@@ -63,6 +63,7 @@ class Run:
         self.booster = folder / "booster.json"
         self.held_out = folder / "held_out.npz"
         self.tools = folder / "held_out_tools.npz"
+        self.ablation = folder / "ablation.json"
         self.evaluation = folder / "evaluation.json"
         self.report = folder / "report"
         self.verification = folder / "verification.json"

@@ -16,12 +16,13 @@ from contract.attacks import CLASSES, Label
 from contract.features import FEATURE_COUNT, WINDOW_S, feature_schema_id
 from contract.identifiers import ModelId
 from contract.model_metadata import ModelMetadata
+from model_training.ablation import ablate
 from model_training.baseline import limit_scores
 from model_training.bundle import public_pem, read_or_create_key, sign_bundle
 from model_training.captures import Capture, Split, read_captures
 from model_training.dataset import Dataset, load_dataset, part
 from model_training.errors import ManifestError
-from model_training.evaluate import Evaluation, Judgement, judge
+from model_training.evaluate import Bought, Evaluation, Judgement, judge
 from model_training.evidence import as_told
 from model_training.export import to_onnx, to_trees
 from model_training.fit import cross_fit, fit, hold_out, load_booster, predict
@@ -72,7 +73,8 @@ def take_fit(place: Place, run: Run, params_path: Path) -> int:
     """Train; return the number of rounds that held-out origins asked for."""
     params = read_params(params_path)
     run.folder.mkdir(parents=True, exist_ok=True)
-    run.tools.unlink(missing_ok=True)  # of the fit before
+    for earlier in (run.tools, run.ablation):  # of the fit before
+        earlier.unlink(missing_ok=True)
     if params_path.resolve() != run.params.resolve():
         shutil.copyfile(params_path, run.params)
     write_json(run.record, describe_run(place.captures((*LEARNED, *KEPT_BACK))))
@@ -91,17 +93,30 @@ def take_tools(place: Place, run: Run) -> list[str]:
     params = run.read_params()
     run.read(run.record, Record, "fit")
     dataset = place.dataset(LEARNED, params.data.origins)
-    with np.load(run.held_out, allow_pickle=False) as arrays:
-        rounds = int(arrays["rounds"])
     parts = list(tool_folds(dataset, params.data.helpers))
-    scores = hold_out(dataset, _fold_by_fold(parts), rounds, params)
+    scores = hold_out(dataset, _fold_by_fold(parts, "Tools"), _rounds(run), params)
     np.savez_compressed(run.tools, scores=scores)
     return [fold.name for fold in parts]
 
 
-def _fold_by_fold(parts: list[Fold]) -> Iterable[Fold]:
+def take_ablation(place: Place, run: Run) -> list[Bought]:
+    """Train without each family of features once, and judge it on origins that were held out."""
+    params = run.read_params()
+    run.read(run.record, Record, "fit")
+    dataset = place.dataset(LEARNED, params.data.origins)
+    bought = ablate(dataset, _rounds(run), params, _fold_by_fold)
+    write_json(run.ablation, bought)
+    return bought
+
+
+def _rounds(run: Run) -> int:
+    with np.load(run.held_out, allow_pickle=False) as arrays:
+        return int(arrays["rounds"])
+
+
+def _fold_by_fold(parts: list[Fold], title: str) -> Iterable[Fold]:
     console = Console(stderr=True)
-    return track(parts, "Holding out", console=console, disable=not console.is_terminal)
+    return track(parts, title, console=console, disable=not console.is_terminal)
 
 
 def take_evaluate(place: Place, run: Run) -> Evaluation:
@@ -126,6 +141,7 @@ def take_evaluate(place: Place, run: Run) -> Evaluation:
         baseline=judge(dataset, limit_scores(dataset.features), _CERTAIN),
         validation=judge(kept_back, by_model, thresholds),
         tools=tools,
+        ablation=run.read(run.ablation, list[Bought], "ablate") if run.ablation.exists() else [],
     )
     write_json(run.evaluation, evaluation)
     write_report(evaluation, run.report)

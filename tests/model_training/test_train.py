@@ -9,6 +9,7 @@ import pytest
 
 from agent.model_bundle import load_bundle
 from agent.scoring import OnnxScorer
+from contract.features import FEATURE_COUNT, FEATURES
 from model_training.__main__ import main
 from model_training.evaluate import Evaluation
 from model_training.runs import Record
@@ -104,6 +105,30 @@ def test_a_scan_is_found_by_a_model_that_never_saw_its_tool(trained):
     assert "| Scan | scanner0 | 1 | 1 |" in report
 
 
+def test_ablation_says_what_is_found_without_each_family(trained, household):
+    assert train(household, "ablate") == 0
+    assert train(household, "evaluate") == 0
+    evaluation = msgspec.json.decode((trained / "evaluation.json").read_bytes(), type=Evaluation)
+    everything, *rest = evaluation.ablation
+    assert (everything.without, everything.found) == ("", {"Scan": 2})
+    assert {one.without for one in rest} == {feature.family for feature in FEATURES}
+    assert sum(one.features for one in rest) == FEATURE_COUNT
+    assert (
+        "| nothing | 0 |  |  |  |  | 2 |  | 2 of 2 | 0 |"
+        in (trained / "report" / "detection.md").read_text()
+    )
+
+
+def test_results_of_an_earlier_fit_are_not_taken_for_the_new_ones(household, tmp_path):
+    options = ["--captures", str(household / "captures"), "--cache", str(household / "cache")]
+    options += ["--params", str(household / "params.toml"), "--run", str(tmp_path)]
+    for name in ("held_out_tools.npz", "ablation.json"):
+        (tmp_path / name).write_bytes(b"of another fit")
+    assert main(["fit", *options]) == 0
+    assert not (tmp_path / "held_out_tools.npz").exists()
+    assert not (tmp_path / "ablation.json").exists()
+
+
 def test_a_run_notes_everything_that_is_needed_to_repeat_it(trained):
     record = msgspec.json.decode((trained / "run.json").read_bytes(), type=Record)
     assert {source.file for source in record.sources} == {f"evening{n}.pcap" for n in range(3)}
@@ -176,6 +201,7 @@ def test_help_walks_a_newcomer_from_captures_to_a_bundle():
         "dataset ",
         "fit ",
         "tools ",
+        "ablate ",
         "evaluate ",
         "export ",
         "verify ",
