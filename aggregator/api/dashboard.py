@@ -1,5 +1,6 @@
 """/api/v1/dashboard: the last day at a glance."""
 
+import asyncio
 import time
 from typing import Annotated, Literal
 
@@ -14,13 +15,13 @@ from aggregator.shapes import NS_PER_S, AlertShape, alert_shape, rfc3339
 from aggregator.store.alerts import (
     AlertFilter,
     TypeCount,
-    count_alerts,
     count_by_time,
     count_by_type,
     find_alerts,
 )
+from aggregator.store.analytics import count_by_severity
 from aggregator.store.database import Database
-from aggregator.store.devices import find_devices
+from aggregator.store.devices import count_active_devices
 from aggregator.store.health import count_frames
 
 RECENT = 10
@@ -62,19 +63,29 @@ async def overview(request: ApiRequest, database: NamedDependency[Database]) -> 
     organization = request.user.organization
     now_ns = time.time_ns()
     since_ns = now_ns - DAY_S * NS_PER_S
-    everything = AlertFilter(received_since_ns=since_ns, suppressed=False)
-    critical = msgspec.structs.replace(everything, severity="critical")
-    devices = await find_devices(database, organization, now_ns=now_ns)
-    rows = await find_alerts(database, organization, everything, limit=RECENT)
+    recent = AlertFilter(received_since_ns=since_ns, suppressed=False)
+    async with asyncio.TaskGroup() as tasks:  # each has a reader of its own
+        devices = tasks.create_task(
+            count_active_devices(database, organization, now_ns), name="devices"
+        )
+        frames = tasks.create_task(count_frames(database, organization, since_ns), name="frames")
+        types = tasks.create_task(count_by_type(database, organization, since_ns), name="types")
+        severities = tasks.create_task(
+            count_by_severity(database, organization, since_ns), name="severities"
+        )
+        rows = tasks.create_task(
+            find_alerts(database, organization, recent, limit=RECENT), name="recent"
+        )
+    by_severity = {each.severity: each.count for each in severities.result()}
     return Overview(
         stats=Stats(
-            total_alerts=await count_alerts(database, organization, everything),
-            critical_alerts=await count_alerts(database, organization, critical),
-            active_devices=sum(device.status != "offline" for device in devices),
-            total_packets=await count_frames(database, organization, since_ns),
+            total_alerts=sum(by_severity.values()),
+            critical_alerts=by_severity.get("critical", 0),
+            active_devices=devices.result(),
+            total_packets=frames.result(),
         ),
-        attack_distribution=await count_by_type(database, organization, since_ns),
-        recent_alerts=[alert_shape(row) for row in rows],
+        attack_distribution=types.result(),
+        recent_alerts=[alert_shape(row) for row in rows.result()],
     )
 
 

@@ -106,6 +106,13 @@ class _Count(msgspec.Struct, frozen=True):
     count: int
 
 
+async def count_active_devices(database: Database, organization: str, now_ns: int) -> int:
+    """Return how many devices of an organization are there."""
+    thresholds = {"late_ns": now_ns - LATE_NS, "stale_ns": now_ns - STALE_NS}
+    sought = {"organization": organization} | thresholds
+    return (await database.read("count_active_devices", sought, _Count))[0].count
+
+
 async def count_devices(database: Database, organization: str) -> int:
     """Return how many devices an organization has."""
     rows = await database.read("count_devices", {"organization": organization}, _Count)

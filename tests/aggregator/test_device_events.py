@@ -22,9 +22,17 @@ from aggregator.store.device_events import (
     EventType,
     add_event,
     count_events,
+    set_connected,
     trim_events,
 )
-from aggregator.store.devices import LATE_NS, STALE_NS, NewDevice, add_device, find_devices
+from aggregator.store.devices import (
+    LATE_NS,
+    STALE_NS,
+    NewDevice,
+    add_device,
+    count_active_devices,
+    find_devices,
+)
 from tests.aggregator.conftest import Centre
 from tests.aggregator.messages import SECOND_NS, health, now_ns, presence
 
@@ -226,18 +234,21 @@ class Line:
         ]
 
 
-@asynccontextmanager
-async def one_device(database: Database) -> AsyncIterator[Line]:
-    live = LiveFeed()
-    new = NewDevice(
-        device_id="esp",
+def esp(device_id: str) -> NewDevice:
+    return NewDevice(
+        device_id=device_id,
         name="esp",
         type="esp32",
         ip_address=None,
         mac_address=None,
         location=None,
     )
-    await database.write(add_device("ours", new, "hash", now_ns()))
+
+
+@asynccontextmanager
+async def one_device(database: Database) -> AsyncIterator[Line]:
+    live = LiveFeed()
+    await database.write(add_device("ours", esp("esp"), "hash", now_ns()))
     with live.watch("ours") as watcher:
         yield Line(database, watcher, PresenceKeeper(database, live))
 
@@ -312,6 +323,16 @@ async def test_after_a_restart_nobody_vouches_for_anybody(database: Database):
                 await line.keeper.run()
         later = now_ns() + 2 * STALE_NS
         assert await line.status(later) == "offline"
+
+
+async def test_a_large_fleet_is_counted_to_the_last_device(database: Database):
+    keys = [DeviceKey("ours", f"esp-{number}") for number in range(1001)]
+    async with one_device(database):
+        await database.write(
+            *[add_device("ours", esp(key.device_id), key.device_id, 1) for key in keys],
+            *[set_connected(key, now_ns(), connected=True) for key in keys],
+        )
+        assert await count_active_devices(database, "ours", now_ns()) == 1001
 
 
 async def test_a_bounded_number_of_events_is_kept(database: Database):
