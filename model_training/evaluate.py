@@ -8,6 +8,7 @@ import numpy as np
 
 from agent.records import F32, I64
 from contract.attacks import CLASSES, Label
+from model_training.calibration import Calibration
 from model_training.dataset import Dataset
 from model_training.labels import BENIGN_INDEX, I8, UNKNOWN, count_per_class
 from model_training.strikes import Alerts, alerts, host_keys, packets_sent, verdicts
@@ -97,6 +98,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     validation: Judgement  # by the shipped model; recorded by origins that it did see
     tools: Judgement | None = None  # every tool by a model that saw no scene of it
     ablation: list[Bought] = []  # where that step was taken
+    calibration: list[Calibration] = []  # of what was held out
 
 
 def is_own(origin: str) -> bool:

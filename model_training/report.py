@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from contract.attacks import CLASSES
+from model_training.calibration import Calibration
 from model_training.drawings import Line, drawing
 from model_training.evaluate import (
     LATE_S,
@@ -48,6 +49,12 @@ Made by `edgewarden-train ablate`: trained without one family of features (`cont
 once, with thresholds chosen anew for the same budget of false alerts. A third of the rounds, each three times as large, so
 the first row is not the model above; compare rows with it, not with other tables. Limits that use the family are left
 out too; what is evidence at all stays. A family that seems to buy nothing may be told by its neighbours.
+"""
+_CALIBRATION: Final = """\
+Expected calibration error: the mean distance between score and share right, of windows whose likeliest attack scores 0.1
+and more. *Mapped* is what one map for each class would make of it, fitted to all other origins (Platt's scaling of
+the log odds). The model's scores are not mapped: where the map makes strangers worse, a number that looks more certain than
+it is would be told to people.
 """
 _MISSING: Final = """\
 ## Why what is missed is missed
@@ -97,7 +104,10 @@ def _text(evaluation: Evaluation) -> Iterator[str]:
     yield from ("## What a score is worth", "")
     yield "Of windows whose likeliest attack scored alike, how many it was right about. Half of all"
     yield "training weight is attack and a home is not, so that low scores promise too much."
-    yield from ("", "![Reliability](images/detection-reliability.svg)", "", _MISSING)
+    yield from ("", "![Reliability](images/detection-reliability.svg)", "")
+    if evaluation.calibration:
+        yield from (_CALIBRATION, *_calibration(evaluation.calibration), "")
+    yield _MISSING
     yield from ("## Scene by scene", "", "Foreign origins:", "", *_scenes(judged, own=False), "")
     yield from ("Own origins, where something was missed or late:", "", *_scenes(judged, own=True))
 
@@ -186,6 +196,14 @@ def _ablation(bought: Sequence[Bought]) -> Iterator[str]:
             for one in bought
         ),
     )
+
+
+def _calibration(measured: Sequence[Calibration]) -> Iterator[str]:
+    rows = (
+        [one.origin or "all", str(one.windows), f"{one.as_scored:.3f}", f"{one.mapped:.3f}"]
+        for one in measured
+    )
+    yield from _table(("Origin", "Windows", "As scored", "Mapped"), rows)
 
 
 def _accused(judged: Judgement, baseline: Judgement) -> Iterator[str]:

@@ -19,6 +19,7 @@ from contract.model_metadata import ModelMetadata
 from model_training.ablation import ablate
 from model_training.baseline import limit_scores
 from model_training.bundle import public_pem, read_or_create_key, sign_bundle
+from model_training.calibration import calibrations
 from model_training.captures import Capture, Split, read_captures
 from model_training.dataset import Dataset, load_dataset, part
 from model_training.errors import ManifestError
@@ -141,6 +142,7 @@ def take_evaluate(place: Place, run: Run) -> Evaluation:
         baseline=judge(dataset, limit_scores(dataset.features), _CERTAIN),
         validation=judge(kept_back, by_model, thresholds),
         tools=tools,
+        calibration=calibrations(dataset, scores),
         ablation=run.read(run.ablation, list[Bought], "ablate") if run.ablation.exists() else [],
     )
     write_json(run.evaluation, evaluation)

@@ -129,6 +129,15 @@ def test_results_of_an_earlier_fit_are_not_taken_for_the_new_ones(household, tmp
     assert not (tmp_path / "ablation.json").exists()
 
 
+def test_the_report_tells_how_far_scores_are_from_shares_that_were_right(trained):
+    evaluation = msgspec.json.decode((trained / "evaluation.json").read_bytes(), type=Evaluation)
+    *origins, every = evaluation.calibration
+    assert [one.origin for one in origins] == ["home/0", "home/1"]
+    assert every.windows == sum(one.windows for one in origins)
+    line = f"| all | {every.windows} | {every.as_scored:.3f} | {every.mapped:.3f} |"
+    assert line in (trained / "report" / "detection.md").read_text()
+
+
 def test_a_run_notes_everything_that_is_needed_to_repeat_it(trained):
     record = msgspec.json.decode((trained / "run.json").read_bytes(), type=Record)
     assert {source.file for source in record.sources} == {f"evening{n}.pcap" for n in range(3)}
