@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from agent.config import AgentConfig
-from agent.errors import AgentError, ReleaseCodeError
+from agent.errors import AgentError, EnrolmentError, ReleaseCodeError
 from agent.release_code import new_secret, use_release_code
 from runtime.config import load_config
 from runtime.errors import ProcessError
@@ -23,6 +23,8 @@ examples:
   edgewarden-agent run --config /etc/edgewarden/agent.toml
   edgewarden-agent run --replay home.pcap --speed 1      play a capture as if it were live
   edgewarden-agent doctor --config /etc/edgewarden/agent.toml
+  edgewarden-agent enroll --url https://centre.lan > agent.toml
+      show a code of the centre's operator, once; keep the keys, print the settings that name them
   edgewarden-agent release --all                         let everybody go, without the centre
   edgewarden-agent release 02:00:00:00:00:07 --code 123456
 
@@ -56,6 +58,8 @@ def _run(options: argparse.Namespace) -> int:
 
         set_up_logs("info")
         return serve(options.socket)
+    if options.command == "enroll":
+        return _enrol(options)
     config = load_config(AgentConfig, options.config)
     set_up_logs(config.log.level)
     if options.command == "replay":
@@ -93,6 +97,36 @@ def _watch(options: argparse.Namespace, config: AgentConfig) -> int:
         from agent import app  # noqa: PLC0415
 
         return app.main(config, guard, options.replay, options.speed)
+
+
+def _enrol(options: argparse.Namespace) -> int:
+    from agent import enrolment  # noqa: PLC0415
+    from contract.enrolment import EnrolmentRequest  # noqa: PLC0415
+
+    enrolment.check_folder(options.folder)
+    request = EnrolmentRequest(
+        code=_enrolment_code(options.code_file),
+        device_id=options.device_id,
+        name=os.uname().nodename[:200],
+    )
+    given = enrolment.enrol(options.url, request, options.ca_file)
+    print(enrolment.keep(given, options.folder), end="")
+    state = "pending: an admin has to accept it" if given.pending else "enrolled"
+    told = f"device {given.device_id} of {given.organization} is {state}; keys: {options.folder}"
+    print(f"edgewarden-agent: {told}", file=sys.stderr)
+    return 0
+
+
+def _enrolment_code(file: Path | None) -> str:
+    try:
+        if file is not None:
+            return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"--code-file {file}: {error}"
+        raise EnrolmentError(message) from error
+    if sys.stdin.isatty():
+        return getpass.getpass("code: ")
+    return sys.stdin.readline().strip()
 
 
 def _release_secret(config: AgentConfig) -> int:
@@ -170,6 +204,22 @@ def _parser() -> argparse.ArgumentParser:
 
     enforce = commands.add_parser("enforce", help="started by `run`, to change the network for it")
     enforce.add_argument("socket", type=int, help="number of an open socket")
+
+    enroll = commands.add_parser(
+        "enroll", allow_abbrev=False, help="get this box's keys from the centre, for a code"
+    )
+    enroll.add_argument("--url", required=True, help="of the centre, such as https://centre.lan")
+    enroll.add_argument(
+        "--code-file", type=Path, metavar="FILE", help="with the code; without it it is asked for"
+    )
+    enroll.add_argument("--device-id", help="this box's name, unless the code is for one by name")
+    enroll.add_argument("--ca-file", type=Path, help="who vouches for the centre's certificate")
+    enroll.add_argument(
+        "--folder",
+        type=Path,
+        default=Path("/etc/edgewarden/credentials/agent"),
+        help="where the keys are kept (default: %(default)s)",
+    )
 
     commands.add_parser("check", parents=[common], help="read the settings, name what is wrong")
     commands.add_parser("doctor", parents=[common], help="say what this machine can and cannot do")

@@ -6,6 +6,7 @@ AgentError
 ├── BaselineError    a file of baselines cannot be used: the agent starts without it
 ├── SpoolError       the outbox cannot be written: the agent does not start
 ├── ReleaseCodeError the code for letting go on this box is wrong, used or cannot be checked
+├── EnrolmentError   the centre does not enrol this box, or what it gives cannot be kept
 ├── IsolationError   the kernel refused: reported as an isolation in state `failed`
 └── EnforcerGoneError   the process that enforces has ended: so does the agent, to be started again
 """
@@ -33,6 +34,10 @@ class SpoolError(AgentError):
 
 class ReleaseCodeError(AgentError):
     """The code for letting go on this box is wrong, used, or cannot be checked."""
+
+
+class EnrolmentError(AgentError):
+    """The centre does not enrol this box, or what it gives cannot be kept."""
 
 
 class IsolationError(AgentError):

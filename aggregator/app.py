@@ -20,6 +20,7 @@ from aggregator.api.envelope import Envelope
 from aggregator.api.health import BrokerState
 from aggregator.api.identity import Guest
 from aggregator.broker.own import HOST, OwnBroker, find_mosquitto, own_broker
+from aggregator.broker_access import BrokerAccess
 from aggregator.commands.commander import Commander
 from aggregator.commands.signing import load_signer
 from aggregator.config import AggregatorConfig, HttpConfig
@@ -86,6 +87,8 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
         commander = Commander(database, live, signer, config.commands)
         evidence = EvidenceFiles(database, config.store)
         ingest = Ingest(database, live, presence, commander, room=room, evidence=evidence)
+        access = await _broker_access(database, config)
+        config.enrolment.authority()  # said now, not when the first device comes
         delivery = Delivery(config.notifications, load_seal(config.store.path / CHANNELS_KEY))
         recordings = Recordings(database, config.store.path / FOLDER)
         await recordings.settle()
@@ -96,6 +99,7 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
             authenticator=authenticator,
             http=config.http,
             auth=config.auth,
+            enrolment=config.enrolment,
             ask_broker=lambda: BrokerState(ingest.connected, name),
             wall=wall,
             presence=presence,
@@ -131,6 +135,8 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
             if config.wall.demo:
                 demonstration = wall.make_up_alerts(config.auth.organization)
                 background.append(tasks.create_task(demonstration, name="demonstration"))
+            if access is not None:
+                background.append(tasks.create_task(access.run(), name="broker_access"))
             if own is not None:
                 background.append(tasks.create_task(own.supervise(), name="broker"))
             extra = {"url": _url(listener), "broker": name, "broker_port": broker.port}
@@ -152,6 +158,14 @@ async def _broker(
     port = config.broker.port or DEFAULT_BROKER_PORT
     async with own_broker(port, config.store.path, find_mosquitto()) as own:
         yield BrokerConfig(host=HOST, port=port, keepalive_s=config.broker.keepalive_s), own
+
+
+async def _broker_access(database: Database, config: AggregatorConfig) -> BrokerAccess | None:
+    if config.enrolment.broker_files is None:
+        return None
+    access = BrokerAccess(database, config.enrolment.broker_files, config.broker)
+    await access.write()
+    return access
 
 
 def _guests(config: AggregatorConfig) -> dict[str, Guest]:

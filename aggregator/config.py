@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from contract.identifiers import OrganizationId
 from runtime.config import BrokerConfig, LogConfig, Section
+from runtime.errors import ConfigError
 
 Days = Annotated[int, Meta(ge=1, le=36500)]
 Network = Annotated[str, Meta(max_length=64)]
@@ -67,6 +68,31 @@ class AuthConfig(Section, frozen=True):
     registration: Literal["closed", "invite", "open"] = "closed"  # open: as a viewer
     access_token_s: Annotated[int, Meta(ge=1, le=3600)] = 900
     refresh_token_s: Seconds = 14 * 24 * 3600
+
+
+class EnrolmentConfig(Section, frozen=True):
+    """How devices come in by a code, and what they are told of the broker."""
+
+    pending: bool = False  # whether an admin has to accept each of them
+    broker_host: str = ""  # as devices reach it; "": the host on which they enrol
+    broker_port: Annotated[int, Meta(ge=1, le=65535)] = 8883
+    broker_tls: bool = True
+    broker_ca_file: Path | None = None  # given to them; None: they believe the system's
+    broker_files: Path | None = None  # a folder for what mosquitto has to know of them
+
+    def authority(self) -> str | None:
+        """Return the certificate by which devices know the broker, PEM.
+
+        Raises:
+            ConfigError: It cannot be read.
+        """
+        if self.broker_ca_file is None:
+            return None
+        try:
+            return self.broker_ca_file.read_text(encoding="ascii")
+        except (OSError, UnicodeDecodeError) as error:
+            message = f"`broker_ca_file` in [enrolment]: {error}"
+            raise ConfigError(message) from error
 
 
 class CommandsConfig(Section, frozen=True):
@@ -138,6 +164,7 @@ class AggregatorConfig(Section, frozen=True):
     http: HttpConfig = HttpConfig()
     broker: BrokerConfig = BrokerConfig()  # host "": we start one of our own on `port`
     auth: AuthConfig = AuthConfig()
+    enrolment: EnrolmentConfig = EnrolmentConfig()
     commands: CommandsConfig = CommandsConfig()
     notifications: NotificationsConfig = NotificationsConfig()
     wall: WallConfig = WallConfig()

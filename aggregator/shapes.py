@@ -97,6 +97,7 @@ class DeviceShape(msgspec.Struct, frozen=True, kw_only=True):
     lost_messages: int
     last_seen: str | None
     created_at: str
+    pending: bool  # whether its keys open nothing until an admin accepts it
 
 
 class NewDeviceShape(DeviceShape, frozen=True, kw_only=True):
@@ -261,6 +262,7 @@ def device_shape(row: DeviceRow) -> DeviceShape:
         lost_messages=row.lost_messages,
         last_seen=maybe_rfc3339(row.last_seen_ns),
         created_at=rfc3339(row.created_ns),
+        pending=row.pending,
     )
 
 

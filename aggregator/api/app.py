@@ -25,6 +25,7 @@ from aggregator.api import (
     device_events,
     device_keys,
     devices,
+    enrolments,
     evidence,
     invites,
     isolations,
@@ -58,7 +59,7 @@ from aggregator.api.live import Door, watch, watch_alerts, watch_presence, watch
 from aggregator.api.meter import Meter, Metered
 from aggregator.api.pages import reference, root, static_files, version
 from aggregator.commands.commander import Commander
-from aggregator.config import AuthConfig, HttpConfig, ShellConfig
+from aggregator.config import AuthConfig, EnrolmentConfig, HttpConfig, ShellConfig
 from aggregator.live import LiveFeed
 from aggregator.notify.delivery import Delivery
 from aggregator.presence import PresenceKeeper
@@ -83,6 +84,7 @@ class Parts(msgspec.Struct, frozen=True):
     authenticator: Authenticator
     http: HttpConfig
     auth: AuthConfig
+    enrolment: EnrolmentConfig
     codes: AuthorizationCodes
     commander: Commander
     delivery: Delivery
@@ -113,6 +115,7 @@ def create_api(parts: Parts) -> Litestar:
             evidence.router,
             triage.router,
             devices.router,
+            enrolments.router,
             device_events.native,
             telemetry.router,
             logs.router,

@@ -88,6 +88,7 @@ class Authenticator:
         self.passwords = Passwords()
         self.registrations = Throttle(FREE_FAILURES_OF_ADDRESS, most_s=300.0)
         self.taken_names = Throttle(FREE_TAKEN_NAMES, most_s=300.0)
+        self.enrolments = Throttle(FREE_FAILURES_OF_ADDRESS, most_s=300.0)
         self._database = database
         self._config = config
         self._key = key

@@ -70,6 +70,10 @@ class Commander:
         self._config = config
         self._wake = asyncio.Event()
 
+    def public_pem(self) -> str:
+        """Return the key by which agents believe our commands, PEM."""
+        return self._signer.public_pem()
+
     async def queue(
         self,
         actor: SessionUser,

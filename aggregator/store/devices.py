@@ -41,6 +41,7 @@ class DeviceRow(msgspec.Struct, frozen=True):
     lost_messages: int
     last_seen_ns: int | None
     created_ns: int
+    pending: bool
 
 
 class KeyOwner(msgspec.Struct, frozen=True):

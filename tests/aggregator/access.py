@@ -98,6 +98,10 @@ def makes_invite(admin: httpx.Client) -> dict[str, object]:
     return {"invite_id": admin.post("/invites", json={}).raise_for_status().json()["id"]}
 
 
+def makes_enrolment(admin: httpx.Client) -> dict[str, object]:
+    return {"enrolment_id": admin.post("/enrollments", json={}).raise_for_status().json()["id"]}
+
+
 def makes_channel(admin: httpx.Client) -> dict[str, object]:
     made = admin.post("/notifications", json=CHANNEL).raise_for_status()
     return {"channel_id": made.json()["id"]}
@@ -241,6 +245,15 @@ RULES: dict[str, Rule] = {
     "GET /redoc": EVERYBODY,
     "GET /api/redoc": EVERYBODY,
     "GET /reference/{file_path}": Rule("everybody", answer=404),
+    "GET /api/v1/enrollments": Rule("operator"),
+    "POST /api/v1/enrollments": Rule("operator", answer=201, body={}),
+    "DELETE /api/v1/enrollments/{enrolment_id}": Rule(
+        "operator", answer=204, makes=makes_enrolment
+    ),
+    "GET /api/v1/enrollments/broker-files": Rule("admin"),
+    "POST /api/v1/enroll": Rule("everybody", answer=403, body={"code": "x"}),
+    "POST /api/v1/devices/{device_id}/accept": Rule("admin", answer=404, audited=False),
+    "POST /api/v1/devices/{device_id}/refuse": Rule("admin", answer=404, audited=False),
     "GET /api/v1/invites": Rule("admin"),
     "POST /api/v1/invites": Rule("admin", answer=201, body={}),
     "DELETE /api/v1/invites/{invite_id}": Rule("admin", answer=204, makes=makes_invite),
@@ -308,6 +321,7 @@ NOWHERE: dict[str, object] = {
     "channel_id": 999_999_999,
     "command_id": "f" * 32,
     "device_id": "nowhere",
+    "enrolment_id": 999_999_999,
     "isolation_id": "f" * 32,
     "invite_id": 999_999_999,
     "organization": "nowhere",

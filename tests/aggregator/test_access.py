@@ -18,6 +18,7 @@ from aggregator.commands.signing import load_signer
 from aggregator.config import (
     AuthConfig,
     CommandsConfig,
+    EnrolmentConfig,
     HttpConfig,
     NotificationsConfig,
     QueryConfig,
@@ -57,6 +58,7 @@ def routes(folder: Path) -> Iterator[str]:
         authenticator=Authenticator(database, AuthConfig(), b"-" * 32),
         http=HttpConfig(),
         auth=AuthConfig(),
+        enrolment=EnrolmentConfig(),
         ask_broker=lambda: BrokerState(connected=False, name=""),
         wall=Wall(database, live),
         presence=PresenceKeeper(database, live),

@@ -54,6 +54,7 @@ def test_a_plan_bounds_devices_and_users_and_warns_before(centre: Centre):
         refused = admin.post("/devices", json={"device_id": "d2"})
         assert refused.status_code == 402
         assert refused.json()["detail"] == "the plan allows 2 devices, and there are 2"
+        assert [enrolled(centre, admin, device) for device in ("d2", "d1")] == [402, 201]
         user = {"username": f"{name}-2", "password": PASSWORD}
         admin.post("/users", json=user).raise_for_status()
         assert admin.post("/users", json=user | {"username": f"{name}-3"}).status_code == 402
@@ -63,6 +64,12 @@ def test_a_plan_bounds_devices_and_users_and_warns_before(centre: Centre):
     with centre.client(f"{name}-admin") as admin:
         assert usage(admin)["usage"]["messages"] == 8
         assert usage(admin)["warnings"][-1] == "messages: 8 of 10"
+
+
+def enrolled(centre: Centre, admin: httpx.Client, device_id: str) -> int:
+    made = admin.post("/enrollments", json={"device_id": device_id}).raise_for_status().json()
+    shown = httpx.post(f"{centre.url}/api/v1/enroll", json={"code": made["code"]})
+    return shown.status_code
 
 
 async def _tell(centre: Centre, organization: str) -> None:

@@ -1,1 +1,2 @@
-SELECT organization, device_id FROM store.devices WHERE api_key_hash = $api_key_hash;
+SELECT organization, device_id FROM store.devices
+WHERE api_key_hash = $api_key_hash AND NOT pending;

@@ -6,7 +6,7 @@ SELECT
     ELSE condition
   END AS status,
   cpu_usage_percent, memory_usage_percent, temperature_celsius, uptime_s, version, model_id, mode,
-  models, lost_messages, last_seen_ns, created_ns
+  models, lost_messages, last_seen_ns, created_ns, pending
 FROM store.devices
 WHERE organization = $organization
   AND ($device_ids::JSON::VARCHAR[] IS NULL

@@ -1,0 +1,1 @@
+DELETE FROM store.enrolments WHERE expires_ns < $now_ns;

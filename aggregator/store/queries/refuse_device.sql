@@ -1,0 +1,3 @@
+DELETE FROM store.devices
+WHERE organization = $organization AND device_id = $device_id AND pending
+RETURNING id;
