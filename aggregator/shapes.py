@@ -8,10 +8,11 @@ import msgspec
 from aggregator.store.alerts import AlertRow, counterfactual, top_features
 from aggregator.store.commands import CommandRow
 from aggregator.store.devices import DeviceRow, DeviceType
+from aggregator.store.incidents import STAGES, IncidentRow, IncidentStatus
 from aggregator.store.isolations import IsolationRow
 from aggregator.store.users import Role, User
 from aggregator.store.verdicts import VerdictRow
-from contract.attacks import ATTACKS, AttackType, Severity
+from contract.attacks import ATTACKS, SEVERITIES, AttackType, Severity
 from contract.messages import CommandState, IsolationState, TopFeature
 
 NS_PER_S = 1_000_000_000
@@ -47,6 +48,8 @@ class AlertShape(msgspec.Struct, frozen=True, kw_only=True):
     reason: str  # the words of the feature that decided most
     notes: str | None
     suppressed_by: int | None  # the suppression that hides it
+    incident_id: int | None
+    assignee: str | None
 
 
 class Mitigation(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +76,24 @@ class AlertDetail(AlertShape, frozen=True, kw_only=True):
     counterfactual: list[str] | None
     community_id: str | None
     mitigation_details: list[Mitigation]
+
+
+class IncidentShape(msgspec.Struct, frozen=True, kw_only=True):
+    """An incident: alerts of one host that belong together."""
+
+    id: int
+    device_id: str
+    host: str
+    src_ip: str | None
+    status: IncidentStatus
+    assignee: str | None
+    severity: Severity | None  # the gravest of its alerts
+    stage: AttackType | None  # how far it has come
+    stages: list[AttackType]  # which it went through, in their order
+    alerts: int
+    active_alerts: int  # nobody has decided about
+    first_seen_at: str
+    last_seen_at: str
 
 
 class DeviceShape(msgspec.Struct, frozen=True, kw_only=True):
@@ -237,6 +258,26 @@ def _mitigation(row: IsolationRow) -> Mitigation:
         isolated_mac=row.isolated_mac,
         isolated_port=row.isolated_port,
         expires_at=rfc3339(row.expires_ns),
+    )
+
+
+def incident_shape(row: IncidentRow) -> IncidentShape:
+    """Return an incident."""
+    stages = sorted(row.attack_types, key=STAGES.index)
+    return IncidentShape(
+        id=row.id,
+        device_id=row.device_id,
+        host=row.host,
+        src_ip=row.src_ip,
+        status=row.status,
+        assignee=row.assignee,
+        severity=max(row.severities, key=SEVERITIES.index, default=None),
+        stage=stages[-1] if stages else None,
+        stages=stages,
+        alerts=row.alerts,
+        active_alerts=row.active_alerts,
+        first_seen_at=rfc3339(row.first_ns),
+        last_seen_at=rfc3339(row.last_ns),
     )
 
 

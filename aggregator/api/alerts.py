@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
+from litestar.params import Parameter
 
 from aggregator.api.identity import ANALYST, ApiRequest, person
 from aggregator.api.paging import Limit, Skip, Text, paged
@@ -32,6 +33,7 @@ from aggregator.store.alerts import (
 from aggregator.store.audit import audit
 from aggregator.store.database import Database
 from aggregator.store.devices import Page, find_devices
+from aggregator.store.incidents import gather
 from aggregator.store.isolations import IsolationFilter, find_isolations
 from aggregator.store.reported import Reported
 from contract.attacks import ATTACKS, AttackType, Severity
@@ -71,6 +73,8 @@ async def list_alerts(  # noqa: PLR0913  one parameter for each filter
     until: datetime | None = None,
     q: Text = None,
     suppressed: bool = False,
+    incident_id: Annotated[int | None, Parameter(ge=1, le=2**53)] = None,
+    assignee: Text = None,
     skip: Skip = 0,
     limit: Limit = 50,
 ) -> Response[list[AlertShape]]:
@@ -88,6 +92,8 @@ async def list_alerts(  # noqa: PLR0913  one parameter for each filter
         until_ns=to_ns(until),
         text=q,
         suppressed=suppressed,
+        incident_id=incident_id,
+        assignee=assignee,
     )
     organization = request.user.organization
     rows = await find_alerts(database, organization, wanted, limit=limit, skip=skip)
@@ -124,6 +130,7 @@ async def post_alert(
     told = Reported(who.organization, device_id, "", now_ns, alert)
     await database.write(
         save_alerts([told]),
+        *gather([alert.alert_id]),
         audit(who.user, "alert.create", alert.alert_id, now_ns=now_ns, after=data),
     )
     row = await find_alert(database, who.organization, alert.alert_id)

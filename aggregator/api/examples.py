@@ -32,6 +32,10 @@ EXAMPLES: Final[dict[str, dict[str, object]]] = {
         "min_severity": "high",
         "quiet": {"from": "22:00", "until": "07:00", "time_zone": "Europe/Berlin"},
     },
+    "PATCH /api/v1/incidents/{incident_id}": {
+        "status": "investigating",
+        "reason": "looking into it",
+    },
     "POST /api/v1/suppressions/preview": {
         "match": {"attack_type": "Scan", "src_ip": "192.168.1.7"},
         "days": 30,

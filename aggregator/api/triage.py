@@ -13,6 +13,7 @@ from litestar.status_codes import HTTP_200_OK
 
 from aggregator.api.alerts import find_alert
 from aggregator.api.identity import ANALYST, ApiRequest, Person, person
+from aggregator.api.incidents import Assignee, check_assignee
 from aggregator.api.paging import Limit, Skip, paged
 from aggregator.api.times import to_ns
 from aggregator.errors import ConflictError, InvalidError, NotFoundError
@@ -66,6 +67,7 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     status: AlertStatus | None = None
     notes: Annotated[str, msgspec.Meta(max_length=10_000)] | None = None
+    assignee: Assignee | None = None
     reason: Words | None = None
 
 
@@ -149,12 +151,19 @@ async def update_alert(
     live: NamedDependency[LiveFeed],
 ) -> AlertShape:
     """Write down what was decided about an alert."""
-    if data.status is None and data.notes is None:
-        message = "status or notes is missing"
+    if data.status is None and data.notes is None and data.assignee is None:
+        message = "status, notes or assignee is missing"
         raise InvalidError(message)
     who = person(request)
     row = await find_alert(database, who.organization, alert_id)
-    change = AlertChange(status=data.status, notes=data.notes, reason=data.reason)
+    await check_assignee(database, who.organization, data.assignee)
+    change = AlertChange(
+        status=data.status,
+        notes=data.notes,
+        assignee=data.assignee,
+        reason=data.reason,
+        comment=_assigned(data.assignee),
+    )
     fields = msgspec.structs.asdict(data)
     after = {name: value for name, value in fields.items() if value is not None}
     before = {name: getattr(row, name) for name in after if name != "reason"}
@@ -319,6 +328,10 @@ def _wanted(data: BulkDecision) -> AlertFilter:
     return AlertFilter(
         **chosen, since_ns=to_ns(since), until_ns=to_ns(until), text=text, suppressed=False
     )
+
+
+def _assigned(assignee: str | None) -> str | None:
+    return None if assignee is None else f"assigned to {assignee or 'nobody'}"
 
 
 def _key(row: AlertRow) -> AlertNumber:

@@ -7,10 +7,18 @@ import msgspec
 from aggregator.ingest.storing import AnyReported, of_kind
 from aggregator.live import LiveFeed
 from aggregator.samples import packet_told, readings_told
-from aggregator.shapes import NS_PER_S, alert_shape, device_shape, isolation_shape, rfc3339
+from aggregator.shapes import (
+    NS_PER_S,
+    alert_shape,
+    device_shape,
+    incident_shape,
+    isolation_shape,
+    rfc3339,
+)
 from aggregator.store.alerts import AlertFilter, AlertKey, find_alerts
 from aggregator.store.database import Database
 from aggregator.store.devices import find_devices
+from aggregator.store.incidents import IncidentFilter, find_incidents
 from aggregator.store.isolations import IsolationFilter, find_isolations
 from aggregator.store.reported import Reported
 from aggregator.store.verdicts import confidences
@@ -90,6 +98,16 @@ class Announcer:
                 key = AlertKey(organization, row.device_id, row.alert_id)
                 kind = "alert_updated" if key in known else "new_alert"
                 self._live.publish(organization, kind, alert_shape(row))
+        touched = sorted({row.incident_id for row in rows if row.incident_id is not None})
+        await self._incidents(organization, touched)
+
+    async def _incidents(self, organization: str, numbers: list[int]) -> None:
+        if not numbers:
+            return
+        wanted = IncidentFilter(ids=numbers)
+        rows = await find_incidents(self._database, organization, wanted, limit=len(numbers))
+        for row in reversed(rows):
+            self._live.publish(organization, "incident", incident_shape(row))
 
     async def _isolations(
         self, organization: str, reported: Sequence[Reported[Isolation]], now_ns: int

@@ -15,6 +15,7 @@ from aggregator.store.devices import (
     save_presence,
 )
 from aggregator.store.health import save_health
+from aggregator.store.incidents import gather
 from aggregator.store.isolations import save_isolations
 from aggregator.store.packets import save_packets
 from aggregator.store.rejects import Reject, save_rejects
@@ -63,6 +64,7 @@ def statements_for(reported: Sequence[AnyReported]) -> Iterator[Statement]:
         yield save_models(models)
     if alerts := of_kind(reported, Alert):
         yield save_alerts(alerts)
+        yield from gather([item.message.alert_id for item in alerts])
     if isolations := of_kind(reported, Isolation):
         yield save_isolations(isolations)
     if packets := of_kind(reported, PacketSample):

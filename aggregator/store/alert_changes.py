@@ -14,6 +14,7 @@ class AlertChange(msgspec.Struct, frozen=True, kw_only=True):
 
     status: str | None = None
     notes: str | None = None  # "" takes them away
+    assignee: str | None = None  # "": nobody
     reason: str | None = None
     comment: str | None = None
 
@@ -69,9 +70,11 @@ def change_alerts(
 ) -> tuple[Statement, ...]:
     """Change alerts by their numbers, and keep what they were."""
     decided = {"numbers": list(numbers)} | msgspec.structs.asdict(change)
+    assignee = {"assignee": decided.pop("assignee")}
     return (
         Statement("add_alert_changes", _who(user, change_id, now_ns) | decided),
         Statement("change_alerts", _which(user.organization, change_id)),
+        Statement("assign_alerts", _which(user.organization, change_id) | assignee),
     )
 
 

@@ -61,6 +61,8 @@ class AlertRow(msgspec.Struct, frozen=True):
     resolved_ns: int | None
     notes: str | None
     suppressed_by: int | None  # a suppression's number
+    incident_id: int | None
+    assignee: str | None
     mitigated: bool
 
 
@@ -76,6 +78,8 @@ class AlertFilter(msgspec.Struct, frozen=True, kw_only=True):
     dst_ip: str | None = None
     host: str | None = None
     suppressed: bool | None = None
+    incident_id: int | None = None
+    assignee: str | None = None
     device_id: str | None = None
     since_ns: int | None = None
     until_ns: int | None = None

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 GROWING = ("verdicts", "packets", "health", "logs", "readings")
 CHANGING = (
     *("alerts", "isolations", "devices", "audit", "alert_changes", "device_events"),
-    "commands",
+    *("commands", "incidents"),
 )
 DERIVED = ("hosts",)  # made of the others wherever these are
 MAX_AGE_S = 3.0

@@ -66,6 +66,7 @@ class Retention:
         old_ns = now_ns - self._config.keep_alerts_days * DAY_S * NS_PER_S
         await self._database.write(
             Statement("forget_alerts", {"before_ns": old_ns}),
+            Statement("forget_incidents", {}),
             Statement("forget_isolations", {"before_ns": old_ns}),
             Statement("forget_suppressions", {"before_ns": old_ns}),
             forget_notifications(

@@ -7,6 +7,7 @@ import msgspec
 from aggregator.store.alerts import AlertFilter, Count
 from aggregator.store.database import Database, Statement
 from aggregator.store.devices import Page
+from aggregator.store.incidents import gather
 from contract.attacks import AttackType
 
 MAX_OF_AN_ORGANIZATION = 500  # that are in force
@@ -94,7 +95,11 @@ async def count_suppressions(
     return (await database.read("count_suppressions", sought, Count))[0].count
 
 
-def delete_suppression(organization: str, suppression_id: int) -> tuple[Statement, Statement]:
-    """End a suppression and show what it has hidden; the first returns Added, or nothing."""
+def delete_suppression(organization: str, suppression_id: int) -> tuple[Statement, ...]:
+    """End a suppression and show what it has hidden."""
     which = {"organization": organization, "id": suppression_id}
-    return Statement("delete_suppression", which), Statement("show_suppressed", which)
+    return (
+        Statement("delete_suppression", which),
+        Statement("show_suppressed", which),
+        *gather([]),
+    )

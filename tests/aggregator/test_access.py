@@ -101,6 +101,7 @@ class Matrix:
             "alert_id": ALERT,
             "device_id": DEVICE,
             "file_path": "style.css",
+            "incident_id": self.admin.get(f"/alerts/{ALERT}").json()["incident_id"],
             "organization": "default",
             "path": "nowhere",
             "user_id": user["id"],

@@ -34,7 +34,7 @@ OURS, THEIRS = "default", "elsewhere"
 VIEWS = {
     *("alerts", "verdicts", "hosts", "isolations", "devices"),
     *("health", "packets", "logs", "readings", "audit", "alert_changes", "device_events"),
-    "commands",
+    *("commands", "incidents"),
 }
 
 

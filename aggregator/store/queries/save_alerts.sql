@@ -64,16 +64,21 @@ WHEN MATCHED THEN UPDATE SET
     WHEN told.attack_type = known.attack_type AND told.severity = known.severity
       THEN known.suppressed_by
     ELSE told.suppressed_by
+  END,
+  incident_id = CASE
+    WHEN known.suppressed_by IS NULL OR known.incident_id IS NOT NULL THEN known.incident_id
+    WHEN told.attack_type = known.attack_type AND told.severity = known.severity THEN NULL
+    WHEN told.suppressed_by IS NULL THEN 0
   END
 WHEN NOT MATCHED THEN INSERT (
   id, organization, device_id, alert_id, state, attack_type, severity, status, host, src_mac,
   src_ip, dst_ip, bridge_port, first_seen_ns, opened_ns, last_seen_ns, confidence, windows,
   packets, top_features, counterfactual, model_id, evidence_sha256, received_ns,
-  suppressed_by
+  suppressed_by, incident_id
 ) VALUES (
   nextval('store.alert_ids'), told.organization, told.device_id, told.alert_id, told.state,
   told.attack_type, told.severity, 'active', told.host, told.src_mac, told.src_ip, told.dst_ip,
   told.bridge_port, told.first_seen_ns, told.opened_ns, told.last_seen_ns, told.confidence,
   told.windows, told.packets, told.top_features, told.counterfactual, told.model_id, told.evidence_sha256,
-  told.received_ns, told.suppressed_by
+  told.received_ns, told.suppressed_by, CASE WHEN told.suppressed_by IS NULL THEN 0 END
 );

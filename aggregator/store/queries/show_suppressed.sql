@@ -1,2 +1,4 @@
-UPDATE store.alerts SET suppressed_by = NULL
+UPDATE store.alerts SET
+  suppressed_by = NULL,
+  incident_id = coalesce(incident_id, 0)
 WHERE organization = $organization AND suppressed_by = $id;

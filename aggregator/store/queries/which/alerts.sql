@@ -7,6 +7,8 @@ a.organization = $organization
   AND ($attack_type::VARCHAR IS NULL OR lower(a.attack_type) = lower($attack_type::VARCHAR))
   AND ($src_ip::VARCHAR IS NULL OR a.src_ip = $src_ip::VARCHAR)
   AND ($dst_ip::VARCHAR IS NULL OR a.dst_ip = $dst_ip::VARCHAR)
+  AND ($incident_id::BIGINT IS NULL OR a.incident_id = $incident_id::BIGINT)
+  AND ($assignee::VARCHAR IS NULL OR a.assignee = $assignee::VARCHAR)
   AND ($host::VARCHAR IS NULL OR a.host = $host::VARCHAR)
   AND ($suppressed::BOOLEAN IS NULL
     OR (a.suppressed_by IS NOT NULL) = $suppressed::BOOLEAN)

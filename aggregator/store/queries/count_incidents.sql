@@ -1,0 +1,3 @@
+SELECT count(*)
+FROM store.incidents
+WHERE /* which: incidents */;

@@ -1,0 +1,5 @@
+UPDATE store.alerts AS a SET incident_id = g.incident_id
+FROM (
+  SELECT organization, incident_id, unnest(alert_numbers) AS alert_number FROM store.islands
+) AS g
+WHERE a.organization = g.organization AND a.id = g.alert_number;
