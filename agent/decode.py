@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.logins import logins, may_tell
+from agent.publications import BROKER_PORT, take_down
 from agent.records import (
     I64,
     NO_VLAN,
@@ -188,6 +189,7 @@ class _Decoder:
         rows, start, header, block = _only(good, rows, start, header, block)
         columns = self.columns
         columns["ip_version"][rows] = 4
+        columns["ip_identification"][rows] = _u16(block, 4)
         columns["hop_limit"][rows] = block[:, 8]
         columns["protocol"][rows] = block[:, 9]
         columns["src_ip_low"][rows] = _u32(block, 12) | MAPPED
@@ -345,6 +347,9 @@ class _Decoder:
             return
         rows, at, length, head = _only(seen, rows, at, length, head)
         block = self._heads(rows, at, head)
+        published = self.columns["dst_port"].take(rows) == BROKER_PORT
+        published &= self.columns["protocol"].take(rows) == TCP
+        take_down(block, length, np.flatnonzero(published))
         self.columns["payload_digest"][rows] = digest_blocks(block, length)
 
     def _logins(self, rows: I64, at: I64, length: I64) -> None:

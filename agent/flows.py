@@ -31,6 +31,8 @@ FLAGS: Final = (
     "borrowed_payloads",
     "own_repeats",
     "flow_repeats",
+    "odd_repeats",
+    "replayed_frames",
     "retransmissions",
 )
 SUMS: Final = AMOUNTS + FLAGS

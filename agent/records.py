@@ -59,6 +59,7 @@ class PacketBatch(msgspec.Struct, frozen=True, eq=False):
     src_ip_low: U64
     dst_ip_high: U64
     dst_ip_low: U64
+    ip_identification: U16  # of IPv4
     hop_limit: U8
     protocol: U8  # behind IPv6 extension headers
     fragment: U8  # 0 whole, 1 first, 2 later
@@ -67,7 +68,10 @@ class PacketBatch(msgspec.Struct, frozen=True, eq=False):
     tcp_flags: U8
     tcp_sequence: U32
     payload_bytes: I32  # of TCP, UDP or ICMP, by the header's lengths
-    payload_digest: U64  # of the payload's captured head and length; 0 without, or when long
+    payload_digest: (
+        U64  # of the payload's captured head and length (of an MQTT publication: of what
+    )
+    # it says); 0 without, or when long
     login: U8  # of a payload: 0, or what agent.logins says of it
     icmp_type: U8
     icmp_code: U8

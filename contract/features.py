@@ -33,7 +33,7 @@ COUNTERS: Final[dict[str, tuple[Counter, ...]]] = {
         Counter("received_packets", "packets", "packets addressed to this host"),
         Counter("received_bytes", "bytes", "bytes addressed to this host"),
         Counter("sent_udp", "packets", "UDP packets sent"),
-        Counter("sent_icmp", "packets", "ICMP packets sent"),
+        Counter("sent_icmp", "packets", "ICMP packets sent that are no answers"),
         Counter("sent_group", "packets", "broadcast and multicast packets sent"),
         Counter("sent_empty", "packets", "IP packets sent without payload"),
         Counter("sent_fragments", "packets", "IP fragments sent"),
@@ -82,13 +82,17 @@ COUNTERS: Final[dict[str, tuple[Counter, ...]]] = {
         Counter("foreign_source", "packets", "packets sent from an address another MAC holds"),
         Counter("misdirected", "packets", "packets received for an address another MAC holds"),
         Counter("icmp_redirects", "packets", "ICMP redirects sent"),
-        Counter("router_advertisements", "packets", "IPv6 router advertisements sent"),
+        Counter(
+            "router_advertisements", "packets", "IPv6 router advertisements beside another router"
+        ),
     ),
     "replay": (
         Counter("payloads", "packets", "unicast packets sent with a payload worth comparing"),
         Counter("borrowed_payloads", "packets", "payloads another host had sent to that service"),
         Counter("own_repeats", "packets", "payloads it had sent before, in another flow"),
         Counter("flow_repeats", "packets", "payloads it had sent before, in the same flow"),
+        Counter("odd_repeats", "packets", "repeats where payloads of that size never come again"),
+        Counter("replayed_frames", "packets", "packets that were on the wire before, to the bit"),
         Counter("retransmissions", "packets", "TCP segments sent again"),
     ),
     "timing": (
@@ -175,7 +179,7 @@ FEATURE_NAMES: Final = tuple(feature.name for feature in FEATURES)
 FEATURE_COUNT: Final = len(FEATURES)
 
 # Raised by hand when the same name begins to be computed in another way.
-FEATURE_REVISION: Final = 3
+FEATURE_REVISION: Final = 4
 
 
 def feature_schema_id() -> str:

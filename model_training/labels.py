@@ -22,6 +22,7 @@ UNKNOWN: Final = -1  # neither surely benign nor surely one class
 BENIGN_INDEX: Final = 0
 BOTNET_INDEX: Final = CLASSES.index("Botnet")
 SCAN_INDEX: Final = CLASSES.index("Scan")
+REPLAY_INDEX: Final = CLASSES.index("Replay")
 
 _CLASSES: Final[dict[str, Label]] = {"DoS": "DOS", **{name: name for name in CLASSES}}
 _UNLABELLED: Final = "unlabelled"

@@ -60,8 +60,7 @@ _MISSING: Final = """\
 ## Why what is missed is missed
 
 - `AllKahra`: its slower generators open one connection in half a second to two seconds, send one made-up line, and are a
-  flood, a password guess or a beacon by the port alone; no counter tells the three apart, so they are neither learned
-  from nor found. `mqtt_abuse` publishes at ten packets a second. Its floods, slow requests and scans that are loud are found.
+  flood, a password guess or a beacon by the port alone; few counters tell the three apart. `mqtt_abuse` publishes at ten packets a second. Its floods, slow requests and scans that are loud are found.
   Two hosts that only answer are listed as scanners.
 - `efrei`: a forged reply for an address that nobody uses, every ten seconds; a rogue DHCP server that sends two to six
   frames, and is told only where an honest one was heard before.
@@ -70,9 +69,9 @@ _MISSING: Final = """\
 - `ndsec1`: two of its three bots send one SYN a second, no flood by any counter.
 - `StopDDoS`, `markofu`: some captures last a fraction of a second, one window in all; a scan of IP protocols leaves
   nothing in the counters but packets.
-- Botnet has too little foreign data to say anything: no foreign capture shows a bot that searches.
-- Replay is found in less than half of the laboratory's scenes at a threshold that keeps honest repetition quiet; foreign
-  replays there are none.
+- Botnet has too little foreign data to say much: no foreign capture shows a bot that searches.
+- Replay: the six sessions that a host sends again by itself are what it does when a button is pressed twice
+  ([0016](adr/0016-a-host-that-says-the-same-again-is-no-replay.md)); foreign replays there are none.
 """
 
 

@@ -11,6 +11,7 @@ from model_training.labels import (
     BENIGN_INDEX,
     BOTNET_INDEX,
     I8,
+    REPLAY_INDEX,
     SCAN_INDEX,
     UNKNOWN,
     FrameLabels,
@@ -145,7 +146,10 @@ def _blame(frames: FrameSenders, labels: FrameLabels, parties: Parties) -> tuple
     )
     victim = is_one_of(frames.src_ip_high, frames.src_ip_low, parties.victim_ips)
     if parties.attacker_is_known:
-        guilty = attack & ~labels.reaction & (mine | labels.turned)
+        # A recorded frame carries the MAC of whom it was recorded from: that is who repeats itself.
+        guilty = (
+            attack & ~labels.reaction & (mine | labels.turned | (labels.label == REPLAY_INDEX))
+        )
         answer = labels.reaction & (labels.label != BOTNET_INDEX)  # there it may be the master's
         harmless = attack & (victim | answer) & ~mine
     else:

@@ -4,22 +4,25 @@ from typing import Final
 
 import numpy as np
 
+from agent.features.rivals import Rivals
 from agent.features.view import ARP_REPLY, ARP_REQUEST, ICMP, ICMPV6, View
 from agent.grouping import distinct
 from agent.records import F64, I64, U64, Bool
 from agent.tables import KeyTable
 
 REQUEST_KEEP_NS: Final = 3_000_000_000  # an answer that comes later was not asked for
+ROUTER_KEEP_NS: Final = 3_600_000_000_000  # routers speak up twice as often, at least
 CAPACITY: Final = 8_192
 
 _REDIRECT, _REDIRECT6, _ROUTER_ADVERTISEMENT = 5, 137, 134
 
 
 class AddressClaims:
-    """Remembers who asked for which address a moment ago."""
+    """Remembers who asked for which address a moment ago, and which routers there are."""
 
     def __init__(self) -> None:
         self.request_table = KeyTable(CAPACITY, REQUEST_KEEP_NS)
+        self._routers = Rivals(ROUTER_KEEP_NS)
 
     def count(self, view: View) -> dict[str, F64]:
         """Count address claims of a window, by the names of the feature schema."""
@@ -47,7 +50,7 @@ class AddressClaims:
             "foreign_source": view.sent(packets, view.is_ip & ~claims & holders.foreign),
             "misdirected": view.received(packets, holders.misdirected),
             "icmp_redirects": view.sent(packets, redirect),
-            "router_advertisements": view.sent(packets, advertisement),
+            "router_advertisements": view.sent(packets, self._routers.among(view, advertisement)),
         }
 
     def _unasked(self, view: View, request: Bool, reply: Bool) -> Bool:

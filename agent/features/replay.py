@@ -7,14 +7,31 @@ import numpy as np
 from agent.features.view import TCP, UDP, View
 from agent.grouping import Groups
 from agent.records import F64, I64, U64, Bool, PacketBatch
-from agent.tables import KeyTable, hashed, is_one_of
+from agent.tables import NEVER_NS, KeyTable, hashed, is_one_of, mixed
 
 KEEP_NS: Final = 600_000_000_000
 CAPACITY: Final = 65_536
 MIN_PAYLOAD_BYTES: Final = 8  # shorter ones are alike by chance
+MOST_DATAGRAM_BYTES: Final = 64
 RETRANSMISSION_NS: Final = 10_000_000_000  # a segment that comes again later was replayed
+# A mirror port or a radio shows the same packet twice, but within this.
+ECHO_NS: Final = 200_000_000
+# Programs ask again in the same flow when no answer comes; CoAP waits up to 24 s.
+RETRY_NS: Final = 30_000_000_000
+KINDS: Final = 1 << 16  # of messages: to one port, of one size
+_ODD: Final = 0.1  # of the payloads of a kind came again, then it is odd that one more does
+_COMMON: Final = 0.5  # then it is no more, whoever began
+_HALVED_NS: Final = 1_800_000_000_000
 
-MARKS: Final = ("payloads", "borrowed_payloads", "own_repeats", "flow_repeats", "retransmissions")
+MARKS: Final = (
+    "payloads",
+    "borrowed_payloads",
+    "own_repeats",
+    "flow_repeats",
+    "odd_repeats",
+    "replayed_frames",
+    "retransmissions",
+)
 
 
 class Payloads:
@@ -27,9 +44,11 @@ class Payloads:
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self.table = KeyTable(CAPACITY, KEEP_NS)
+        self._kinds = Kinds(self.table.capacity)
         self._owner = np.zeros(self.table.capacity, np.uint64)
         self._flow = np.zeros(self.table.capacity, np.uint64)
         self._sequence = np.zeros(self.table.capacity, np.uint32)
+        self._identification = np.zeros(self.table.capacity, np.uint16)
         self._last_ns = np.zeros(self.table.capacity, np.int64)
         self._lent = np.zeros(self.table.capacity, np.bool_)  # another host has sent it
         self._common = np.zeros(self.table.capacity, np.bool_)  # and then its owner again
@@ -43,6 +62,8 @@ class Payloads:
         unicast = packets.dst_mac >> np.uint64(40) & np.uint64(1) == 0
         worth = unicast & is_one_of(packets.protocol, TCP, UDP) & (packets.payload_digest > 0)
         worth &= packets.payload_bytes >= MIN_PAYLOAD_BYTES
+        # What devices answer to a search begins alike, and of a datagram only the beginning is compared.
+        worth &= (packets.protocol == TCP) | (packets.payload_bytes <= MOST_DATAGRAM_BYTES)
         marks = {name: np.zeros(len(packets), np.bool_) for name in MARKS}
         marks["payloads"] = worth
         rows = np.flatnonzero(worth)
@@ -55,6 +76,7 @@ class Payloads:
     ) -> None:
         key, owner, flow = self._keys(packets, rows)
         sequence, time_ns = packets.tcp_sequence.take(rows), packets.time_ns.take(rows)
+        identification = packets.ip_identification.take(rows)
         groups = Groups.of(key)
         first, last = groups.first, groups.last
         slots, fresh = self.table.claim(key.take(first), now_ns)
@@ -68,16 +90,21 @@ class Payloads:
         # The packet before: the previous one of the group, or what the table remembers.
         before = groups.order.take(place - 1)
         is_first = place == groups.starts.take(group)
-        previous_flow = np.where(is_first, self._flow[slot], flow[before])
-        previous_sequence = np.where(is_first, self._sequence[slot], sequence[before])
-        previous_ns = np.where(is_first, self._last_ns[slot], time_ns[before])
+        same_flow = np.where(is_first, self._flow[slot], flow[before]) == flow[here]
+        same_sequence = (
+            np.where(is_first, self._sequence[slot], sequence[before]) == sequence[here]
+        )
+        previous = np.where(is_first, self._identification[slot], identification[before])
+        pause_ns = time_ns[here] - np.where(is_first, self._last_ns[slot], time_ns[before])
         group_owner = np.where(is_fresh, owner[first.take(group)], self._owner[slot])
         same_owner = group_owner == owner[here]
-        same_flow = previous_flow == flow[here]
         target = rows.take(here)
-        again = same_flow & (previous_sequence == sequence[here])
-        again &= packets.protocol[target] == TCP
-        again &= time_ns[here] - previous_ns < RETRANSMISSION_NS
+        is_segment = same_flow & same_sequence & (packets.protocol[target] == TCP)
+        # A stack numbers what it sends again anew; only a recording has the number of before.
+        replayed = same_flow & (previous == identification[here]) & (previous > 1)
+        replayed &= pause_ns >= ECHO_NS
+        replayed |= is_segment & (pause_ns >= RETRANSMISSION_NS)
+        again = is_segment & ~replayed
         taken = ~again & ~same_owner
         kept = slots >= 0
         new = slots[kept & fresh]
@@ -85,13 +112,20 @@ class Payloads:
         lent = _so_far(self._lent, taken, group, slot, is_fresh)
         common = _so_far(self._common, same_owner & ~again & lent, group, slot, is_fresh)
         marks["retransmissions"][target] = again
+        marks["replayed_frames"][target] = replayed
         marks["borrowed_payloads"][target] = taken & ~common
         marks["own_repeats"][target] = ~again & same_owner & ~same_flow
         marks["flow_repeats"][target] = ~again & same_owner & same_flow
+        late = ~again & ~(same_flow & (pause_ns < RETRY_NS))
+        odd = self._kinds.odd(
+            self._places(packets, rows.take(first)), slots, fresh, group[late], now_ns
+        )
+        marks["odd_repeats"][target] = late & odd.take(group)
         self._owner[new] = owner[first[kept & fresh]]
         slots, last = slots[kept], last[kept]
         self._flow[slots] = flow.take(last)
         self._sequence[slots] = sequence.take(last)
+        self._identification[slots] = identification.take(last)
         self._last_ns[slots] = time_ns.take(last)
 
     def _keys(self, packets: PacketBatch, rows: I64) -> tuple[U64, U64, U64]:
@@ -105,6 +139,64 @@ class Payloads:
         src_port = packets.src_port.take(rows).astype(np.uint64)
         flow = hashed(self._seed, owner, src_port, service, low)
         return key, owner, flow
+
+    def _places(self, packets: PacketBatch, rows: I64) -> I64:
+        """Return where the kind of some messages is counted: by port, protocol and size."""
+        kind = packets.dst_port.take(rows).astype(np.uint64) << np.uint64(32)
+        kind |= packets.payload_bytes.take(rows).astype(np.uint64) << np.uint64(8)
+        kind |= packets.protocol.take(rows)
+        return (mixed(kind ^ np.uint64(self._seed)) >> np.uint64(48)).view(np.int64)
+
+
+class Kinds:
+    """Knows how often messages of one size to one port come again at all.
+
+    A reading with a counter or a cipher in it never does: then a repeat means something. A fixed
+    number of kinds; the few that fall together count as one.
+    """
+
+    def __init__(self, payloads: int) -> None:
+        self._different = np.zeros(KINDS, np.uint32)  # payloads
+        self._repeated = np.zeros(KINDS, np.uint32)  # of them came again
+        self._came_again = np.zeros(payloads, np.bool_)  # by slot of the payload
+        self._was_odd = np.zeros(payloads, np.bool_)
+        self._halved_ns = NEVER_NS
+
+    def odd(self, place: I64, slots: I64, fresh: Bool, repeats: I64, now_ns: int) -> Bool:
+        """Tell whose repeats are odd, and take the payloads of a block in.
+
+        What is true of a payload's first repeat is of its further ones, until it is common.
+
+        Args:
+            place: Of each payload's kind, below KINDS; shape (payloads,).
+            slots: Of each payload; -1 for none.
+            fresh: Which payloads are new.
+            repeats: Which of them came again, ascending; as often as they did.
+            now_ns: The data's time.
+
+        Returns:
+            For each payload, whether it is odd that it came again.
+        """
+        if now_ns - self._halved_ns > _HALVED_NS:
+            self._different >>= np.uint32(1)
+            self._repeated >>= np.uint32(1)
+            self._halved_ns = np.int64(now_ns)
+        np.add.at(self._different, place[fresh], np.uint32(1))
+        new = slots[fresh & (slots >= 0)]
+        self._came_again[new] = self._was_odd[new] = False
+        odd = np.zeros(len(place), np.bool_)
+        again = repeats[np.flatnonzero(np.diff(repeats, prepend=-1))]
+        if not len(again):
+            return odd
+        where, slot = place[again], slots[again]
+        known = ~fresh[again] & (slot >= 0) & self._came_again[slot]
+        np.add.at(self._repeated, where[~known], np.uint32(1))
+        share = (self._repeated[where] - 0.5) / self._different[where].clip(1)
+        odd[again] = np.where(known, self._was_odd[slot] & (share < _COMMON), share < _ODD)
+        noted = slot >= 0
+        self._came_again[slot[noted]] = True
+        self._was_odd[slot[noted]] = odd[again][noted]
+        return odd
 
 
 def _so_far(state: Bool, events: Bool, group: I64, slot: I64, is_fresh: Bool) -> Bool:

@@ -4,6 +4,7 @@ from typing import Final
 
 import numpy as np
 
+from agent.features.rivals import Rivals
 from agent.features.view import UDP, View
 from agent.grouping import Groups
 from agent.records import F64, I64, U64, Bool, PacketBatch
@@ -25,7 +26,7 @@ class Services:
         self._seed = seed
         self.answer_table = KeyTable(CAPACITY, ANSWER_KEEP_NS)
         self._answered_by = np.zeros(self.answer_table.capacity, np.uint64)
-        self._servers: dict[int, tuple[int, int]] = {}  # MAC -> first seen, last seen
+        self._servers = Rivals(SERVER_KEEP_NS)
 
     def marks(self, packets: PacketBatch, now_ns: int) -> dict[str, Bool]:
         """Return flags per packet for the DNS names in agent.flows.FLAGS."""
@@ -74,26 +75,5 @@ class Services:
             "dhcp_requests": view.sent(packets, client),
             "dhcp_clients": view.distinct(flows.dhcp_client, client),
             "dhcp_serving": view.sent(packets, server),
-            "dhcp_rivalry": view.sent(packets, self._rivals(view, server)),
+            "dhcp_rivalry": view.sent(packets, self._servers.among(view, server)),
         }
-
-    def _rivals(self, view: View, server: Bool) -> Bool:
-        """Return which rows come from a DHCP server although another one was there before."""
-        macs = view.flows.src_mac
-        serving = np.unique(macs[server])
-        alive = {
-            mac: (first, view.now_ns if mac in serving else last)
-            for mac, (first, last) in self._servers.items()
-            if last >= view.now_ns - SERVER_KEEP_NS
-        }
-        # Whoever is there stays: inventing servers must not make the real one look new.
-        room = serving[: _MOST_SERVERS + len(alive)].tolist()
-        for mac in [mac for mac in room if mac not in alive][: _MOST_SERVERS - len(alive)]:
-            alive[mac] = (view.now_ns, view.now_ns)
-        self._servers = alive
-        oldest = min((first for first, _ in alive.values()), default=0)
-        first_ones = [mac for mac, (first, _) in alive.items() if first == oldest]
-        return server & ~np.isin(macs, np.array(first_ones, np.uint64))
-
-
-_MOST_SERVERS: Final = 16

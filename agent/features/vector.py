@@ -21,7 +21,8 @@ class Histories:
 
     def __init__(self, slots: int) -> None:
         # One more than there are slots: -1, of hosts that got none, is a place nobody reads.
-        self._sums = np.zeros((len(_DAMPED_S), slots + 1, COUNTER_COUNT))
+        # float32 halves the largest of our tables; sums are made in float64.
+        self._sums = np.zeros((len(_DAMPED_S), slots + 1, COUNTER_COUNT), np.float32)
         self._last_ns = np.zeros(slots + 1, np.int64)
 
     def vectors(self, counts: dict[str, F64], hosts: Hosts, now_ns: int) -> F32:
@@ -37,7 +38,7 @@ class Histories:
         vectors[:, :COUNTER_COUNT] = now[: hosts.senders]
         damped = []
         for number, (horizon_s, sums) in enumerate(zip(_DAMPED_S, self._sums, strict=True), 1):
-            total = sums.take(slot, axis=0)
+            total = sums.take(slot, axis=0).astype(np.float64)
             total *= np.where(nothing, 0.0, np.exp(-age_s / horizon_s))[:, None]
             total *= total >= _RESIDUE
             total += now

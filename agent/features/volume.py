@@ -2,11 +2,15 @@
 
 from typing import Final
 
-from agent.features.view import ICMP, ICMPV6, IS_ICMP, UDP, View
+from agent.features.view import ICMP, ICMPV6, UDP, View
 from agent.records import F64
+from agent.tables import members
 
 UNREACHABLE: Final = 3
 UNREACHABLE6: Final = 1
+# What comes because of a packet: replies, errors, advertisements to who solicited.
+_ANSWERS: Final = members(0, 3, 4, 11, 12, 14, 16, 18)
+_ANSWERS6: Final = members(1, 2, 3, 4, 129, 136)
 
 
 def count(view: View) -> dict[str, F64]:
@@ -14,6 +18,8 @@ def count(view: View) -> dict[str, F64]:
     flows = view.flows
     unreachable = (flows.protocol == ICMP) & (flows.dst_port == UNREACHABLE)
     unreachable |= (flows.protocol == ICMPV6) & (flows.dst_port == UNREACHABLE6)
+    asking = (flows.protocol == ICMP) & ~_ANSWERS[flows.dst_port]
+    asking |= (flows.protocol == ICMPV6) & ~_ANSWERS6[flows.dst_port]
     packets, wire_bytes = flows.total("packets"), flows.total("wire_bytes")
     return {
         "sent_packets": view.sent(packets),
@@ -21,7 +27,7 @@ def count(view: View) -> dict[str, F64]:
         "received_packets": view.received(packets),
         "received_bytes": view.received(wire_bytes),
         "sent_udp": view.sent(packets, view.is_ip & (flows.protocol == UDP)),
-        "sent_icmp": view.sent(packets, view.is_ip & IS_ICMP[flows.protocol]),
+        "sent_icmp": view.sent(packets, view.is_ip & asking),
         "sent_group": view.sent(packets, view.to_group),
         "sent_empty": view.sent(flows.total("empty")),
         "sent_unreachable": view.sent(packets, unreachable),

@@ -22,6 +22,7 @@ from model_training.synthetic.forgeries import (
     name_forging,
     redirecting,
     replay,
+    resent_frames,
     rogue_leases,
     rogue_router,
 )
@@ -41,7 +42,7 @@ LOUD: Final[dict[str, tuple[Attack, ...]]] = {
     "Botnet": (worm,),
     "MITM": (interception, interception, interception, interception, interception, name_forging,
              rogue_leases, rogue_router, redirecting),
-    "Replay": (replay,),
+    "Replay": (replay, replay, resent_frames),
 }  # fmt: skip
 
 

@@ -53,6 +53,7 @@ def tcp_flood(plot: Plot) -> None:
     payload = bytes(rng.choice((0, 0, 0, 120, 512, 1400)))
     port, fixed = rng.choice((80, 80, 443, 23, 22, 1883, 8080, 554, 53, 0)), rng.random() < 0.25
     options, source = rng.random() < 0.4, rng.randint(1024, 65000)
+    refused = not spoofed and rng.random() < 0.5
     mark = Mark("DOS", "tcp_flood")
     for number, at in enumerate(_flooding(plot, 30, 4000)):
         source = source if fixed else (source + 1) % 65536 if number else rng.randint(1024, 60000)
@@ -64,6 +65,8 @@ def tcp_flood(plot: Plot) -> None:
         )
         as_ip = _source(plot, spoofed=spoofed)
         plot.frame(at, TCP, body, mark, as_ip)
+        if refused and flags & (SYN | RST) == 0:
+            plot.reply(at + plot.rtt_s, TCP, segment(ports[::-1], RST), mark)
         if answer and flags == SYN:
             plot.reply(
                 at + plot.rtt_s, TCP, segment(ports[::-1], answer, ack=seq + 1), mark, as_ip

@@ -14,6 +14,7 @@ from model_training.synthetic.wire import (
     UDP,
     Host,
     Mark,
+    Tape,
     arp,
     datagram,
     echo,
@@ -190,3 +191,35 @@ def replay(plot: Plot) -> None:
                     for message in (up(payload), down(4 if port == 1883 else 40))
                 ],
             )
+
+
+def resent_frames(plot: Plot) -> None:
+    """Put the very frames of an exchange that was recorded before on the wire again."""
+    rng, home = plot.home.rng, plot.home
+    owner = home.someone(plot.attacker, plot.victim)
+    recording = Tape(rng)
+    said_s = max(plot.start_s - rng.uniform(4, 12), 0.1)
+    what = rng.randbytes(rng.randint(14, 90))
+    if rng.random() < 0.5:
+        ports = (rng.randint(32768, 60999), rng.choice((5683, 38899)))
+        ask(recording, said_s, owner, plot.victim, ports, what, rng.randbytes(12))
+    else:
+        port = rng.choice((1883, 9999, 502))
+        line = Connection(recording, said_s, owner, plot.victim, port, rtt_s=home.lan_rtt_s)
+        converse(line, [up(what), down(40)])
+    number, mark = rng.randint(1, 60_000), Mark("Replay", "resent")
+    frames = [(at, _numbered(raw, number + n)) for n, (at, raw, _) in enumerate(recording.frames)]
+    for at, raw in frames:
+        home.tape.put(at, raw)
+    mine = [(at, raw) for at, raw in frames if raw[6:12] == owner.mac]
+    own_mac = rng.random() < 0.3
+    pace = rng.choice((1.0, 1.0, 4.0))  # times as fast as they were said
+    for again_s in plot.moments(1 / between(rng, 0.3, 6), rng.randint(2, 40)):
+        for at, raw in mine:
+            sent = raw[:6] + plot.attacker.mac + raw[12:] if own_mac else raw
+            home.tape.put(again_s + (at - said_s) / pace, sent, mark)
+
+
+def _numbered(raw: bytes, number: int) -> bytes:
+    """Return an IPv4 frame with an identification."""
+    return raw[:18] + number.to_bytes(2, "big") + raw[20:]

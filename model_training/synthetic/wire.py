@@ -86,7 +86,7 @@ def ipv4(
         0x45,
         0,
         20 + len(body),
-        len(body) * 31 & 0xFFFF,
+        0,  # of no stack in particular: only a recording has the number of before
         fragment,
         ttl or src.ttl,
         protocol,

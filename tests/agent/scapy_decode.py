@@ -69,6 +69,7 @@ def ipv4_by_scapy(ip: Packet) -> Fields:
     fragment = 2 if ip.frag else int("MF" in ip.flags)
     found = {"ip_version": 4, "hop_limit": ip.ttl, "protocol": ip.proto, "fragment": fragment}
     found |= {"src_ip_low": halves(ip.src)[1], "dst_ip_low": halves(ip.dst)[1]}
+    found["ip_identification"] = ip.id
     if ip.frag:
         found["payload_bytes"] = ip.len - 4 * ip.ihl
     return found

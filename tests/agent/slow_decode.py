@@ -77,7 +77,7 @@ class SlowDecoder:
 
     def _ipv4(self, at: int) -> None:
         self._need(at, 20, Status.BAD_NETWORK)
-        first, _, total, _, fragment, ttl, protocol, _, src, dst = struct.unpack_from(
+        first, _, total, identification, fragment, ttl, protocol, _, src, dst = struct.unpack_from(
             ">BBHHHBBHII", self.frame, at
         )
         header = (first & 15) * 4
@@ -87,6 +87,7 @@ class SlowDecoder:
         offset, more = fragment & 0x1FFF, fragment >> 13 & 1
         self.fields |= {
             "ip_version": 4,
+            "ip_identification": identification,
             "hop_limit": ttl,
             "protocol": protocol,
             "src_ip_low": MAPPED | src,

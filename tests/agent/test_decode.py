@@ -232,6 +232,31 @@ def test_other_payloads_have_other_digests() -> None:
     assert len(set(digests.payload_digest.tolist())) == len(set(bodies))
 
 
+def published(message: bytes, *, qos: int = 0, behind: bytes = b"", port: int = 1883) -> bytes:
+    said = b"\0\x0fhome/lamp/1/set" + (b"\x12\x34" if qos else b"") + message
+    length = len(said)
+    size = bytes([length]) if length < 128 else bytes([length & 0x7F | 0x80, length >> 7])
+    body = bytes([0x30 | qos << 1]) + size + said + behind
+    return bytes(HEAD / IP4 / TCP(sport=40_000, dport=port, flags="PA") / Raw(body))
+
+
+def test_a_publication_is_alike_however_it_is_sent() -> None:
+    for message in (b"on", b"x" * 70, b"x" * 300):
+        ways = [
+            published(message),
+            published(message, qos=1),
+            published(message, qos=2, behind=b"\xe0\0"),
+            published(message, behind=b"\xe0\0"),
+        ]
+        assert len(set(decode(raw_batch(ways)).payload_digest.tolist())) == 1
+
+
+def test_other_publications_differ() -> None:
+    ways = [published(b"on"), published(b"off"), published(b"x" * 70), published(b"x" * 71)]
+    ways += [published(b"on", port=1884), published(b"on", port=1884, qos=1)]
+    assert len(set(decode(raw_batch(ways)).payload_digest.tolist())) == len(ways)
+
+
 def test_long_payloads_have_no_digest() -> None:
     sizes = (MOST_DIGESTED_BYTES, MOST_DIGESTED_BYTES + 1)
     digests = decode(raw_batch([bytes(HEAD / IP4 / DATAGRAM / Raw(bytes(s))) for s in sizes]))

@@ -49,6 +49,13 @@ def now(*frames: Packet) -> list[Timed]:
     return every(0.01, frames)
 
 
+def readings(count: int, at_s: float = 0.0, sport: int = 40_000) -> list[Timed]:
+    """Return readings of one size, each another."""
+    return every(
+        0.01, (udp(ANN, BOB, sport, data=b"reading %02d" % n) for n in range(count)), at_s
+    )
+
+
 def dns_query(client: Box, server: Box, number: int = 7, sport: int = 40_000) -> Packet:
     question = DNS(id=number, qd=DNSQR(qname="cam.example"))
     return udp(client, server, sport, 53, bytes(question))
@@ -86,6 +93,7 @@ SCAN = [tcp(EVE, BOB, 50_000 + port, port, "S") for port in range(20, 30)]
 SWEEP = [tcp(EVE, Box(100 + n), 50_000, 23, "S") for n in range(12)]
 CROWD = [ping(Box(n), BOB) for n in range(200, 230)]
 HELLO = b"hello, broker"
+READING = b"reading 02"
 REFUSED = b"530 Login incorrect.\r\n"
 
 SERVED = (0, dhcp_offer(GATEWAY, ANN))
@@ -107,6 +115,10 @@ CASES: dict[str, list[Case]] = {
     "sent_icmp": [
         Case(lambda: now(ping(ANN, BOB), who_has(ANN, BOB.ip)), ANN, 1),
         Case(lambda: now(neighbour(ANN, ICMPv6ND_RA())), ANN, 1),
+        Case(
+            lambda: now(ip(ANN, BOB) / ICMP(type=0) / Raw(b"abcd"), unreachable(ANN, BOB)), ANN, 0
+        ),
+        Case(lambda: now(neighbour(ANN, ICMPv6ND_NA(tgt=LINK_LOCAL))), ANN, 0),
     ],
     "sent_group": [
         Case(lambda: now(udp(ANN, GROUP), who_has(ANN, BOB.ip), ping(ANN, BOB)), ANN, 2)
@@ -274,7 +286,18 @@ CASES: dict[str, list[Case]] = {
         Case(lambda: now(icmp_redirect(EVE, ANN), ping(EVE, ANN)), EVE, 1),
         Case(lambda: now(neighbour(EVE, ICMPv6ND_Redirect())), EVE, 1),
     ],
-    "router_advertisements": [Case(lambda: now(neighbour(EVE, ICMPv6ND_RA())), EVE, 1)],
+    "router_advertisements": [
+        Case(
+            lambda: [
+                (0, neighbour(GATEWAY, ICMPv6ND_RA())),
+                *((n, neighbour(EVE, ICMPv6ND_RA())) for n in (1, 1.5)),
+            ],
+            EVE,
+            2,
+            1,
+        ),
+        Case(lambda: now(neighbour(GATEWAY, ICMPv6ND_RA())), GATEWAY, 0),
+    ],
     "payloads": [
         Case(
             lambda: now(
@@ -287,6 +310,7 @@ CASES: dict[str, list[Case]] = {
             ANN,
             2,
         ),
+        Case(lambda: now(*(udp(ANN, BOB, data=bytes(size)) for size in (64, 65))), ANN, 1),
     ],
     "borrowed_payloads": [
         Case(lambda: now(udp(ANN, BOB, data=HELLO), udp(EVE, BOB, data=HELLO)), EVE, 1),
@@ -313,6 +337,29 @@ CASES: dict[str, list[Case]] = {
     "flow_repeats": [
         Case(lambda: now(*(udp(ANN, BOB, 1, data=HELLO) for _ in range(3))), ANN, 2),
         Case(lambda: now(*(tcp(ANN, BOB, seq=seq, data=HELLO) for seq in (1, 14, 27))), ANN, 2),
+    ],
+    "odd_repeats": [
+        Case(lambda: [*readings(20), (2.0, udp(EVE, BOB, 7, data=READING))], EVE, 1, 2),
+        Case(lambda: [*readings(20), (2.0, udp(ANN, BOB, 7, data=READING))], ANN, 1, 2),
+        Case(lambda: [*readings(3), (2.0, udp(EVE, BOB, 7, data=READING))], EVE, 0, 2),
+        # where most payloads of that size come again, one more says nothing
+        Case(
+            lambda: [*readings(20), *readings(20, 1.0, 9), (2.0, udp(EVE, BOB, 7, data=READING))],
+            EVE,
+            0,
+            2,
+        ),
+        Case(lambda: [*readings(20), *readings(20, 1.0, 9), *readings(20, 2.0, 8)], ANN, 0, 2),
+        Case(lambda: [*readings(20), (2.0, udp(ANN, BOB, data=READING))], ANN, 0, 2),  # asks again
+    ],
+    "replayed_frames": [
+        Case(lambda: [(t, tcp(ANN, BOB, seq=9, data=HELLO, id=77)) for t in (0, 1)], ANN, 1, 1),
+        Case(lambda: [(t, udp(ANN, BOB, data=HELLO, id=77)) for t in (0, 1)], ANN, 1, 1),
+        Case(lambda: [(t, udp(ANN, BOB, data=HELLO, id=77)) for t in (0, 0.1)], ANN, 0),  # an echo
+        Case(lambda: [(t, udp(ANN, BOB, data=HELLO, id=0)) for t in (0, 1)], ANN, 0, 1),
+        Case(lambda: [(n, udp(ANN, BOB, data=HELLO, id=77 + n)) for n in (0, 1)], ANN, 0, 1),
+        Case(lambda: [(n, tcp(ANN, BOB, seq=9, data=HELLO, id=1 + n)) for n in (0, 1)], ANN, 0, 1),
+        Case(lambda: [(n, tcp(ANN, BOB, seq=9, data=HELLO, id=0)) for n in (0, 20)], ANN, 1, 20),
     ],
     "retransmissions": [
         Case(lambda: now(*(tcp(ANN, BOB, seq=9, data=HELLO) for _ in range(3))), ANN, 2),

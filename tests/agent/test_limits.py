@@ -80,10 +80,39 @@ def test_what_exceeds_a_limit_is_named():
         ("DOS", {"source_addresses_1s": 20_000, "sent_packets_1s": 20_000}),
         ("Scan", {"ports_of_one_host_1s": 2_000, "sent_syn_1s": 20_000, "contacted_services_1s": 2e4}),
         ("Scan", {"arp_targets_10s": 250}),
-        ("Botnet", {"telnet_syn_10s": 300, "hosts_of_one_port_10s": 300}),
+        ("Botnet", {"telnet_syn_10s": 300, "hosts_of_one_port_10s": 300, "worm_share_10s": 1}),
+        ("DOS", {"sent_icmp_1s": 200, "contacted_services_1s": 1}),
+        ("DOS", {"sent_udp_1s": 3000, "contacted_hosts_1s": 1, "bytes_per_packet_10s": 1400}),
+        ("DOS", {"sent_udp_1s": 400, "contacted_hosts_1s": 1, "bytes_per_packet_10s": 67}),
+        ("DOS", {"sent_udp_1s": 900, "ports_of_one_host_1s": 900, "bytes_per_packet_10s": 160}),
+        ("DOS", {"sent_packets_1s": 2000, "received_rst_1s": 2000}),
+        ("DOS", {"dhcp_clients_10s": 60}),
+        ("Replay", {"replayed_frames_60s": 4, "sent_packets_1s": 5}),
+        ("MITM", {"icmp_redirects_60s": 5, "foreign_source_60s": 5}),
         ("BruteForce", {"login_refusals_60s": 40}),
         ("MITM", {"conflicting_claims_10s": 10, "pushed_replies_10s": 10}),
     ],
 )  # fmt: skip
 def test_the_shipped_limits_tell_a_plain_attack_from_a_calm_model(label, values):
     assert raised(row(**values), scored(benign=1), SHIPPED)[label] == CERTAIN
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"sent_udp_1s": 900, "contacted_hosts_1s": 1, "bytes_per_packet_10s": 1300},  # video
+        {
+            "sent_udp_1s": 3000,
+            "contacted_hosts_1s": 1,
+            "received_ratio_10s": 0.3,
+        },  # it is answered
+        {"sent_packets_1s": 2000, "received_rst_1s": 2000, "sent_syn_ack_1s": 2000},  # the victim
+        {"sent_icmp_1s": 250, "contacted_services_1s": 250},  # looks who is there: no flood
+        {"replayed_frames_60s": 1, "sent_packets_1s": 5},
+        {"icmp_redirects_60s": 20},  # a router
+        {"dhcp_clients_10s": 8},
+    ],
+)
+def test_the_shipped_limits_leave_what_honest_hosts_do_to_the_model(values):
+    calm = scored(benign=1)
+    assert raised(row(**values), calm, SHIPPED) == raised(row(), calm, SHIPPED)

@@ -24,7 +24,9 @@ from tests.model_training.builders import (
     write_capture,
 )
 
-DOS, BOTNET, MITM, SCAN = (CLASSES.index(name) for name in ("DOS", "Botnet", "MITM", "Scan"))
+DOS, BOTNET, MITM, SCAN, REPLAY = (
+    CLASSES.index(name) for name in ("DOS", "Botnet", "MITM", "Scan", "Replay")
+)
 ATTACKER, VICTIM, OTHER = 0x10, 0x20, 0x30
 KNOWN = Parties(frozenset({ATTACKER}), frozenset(), frozenset({ip_halves("10.0.0.20")}))
 UNNAMED = Parties(frozenset(), frozenset(), frozenset())
@@ -53,6 +55,11 @@ def test_a_victim_named_by_the_manifest_stays_benign_even_where_its_answers_are_
 def test_a_stranger_that_sends_attack_frames_is_neither_blamed_nor_called_benign():
     frames = [sent(0.1, ATTACKER, VICTIM), sent(0.2, OTHER, ATTACKER)]
     assert label([(0, OTHER)], frames, [("Scan", ""), ("Scan", "")]) == [UNKNOWN]
+
+
+def test_whoever_a_recorded_frame_names_as_its_sender_is_seen_to_replay():
+    frames = [sent(0.1, ATTACKER, VICTIM), sent(0.2, OTHER, VICTIM)]
+    assert label([(0, OTHER)], frames, [("Replay", ""), ("Replay", "")]) == [REPLAY]
 
 
 def test_who_answers_a_bot_may_be_its_master():
