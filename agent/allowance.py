@@ -6,6 +6,7 @@ import msgspec
 
 from agent.config import Mode, PolicyConfig
 from agent.exempt import Exempt, configured, written_down
+from agent.peers import Critical, Peers, Radius
 from contract.attacks import AttackType
 from contract.messages import Alert
 
@@ -37,6 +38,8 @@ class Allowed(msgspec.Struct, frozen=True):
     cut: Cut
     state: State
     duration_s: int
+    radius: Radius
+    host_group: str | None
     detail: str = ""
 
 
@@ -79,9 +82,17 @@ class Allowance:
         self._mode: Mode = config.mode
         self._boldest: Mode = "enforce"
         self._groups = [
-            (Exempt(configured(group.hosts, name, f"policy.groups.{name}")), group.mode)
+            (name, Exempt(configured(group.hosts, name, f"policy.groups.{name}")), group.mode)
             for name, group in config.groups.items()
         ]
+        self._critical = [Critical.of(text) for text in config.critical]
+        self._critical_hosts = Exempt(
+            exemption
+            for each in self._critical
+            if each.service is None
+            for exemption in configured([each.text], each.text, "policy.critical")
+        )
+        self.peers = Peers(0)  # the observer's, once there is one
         self._durations_s = [config.isolation_s, *config.repeat_isolation_s]
         self.exempt = Exempt(written_down(config.exempt))
         self.hosts_known = 0  # by what is usual for them
@@ -113,13 +124,15 @@ class Allowance:
         cut = _cut(alert, shared_mac=shared_mac)
         times = sum(each.cut == cut for each in self.memory.begun)
         duration_s = self._durations_s[min(times, len(self._durations_s) - 1)]
-        state, detail = self._state(alert, cut, now_ns)
+        attack_ns = abs(alert.last_seen_ns - alert.first_seen_ns)
+        radius = self._radius(cut, attack_ns)
+        state, detail = self._state(alert, cut, radius, now_ns)
         if state == "applied":
             until_ns = now_ns + duration_s * SECOND_NS
             begun = Begun(isolation_id, cut, alert.attack_type, now_ns, until_ns)
             self.memory.begun = [*self.memory.begun, begun][-MAX_REMEMBERED:]
             detail = f"isolated {times + 1} times within a week" if times else ""
-        return Allowed(cut, state, duration_s, detail)
+        return Allowed(cut, state, duration_s, radius, self._group_of(alert, cut), detail)
 
     def lifted(self, isolation_id: str, now_ns: int) -> None:
         """Take in that a person ended an isolation: it was none of the host's offences."""
@@ -138,7 +151,13 @@ class Allowance:
         self.memory.begun = others + nobody
         return found
 
-    def _state(self, alert: Alert, cut: Cut, now_ns: int) -> tuple[State, str]:
+    def _radius(self, cut: Cut, attack_ns: int) -> Radius:
+        """Return what a cut takes away; of a borrowed MAC at one port nothing is known."""
+        if cut == _NOBODY or cut.bridge_port is not None:
+            return Radius([], 0, 0, None)
+        return self.peers.radius(cut.mac, cut.ip, attack_ns, self._critical)
+
+    def _state(self, alert: Alert, cut: Cut, radius: Radius, now_ns: int) -> tuple[State, str]:
         if cut == _NOBODY:
             return "suggested", "its MAC is not its alone, and the bridge port cannot be named"
         # The host's address counts too where the host is cut by its own MAC.
@@ -147,18 +166,38 @@ class Allowance:
         if who is not None:
             return "simulated", f"would have isolated, but it is {who}"
         mode = self._mode_of(alert, cut)
+        question = self._question(radius, self._critical_hosts.why(cut.mac, ip, cut.bridge_port))
         if mode == "observe":
-            return "simulated", ""
+            return "simulated", f"would have asked: {question}" if question else ""
         if any(
             each.cut == cut and each.attack == alert.attack_type for each in self.memory.graces
         ):
             return "suggested", "a person lifted this isolation a short while ago"
-        if mode == "suggest":
-            return "suggested", ""
+        if question or mode == "suggest":
+            return "suggested", question
         return self._within_budget(now_ns)
 
+    def _question(self, radius: Radius, critical: str | None) -> str:
+        """Return why a person has to decide whatever the mode, nothing if none has to."""
+        critical = critical or radius.critical
+        if critical is not None:
+            return f"it takes away what is critical: {critical}"
+        if radius.clients > self._config.most_clients:
+            return f"{radius.clients} hosts use its services"
+        return ""
+
+    def _group_of(self, alert: Alert, cut: Cut) -> str | None:
+        """Return the group whose mode counts, None where the host is in none."""
+        found = [
+            (BOLDNESS[mode], name)
+            for name, hosts, mode in self._groups
+            if hosts.why(cut.mac, alert.src_ip)
+        ]
+        return min(found)[1] if found else None
+
     def _mode_of(self, alert: Alert, cut: Cut) -> Mode:
-        said = [mode for hosts, mode in self._groups if hosts.why(cut.mac, alert.src_ip)]
+        group = self._group_of(alert, cut)
+        said = [] if group is None else [self._config.groups[group].mode]
         if alert.attack_type in self._config.modes:
             said.append(self._config.modes[alert.attack_type])
         # Of several the most careful.

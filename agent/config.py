@@ -39,6 +39,9 @@ Mode = Literal["observe", "suggest", "enforce"]
 IsolationSeconds = Annotated[int, Meta(ge=1, le=MAX_ISOLATION_S)]
 
 
+GroupName = Annotated[str, Meta(max_length=64)]  # it travels
+
+
 class HostGroup(Section, frozen=True):
     """Hosts for which another mode holds."""
 
@@ -51,9 +54,12 @@ class PolicyConfig(Section, frozen=True):
 
     mode: Mode = "observe"  # where neither a class nor a group says another
     modes: dict[AttackType, Mode] = msgspec.field(default_factory=dict)  # of attack classes
-    groups: dict[str, HostGroup] = msgspec.field(default_factory=dict)
+    groups: dict[GroupName, HostGroup] = msgspec.field(default_factory=dict)
     # MACs, IPs, networks: reported, never isolated
     exempt: list[str] = msgspec.field(default_factory=list)
+    # Hosts, services (tcp/502) and services of a host whose loss a person decides about.
+    critical: Annotated[list[str], Meta(max_length=256)] = msgspec.field(default_factory=list)
+    most_clients: Annotated[int, Meta(ge=1)] = 10  # a host that serves more is not cut off unasked
     isolation_s: IsolationSeconds = 600
     repeat_isolation_s: list[IsolationSeconds] = msgspec.field(
         default_factory=lambda: [3600, 86_400]

@@ -44,8 +44,9 @@ _LANE_BITS: Final = 16
 _LANE: Final = 0xFFFF
 
 TCP: Final = 6
+UDP: Final = 17
 _ICMP: Final = (1, 58)
-_HAVE_PAYLOAD: Final = (TCP, 17)
+_HAVE_PAYLOAD: Final = (TCP, UDP)
 _FIN, _SYN, _RST, _PSH, _ACK, _URG = 1, 2, 4, 8, 16, 32
 
 

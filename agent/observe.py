@@ -13,6 +13,7 @@ from agent.features.view import View
 from agent.flows import BLOCK_PACKETS, MAX_FLOWS, Flows, flows_of, folded, merged
 from agent.homes import Homes
 from agent.hosts import Hosts, HostTable
+from agent.peers import Peers
 from agent.records import I16, I32, I64, FrameBatch, Observations, PacketBatch, concatenate
 from agent.windows import WINDOW_NS, Block, StreamClock, Windows
 from contract.features import FEATURE_COUNT
@@ -50,6 +51,7 @@ class Observer:
         self._bindings = Bindings(seed)
         self._homes = Homes(seed)
         self._hosts = HostTable(max_hosts, seed)
+        self.peers = Peers(seed)
         self._fan_out = fan_out.FanOut()
         self._claims = arp.AddressClaims()
         self._payloads = replay.Payloads(seed)
@@ -103,6 +105,7 @@ class Observer:
             "hosts": self._hosts.table,
             "bindings": self._bindings.table,
             "homes": self._homes.table,
+            "peers": self.peers.table,
             "flows": self._fan_out.flow_table,
             "contacts": self._fan_out.contact_table,
             "arp_requests": self._claims.request_table,
@@ -149,6 +152,7 @@ class Observer:
         self.windows += 1
         holders = self._bindings.learn(flows, now_ns)
         hosts = self._hosts.assign(flows, holders, self._homes.learn(flows, now_ns), now_ns)
+        self.peers.learn(flows, now_ns)
         view = View(flows, hosts, holders, now_ns, self._seed)
         contacts, opened = self._fan_out.count(view)
         counts = {

@@ -52,6 +52,7 @@ class Pipeline:
     ) -> None:
         self.observer = observer
         self.policy = policy
+        policy.allowance.peers = observer.peers
         self.baselines = baselines
         self.model = scorer.metadata
         self.ports: Sequence[str] = ()  # names of the source's bridge ports

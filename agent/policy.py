@@ -202,6 +202,9 @@ class Policy:
             isolated_ns=now_ns,
             expires_ns=min(now_ns + allowed.duration_s * SECOND_NS, LAST_NS),
             detail=allowed.detail,
+            losses=allowed.radius.losses,
+            further_losses=allowed.radius.further,
+            host_group=allowed.host_group,
         )
         held.isolations += 1
         applied = allowed.state == "applied"

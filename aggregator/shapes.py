@@ -9,11 +9,11 @@ from aggregator.store.alerts import AlertRow, counterfactual, top_features
 from aggregator.store.commands import CommandRow
 from aggregator.store.devices import DeviceRow, DeviceType
 from aggregator.store.incidents import STAGES, IncidentRow, IncidentStatus
-from aggregator.store.isolations import IsolationRow
+from aggregator.store.isolations import IsolationRow, losses
 from aggregator.store.users import Role, User
 from aggregator.store.verdicts import VerdictRow
 from contract.attacks import ATTACKS, SEVERITIES, AttackType, Severity
-from contract.messages import CommandState, IsolationState, TopFeature
+from contract.messages import CommandState, IsolationState, Loss, TopFeature
 
 NS_PER_S = 1_000_000_000
 
@@ -61,6 +61,9 @@ class Mitigation(msgspec.Struct, frozen=True, kw_only=True):
     isolated_mac: str | None
     isolated_port: str | None
     expires_at: str
+    notes: str
+    losses: list[Loss]  # services that it takes away, or would
+    further_losses: int
 
 
 class AlertDetail(AlertShape, frozen=True, kw_only=True):
@@ -147,6 +150,9 @@ class IsolationShape(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: str
     lifted_by_user_id: int | None
     notes: str
+    losses: list[Loss]
+    further_losses: int
+    host_group: str | None  # in the device's settings
 
 
 class CommandShape(msgspec.Struct, frozen=True, kw_only=True):
@@ -258,6 +264,9 @@ def _mitigation(row: IsolationRow) -> Mitigation:
         isolated_mac=row.isolated_mac,
         isolated_port=row.isolated_port,
         expires_at=rfc3339(row.expires_ns),
+        notes=row.detail,
+        losses=losses(row),
+        further_losses=row.further_losses,
     )
 
 
@@ -327,6 +336,9 @@ def isolation_shape(row: IsolationRow) -> IsolationShape:
         expires_at=rfc3339(row.expires_ns),
         lifted_by_user_id=row.lifted_by,
         notes=row.detail,
+        losses=losses(row),
+        further_losses=row.further_losses,
+        host_group=row.host_group,
     )
 
 

@@ -29,6 +29,7 @@ MAX_ROWS = 1000  # rows of one batch
 EVIDENCE_PART_BYTES = 128 * 1024  # of every part but the last
 MAX_EVIDENCE_PARTS = 32
 MAX_EVIDENCE_BYTES = MAX_EVIDENCE_PARTS * EVIDENCE_PART_BYTES
+MAX_LOSSES = 16  # named in one isolation
 MAX_REASONS = 256  # names of counters, sensors or scores in one message
 
 Name = Annotated[str, Meta(max_length=64)]
@@ -133,6 +134,16 @@ IsolationState = Literal[
 ]
 
 
+class Loss(msgspec.Struct, frozen=True, kw_only=True):
+    """A service that an isolation takes away, and from whom."""
+
+    peer_mac: MacAddress
+    peer_ip: IpAddress | None = None
+    protocol: Literal["tcp", "udp"]
+    port: Annotated[int, Meta(ge=0, le=65535)]  # 0: none that names a service
+    serves: bool  # the isolated host is the server, the peer its client; else the other way round
+
+
 class Isolation(Message, frozen=True, kw_only=True, tag="isolation"):
     """A host or bridge port cut off until a moment in time, as read back from the kernel."""
 
@@ -149,6 +160,9 @@ class Isolation(Message, frozen=True, kw_only=True, tag="isolation"):
     expires_ns: TimeNs
     lifted_ns: TimeNs | None = None
     detail: LongText = ""
+    losses: Annotated[list[Loss], Meta(max_length=MAX_LOSSES)] = []  # the most usual first
+    further_losses: Count = 0  # beyond these
+    host_group: Name | None = None  # of the device's settings, whose mode counted
 
 
 class PacketSample(Message, frozen=True, kw_only=True, tag="packet_sample"):

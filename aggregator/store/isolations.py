@@ -6,8 +6,8 @@ import msgspec
 
 from aggregator.store.alerts import Count
 from aggregator.store.database import Database, Statement
-from aggregator.store.reported import Reported, columns, latest
-from contract.messages import Isolation, IsolationState
+from aggregator.store.reported import Reported, columns, json_text, latest
+from contract.messages import Isolation, IsolationState, Loss
 
 _FIELDS = (
     "isolation_id",
@@ -23,6 +23,8 @@ _FIELDS = (
     "expires_ns",
     "lifted_ns",
     "detail",
+    "further_losses",
+    "host_group",
 )
 
 
@@ -44,6 +46,9 @@ class IsolationRow(msgspec.Struct, frozen=True):
     expires_ns: int
     lifted_ns: int | None
     detail: str
+    losses: str  # JSON
+    further_losses: int
+    host_group: str | None
     active: bool
     lifted_by: int | None  # the user whose command the device carried out
 
@@ -60,7 +65,14 @@ def save_isolations(reported: Sequence[Reported[Isolation]]) -> Statement:
         (item.organization, item.device_id, item.message.isolation_id) in verified
         for item in newest
     ]
-    return Statement("save_isolations", columns(newest, *_FIELDS) | {"verified": flags})
+    losses = [json_text(item.message.losses) for item in newest]
+    made = {"verified": flags, "losses": losses}
+    return Statement("save_isolations", columns(newest, *_FIELDS) | made)
+
+
+def losses(row: IsolationRow) -> list[Loss]:
+    """Return what an isolation takes away."""
+    return msgspec.json.decode(row.losses, type=list[Loss])
 
 
 class IsolationFilter(msgspec.Struct, frozen=True, kw_only=True):

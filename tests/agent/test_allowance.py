@@ -11,6 +11,8 @@ from agent.allowance import MAX_REMEMBERED, OFFENCE_NS, Allowance, Memory
 from agent.config import HostGroup, PolicyConfig
 from agent.exempt import Exempt, Exemption
 from runtime.errors import ConfigError
+from tests.agent.builders import Box
+from tests.agent.conversations import lasting, learned
 from tests.agent.messages import MAC, NOW_NS, alert
 from tests.agent.policy_runs import SECOND, Run, modes, opened, verdict
 
@@ -41,6 +43,65 @@ class Judge:
 def host(number: int) -> dict[str, Any]:
     mac = f"02:00:00:00:01:{number:02x}"
     return {"host": mac, "src_mac": mac, "src_ip": f"10.0.1.{number}"}
+
+
+# --- what a cut takes away
+
+
+def test_what_would_be_lost_is_told_with_every_isolation_whatever_its_mode() -> None:
+    for mode in ("observe", "suggest", "enforce"):
+        run = Run(mode=mode)
+        run.policy.allowance.peers = learned(lasting(Box(7), Box(50)))
+        run.strike(*(verdict(at, host=Box(7).mac) for at in (0, 1)))
+        (isolation,) = run.isolations()
+        assert [(loss.peer_ip, loss.port) for loss in isolation.losses] == [("192.168.1.50", 502)]
+
+
+def test_a_critical_peer_turns_an_isolation_into_a_question() -> None:
+    judge = Judge(critical=["192.168.1.50 tcp/502"])
+    judge.allowance.peers = learned(lasting(Box(7), Box(50)), lasting(Box(8), Box(50), port=80))
+    asked = judge.ask(host=Box(7).mac, src_mac=Box(7).mac)
+    assert asked.state == "suggested"
+    assert asked.detail == "it takes away what is critical: 192.168.1.50 tcp/502"
+    assert judge.ask(host=Box(8).mac, src_mac=Box(8).mac).state == "applied"
+
+
+def test_who_is_critical_is_not_cut_off_unasked_even_if_it_never_spoke() -> None:
+    judge = Judge(critical=[MAC, "10.0.1.3"])
+    assert judge.ask().state == "suggested"
+    assert judge.ask(**host(3)).state == "suggested"
+    assert judge.ask(**host(4)).state == "applied"
+
+
+def test_who_serves_many_hosts_is_not_cut_off_unasked() -> None:
+    judge = Judge(most_clients=2)
+    judge.allowance.peers = learned(
+        *(lasting(Box(number), Box(50)) for number in (100, 101, 102)),
+        *(lasting(Box(number), Box(51)) for number in (100, 101)),
+    )
+    many, few = (judge.ask(host=Box(n).mac, src_mac=Box(n).mac) for n in (50, 51))
+    assert (many.state, many.detail) == ("suggested", "3 hosts use its services")
+    assert few.state == "applied"
+
+
+def test_where_nobody_is_cut_off_the_question_is_told_too() -> None:
+    judge = Judge(mode="observe", most_clients=1)
+    judge.allowance.peers = learned(*(lasting(Box(number), Box(7)) for number in (100, 101)))
+    asked = judge.ask()
+    assert (asked.state, asked.detail) == (
+        "simulated",
+        "would have asked: 2 hosts use its services",
+    )
+
+
+def test_an_isolation_names_the_group_whose_mode_counted() -> None:
+    groups = {
+        "cameras": HostGroup(hosts=["10.0.1.0/28"], mode="enforce"),
+        "lab": HostGroup(hosts=["10.0.1.5"], mode="suggest"),
+    }
+    judge = Judge(groups=groups)
+    found = [judge.ask(**host(number)).host_group for number in (4, 5, 99)]
+    assert found == ["cameras", "lab", None]
 
 
 # --- modes

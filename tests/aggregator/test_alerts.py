@@ -7,13 +7,17 @@ import msgspec
 import pytest
 
 from contract.attacks import AttackType
-from contract.messages import AnyMessage
+from contract.messages import AnyMessage, Loss
 from tests.aggregator.conftest import Centre
 from tests.aggregator.messages import SECOND_NS, alert, isolation
 
 FIRST = 500
 HOUR_NS = 3600 * SECOND_NS
 DAY_NS = 24 * HOUR_NS
+
+LOSS = Loss(
+    peer_mac="02:00:00:00:00:32", peer_ip="192.168.1.50", protocol="tcp", port=502, serves=False
+)
 
 
 def alert_id(number: int) -> str:
@@ -32,7 +36,17 @@ def told_ns(centre: Centre) -> int:
         )
         for n, kind in enumerate(kinds)
     ]
-    centre.told("alerts-pi", *messages, isolation(FIRST, alert_id=alert_id(2)))
+    centre.told(
+        "alerts-pi",
+        *messages,
+        msgspec.structs.replace(
+            isolation(FIRST, alert_id=alert_id(2)),
+            detail="it takes away what is critical: tcp/502",
+            losses=[LOSS],
+            further_losses=4,
+            host_group="cameras",
+        ),
+    )
     return base_ns
 
 
@@ -91,7 +105,11 @@ def test_an_alert_is_shown_with_its_reasons(centre: Centre):
     assert shown["techniques"] == ["T1557.002"]
     assert shown["ics_techniques"] == ["T0830"]
     assert shown["mitigation_applied"]
-    assert shown["mitigation_details"][0]["state"] == "verified"
+    (mitigation,) = shown["mitigation_details"]
+    assert mitigation["state"] == "verified"
+    assert mitigation["notes"] == "it takes away what is critical: tcp/502"
+    assert mitigation["losses"] == [msgspec.to_builtins(LOSS)]
+    assert mitigation["further_losses"] == 4
     assert shown["affected_device_id"] == "alerts-pi"
     assert shown["detected_at"].endswith("Z")
 

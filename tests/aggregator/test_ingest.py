@@ -23,7 +23,7 @@ from aggregator.store.alerts import AlertFilter, find_alerts
 from aggregator.store.database import Database
 from aggregator.store.devices import DeviceRow, find_devices
 from aggregator.store.health import count_frames
-from aggregator.store.isolations import IsolationFilter, find_isolations
+from aggregator.store.isolations import IsolationFilter, find_isolations, losses
 from aggregator.store.rejects import Reject
 from aggregator.store.room import Room
 from aggregator.store.verdicts import VerdictFilter, find_verdicts
@@ -33,6 +33,7 @@ from contract.messages import (
     CommandAck,
     LogLine,
     LogLines,
+    Loss,
     ModelsHave,
     Reading,
     Readings,
@@ -252,6 +253,22 @@ async def test_only_a_verified_isolation_counts_as_mitigation(database: Database
     await one.take([arrival(lifted, 7)])
     (row,) = await find_alerts(database, "default", AlertFilter(), limit=9)
     assert row.mitigated
+
+
+async def test_what_an_isolation_takes_away_is_kept_when_a_later_word_says_nothing_of_it(
+    database: Database,
+):
+    lost = Loss(peer_mac="02:00:00:00:00:32", protocol="udp", port=53, serves=True)
+    told = msgspec.structs.replace(
+        isolation(1), losses=[lost], further_losses=2, host_group="cameras"
+    )
+    one = ingest(database)
+    await one.take([arrival(told, 1)])
+    await one.take([arrival(isolation(1, state="expired"), 2)])
+    now_ns = time.time_ns()
+    (row,) = await find_isolations(database, "default", IsolationFilter(), now_ns=now_ns)
+    assert (row.state, losses(row)) == ("expired", [lost])
+    assert (row.further_losses, row.host_group) == (2, "cameras")
 
 
 async def test_an_isolation_is_active_until_its_lease_runs_out(database: Database):

@@ -26,6 +26,7 @@ from contract.messages import (
     Isolation,
     LogLine,
     LogLines,
+    Loss,
     ModelsHave,
     PacketSample,
     Presence,
@@ -109,6 +110,11 @@ MESSAGES: Mapping[str, AnyMessage] = {
         expires_ns=NS + 600_000_000_000,
         lifted_ns=NS + 1,
         detail="false alarm",
+        losses=[
+            Loss(peer_mac=OTHER_MAC, peer_ip=OTHER_IP, protocol="tcp", port=502, serves=True),
+        ],
+        further_losses=3,
+        host_group="cameras",
     ),
     "packet_sample": PacketSample(
         captured_ns=NS,

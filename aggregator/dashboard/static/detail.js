@@ -138,5 +138,19 @@ function mitigations(details) {
     "li", {},
     make("span", {}, `${MITIGATION_WORDS[one.state] ?? one.state}`),
     make("span", { class: "muted" }, `by ${one.enforcement}, until ${exactTime(one.expires_at)}`),
+    one.notes ? make("span", { class: "muted" }, one.notes) : null,
+    lossesOf(one),
   )));
+}
+
+// What is taken away: "02:…:0a (192.168.1.10) tcp/502".
+function lossesOf(one) {
+  if (!one.losses.length) return null;
+  const named = one.losses.map((loss) => {
+    const service = loss.port ? `${loss.protocol}/${loss.port}` : loss.protocol;
+    const peer = loss.peer_ip ? `${loss.peer_ip} (${loss.peer_mac})` : loss.peer_mac;
+    return loss.serves ? `${service} for ${peer}` : `${service} of ${peer}`;
+  });
+  const further = one.further_losses ? `, and ${one.further_losses} more` : "";
+  return make("span", { class: "muted" }, `Takes away: ${named.join(", ")}${further}`);
 }
