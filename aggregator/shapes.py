@@ -153,6 +153,7 @@ class IsolationShape(msgspec.Struct, frozen=True, kw_only=True):
     losses: list[Loss]
     further_losses: int
     host_group: str | None  # in the device's settings
+    alert_status: str | None  # as people have judged since
 
 
 class CommandShape(msgspec.Struct, frozen=True, kw_only=True):
@@ -339,6 +340,7 @@ def isolation_shape(row: IsolationRow) -> IsolationShape:
         losses=losses(row),
         further_losses=row.further_losses,
         host_group=row.host_group,
+        alert_status=row.alert_status,
     )
 
 

@@ -14,7 +14,14 @@ from aggregator.api.paging import Text
 from aggregator.api.times import DAY_S, HOUR_S, steps
 from aggregator.shapes import NS_PER_S, rfc3339
 from aggregator.store.alerts import TypeCount, count_by_type
-from aggregator.store.analytics import Metric, count_by_severity, find_trend, summarize
+from aggregator.store.analytics import (
+    CostRow,
+    Metric,
+    count_by_severity,
+    find_cost,
+    find_trend,
+    summarize,
+)
 from aggregator.store.database import Database
 from aggregator.store.devices import Page, find_devices
 from contract.attacks import SEVERITIES
@@ -72,6 +79,28 @@ class Trends(msgspec.Struct, frozen=True, kw_only=True):
     metric: Metric
     step_s: int
     trends: list[Point]
+
+
+class WouldHave(msgspec.Struct, frozen=True, kw_only=True):
+    """What enforcing would have cost: every isolation that observing and suggesting left undone."""
+
+    since: str
+    until: str
+    total: CostRow
+    by_class_and_group: list[CostRow]
+
+
+@get("/would-have")
+async def would_have(
+    request: ApiRequest, database: NamedDependency[Database], hours: Hours = 24 * 14
+) -> WouldHave:
+    """Return what enforcing would have cut off, and how people judged the alerts since."""
+    now_ns = time.time_ns()
+    since_ns = now_ns - hours * HOUR_S * NS_PER_S
+    total, *rest = await find_cost(database, request.user.organization, since_ns)
+    return WouldHave(
+        since=rfc3339(since_ns), until=rfc3339(now_ns), total=total, by_class_and_group=rest
+    )
 
 
 @get("/summary")
@@ -152,4 +181,4 @@ async def _devices(database: Database, organization: str, now_ns: int) -> Device
     )
 
 
-router = Router("/analytics", route_handlers=[summary, trends], tags=["analytics"])
+router = Router("/analytics", route_handlers=[summary, trends, would_have], tags=["analytics"])

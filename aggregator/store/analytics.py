@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from aggregator.store.database import Database
+from contract.attacks import AttackType
 
 Metric = Literal["alerts", "detections", "readings"]
 
@@ -34,6 +35,25 @@ class TrendRow(msgspec.Struct, frozen=True):
     start_ns: int
     count: int
     average: float | None
+
+
+class CostRow(msgspec.Struct, frozen=True):
+    """What enforcing would have cost, of one class and group of hosts or of all."""
+
+    attack_type: AttackType | None  # None: all of them
+    host_group: str | None  # in the settings of the devices
+    cuts: int
+    judged_false: int  # cuts for alerts that somebody called false since
+    judged_right: int  # likewise, resolved
+    minutes: float  # without a connection, each cut by itself
+    minutes_judged_false: float
+    asked_or_spared: int  # not even enforcing would have cut them off
+
+
+async def find_cost(database: Database, organization: str, since_ns: int) -> list[CostRow]:
+    """Return what was not isolated since a moment because of the mode; the first row is all of it."""
+    parameters = {"organization": organization, "since_ns": since_ns}
+    return await database.read("would_have", parameters, CostRow)
 
 
 async def summarize(

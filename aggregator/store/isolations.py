@@ -49,6 +49,7 @@ class IsolationRow(msgspec.Struct, frozen=True):
     losses: str  # JSON
     further_losses: int
     host_group: str | None
+    alert_status: str | None  # what people decided about its alert
     active: bool
     lifted_by: int | None  # the user whose command the device carried out
 

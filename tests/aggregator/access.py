@@ -184,6 +184,7 @@ RULES: dict[str, Rule] = {
     "GET /api/v1/alerts/{alert_id}/changes": Rule(),
     "GET /api/v1/analytics/summary": Rule(),
     "GET /api/v1/analytics/trends": Rule(),
+    "GET /api/v1/analytics/would-have": Rule(),
     "GET /api/v1/audit": Rule("admin"),
     "GET /api/v1/audit/verify": Rule("admin"),
     "GET /api/v1/dashboard/overview": Rule(),
