@@ -6,7 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from benchmarks import live, machine, ourselves, plot, results, uplink
+from benchmarks import centre, line, live, machine, ourselves, plot, results, uplink
+from benchmarks.centre import QUICK, WHOLE
 from benchmarks.comparison import compare
 from benchmarks.measure import CommandError
 from benchmarks.peers import PEERS, Peer
@@ -57,10 +58,16 @@ def _live(_: argparse.Namespace, found: Results) -> None:
 
 def _uplink(options: argparse.Namespace, found: Results) -> None:
     found.uplinks = uplink.computed()
-    if why := uplink.missing():
+    if why := line.missing():
         raise CommandError(why)
     if not options.quick:
         found.counted = uplink.counted("quiet")
+
+
+def _centre(options: argparse.Namespace, found: Results) -> None:
+    if why := line.missing():
+        raise CommandError(why)
+    found.centre = centre.measured(QUICK if options.quick else WHOLE)
 
 
 PARTS: Final[dict[str, Callable[[argparse.Namespace, Results], None]]] = {
@@ -69,6 +76,7 @@ PARTS: Final[dict[str, Callable[[argparse.Namespace, Results], None]]] = {
     "growth": _growth,
     "floods": _floods,
     "uplink": _uplink,
+    "centre": _centre,
     "live": _live,
 }
 

@@ -1,9 +1,11 @@
 """What was asked of the engine, and what was reached."""
 
 from collections.abc import Callable, Iterator
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
+from benchmarks.centre_report import centre_goals
 from benchmarks.comparison import Comparison, of_ours
+from benchmarks.goal import Goal
 from benchmarks.live import HELD, confirmed
 from benchmarks.results import Results
 from benchmarks.tables import MEBIBYTE, figure, table
@@ -24,27 +26,10 @@ _NAMED_S, _START_S = 2.0, 3.0
 _QUIET_BYTES_PER_S, _OBSERVED_PER_SENT = 1000.0, 1000.0
 
 
-class Goal(NamedTuple):
-    """One figure beside what was asked; `unit` stands behind both."""
-
-    what: str
-    asked: float
-    sign: Literal[">=", "<="]
-    reached: float | None
-    unit: str
-
-    @property
-    def is_met(self) -> bool:
-        """Whether it was reached."""
-        if self.reached is None:
-            return False
-        return self.reached >= self.asked if self.sign == ">=" else self.reached <= self.asked
-
-
 def goals(results: Results) -> list[Goal]:
     """Return every goal whose figure was measured."""
     parts: tuple[Callable[[Results], Iterator[Goal]], ...] = (
-        _ratios, _live, _growth, _memory, _alerts, _uplink,
+        _ratios, _live, _growth, _memory, _alerts, _uplink, _centre,
     )  # fmt: skip
     return [goal for part in parts for goal in part(results)]
 
@@ -135,3 +120,8 @@ def _uplink(results: Results) -> Iterator[Goal]:
             times = uplink.observed_per_sent
             what = f"observed to sent bytes, {name}"
             yield Goal(what, _OBSERVED_PER_SENT, ">=", times, "x")
+
+
+def _centre(results: Results) -> Iterator[Goal]:
+    if results.centre is not None:
+        yield from centre_goals(results.centre)

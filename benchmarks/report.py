@@ -3,6 +3,7 @@
 from typing import Final
 
 from benchmarks.captures import ROOT
+from benchmarks.centre_report import centre_tables
 from benchmarks.comparison import Comparison
 from benchmarks.goals import goals, goals_table
 from benchmarks.live import confirmed
@@ -33,6 +34,7 @@ def text(results: Results) -> str:
         _floods(results),
         _live(results),
         _uplink(results),
+        _centre(results),
         _goals(results),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -196,6 +198,10 @@ def _uplink(results: Results) -> str:
         else ""
     )
     return _section("The uplink", table(heads, rows), told)
+
+
+def _centre(results: Results) -> str:
+    return _section("The aggregator", centre_tables(results.centre)) if results.centre else ""
 
 
 def _goals(results: Results) -> str:

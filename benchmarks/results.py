@@ -5,6 +5,7 @@ from typing import Final
 import msgspec
 
 from benchmarks.captures import CACHE
+from benchmarks.centre import Centre
 from benchmarks.comparison import Comparison
 from benchmarks.live import Step
 from benchmarks.ourselves import Flood, Growth, Stages, StartUp
@@ -27,6 +28,7 @@ class Results(msgspec.Struct):
     uplinks: list[Uplink] = []
     counted: Counted | None = None
     live: list[Step] = []
+    centre: Centre | None = None
     untold: list[str] = []  # why something is missing, a line each
 
 

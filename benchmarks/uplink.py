@@ -1,27 +1,22 @@
 """What leaves for the broker: computed for every capture, and counted once on a real line."""
 
 import asyncio
-import os
-import shutil
-import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from benchmarks import line
 from benchmarks.captures import Capture, capture
 from benchmarks.measure import CommandError, run
 from benchmarks.ourselves import AGENT
 
 CAPTURES: Final = ("quiet", "syn_flood", "syn_flood_macs", "port_scan", "hosts_10000")
 _WORKER: Final = [sys.executable, "-m", "benchmarks.workers.uplink"]
-_AGGREGATOR: Final = AGENT.with_name("edgewarden-aggregator")
-_LOOPBACK: Final = "127.0.0.1"
-_READY_S, _END_S, _LOOK_S = 60.0, 10.0, 0.1
 _READ_BYTES: Final = 1 << 16
 
 
@@ -68,16 +63,6 @@ def of(given: Capture) -> Uplink:
     return Uplink(given, sent.messages, sent.sent_bytes)
 
 
-def missing() -> str | None:
-    """Return why the real line cannot run, and what to do; None where it can."""
-    fix = "uplink: mosquitto missing: scripts/install-packages.sh mosquitto"
-    return None if _mosquitto() else fix
-
-
-def _mosquitto() -> str | None:
-    return shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-
-
 def counted(name: str) -> Counted:
     """Play a capture at its own speed to a real broker and aggregator; count what passes.
 
@@ -91,13 +76,13 @@ async def _counted(given: Capture) -> Counted:
     counted = Counted(given.seconds)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        broker_port = await _broker(stack, folder)
-        await _aggregator(stack, folder, broker_port)
+        broker_port = await line.broker(stack, folder)
+        await line.aggregator(stack, folder, broker_port)
         proxy_port = await stack.enter_async_context(_proxy(broker_port, counted))
-        edge = {"EDGEWARDEN_SPOOL__PATH": str(folder / "spool.sqlite"), **_at(proxy_port)}
+        edge = {"EDGEWARDEN_SPOOL__PATH": str(folder / "spool.sqlite"), **line.at(proxy_port)}
         play = [str(AGENT), "run", "--replay", str(given.path), "--speed", "1"]
-        agent = await stack.enter_async_context(_running(play, edge))
-        async with asyncio.timeout(given.seconds + _READY_S):
+        agent = await stack.enter_async_context(line.running(play, edge))
+        async with asyncio.timeout(given.seconds + line.READY_S):
             code = await agent.wait()
     if code:
         message = f"uplink: edgewarden-agent ended with {code}"
@@ -105,62 +90,12 @@ async def _counted(given: Capture) -> Counted:
     return counted
 
 
-async def _broker(stack: AsyncExitStack, folder: Path) -> int:
-    """Start mosquitto; return its port."""
-    port = _free_port()
-    settings = folder / "mosquitto.conf"
-    settings.write_text(f"listener {port} {_LOOPBACK}\nallow_anonymous true\n")
-    command = [_mosquitto() or "mosquitto", "-c", str(settings)]
-    await stack.enter_async_context(_running(command, {}))
-    await _answers(port)
-    return port
-
-
-async def _aggregator(stack: AsyncExitStack, folder: Path, broker_port: int) -> None:
-    """Start the aggregator and wait until it serves."""
-    port = _free_port()
-    centre = {
-        "EDGEWARDEN_STORE__PATH": str(folder / "data"),
-        "EDGEWARDEN_HTTP__PORT": str(port),
-        "EDGEWARDEN_ADMIN_PASSWORD": "only-for-this-benchmark",
-        **_at(broker_port),
-    }
-    await stack.enter_async_context(_running([str(_AGGREGATOR), "serve"], centre))
-    await _answers(port)
-
-
-def _at(port: int) -> dict[str, str]:
-    return {"EDGEWARDEN_BROKER__HOST": _LOOPBACK, "EDGEWARDEN_BROKER__PORT": str(port)}
-
-
-@asynccontextmanager
-async def _running(
-    command: list[str], settings: Mapping[str, str]
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a program for the length of the block."""
-    nowhere = asyncio.subprocess.DEVNULL
-    process = await asyncio.create_subprocess_exec(
-        *command, stdout=nowhere, stderr=nowhere, env={**os.environ, **settings}
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_END_S):
-                    await process.wait()
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-
-
 @asynccontextmanager
 async def _proxy(broker_port: int, counted: Counted) -> AsyncIterator[int]:
     """Pass bytes on to the broker and count them; yields the port."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        broker_reader, broker_writer = await asyncio.open_connection(_LOOPBACK, broker_port)
+        broker_reader, broker_writer = await asyncio.open_connection(line.LOOPBACK, broker_port)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(up(reader, broker_writer), name="up")
             tasks.create_task(down(broker_reader, writer), name="down")
@@ -173,7 +108,7 @@ async def _proxy(broker_port: int, counted: Counted) -> AsyncIterator[int]:
         async for data in _passed(reader, writer):
             counted.down_bytes += len(data)
 
-    server = await asyncio.start_server(serve, _LOOPBACK, 0)
+    server = await asyncio.start_server(serve, line.LOOPBACK, 0)
     async with server:
         yield int(server.sockets[0].getsockname()[1])
 
@@ -186,20 +121,3 @@ async def _passed(
         await writer.drain()
         yield data
     writer.close()
-
-
-async def _answers(port: int) -> None:
-    """Wait until somebody listens."""
-    async with asyncio.timeout(_READY_S):
-        while True:
-            with suppress(OSError):
-                _, writer = await asyncio.open_connection(_LOOPBACK, port)
-                writer.close()
-                return
-            await asyncio.sleep(_LOOK_S)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((_LOOPBACK, 0))
-        return int(probe.getsockname()[1])

@@ -7,13 +7,17 @@ import pytest
 
 from benchmarks import plot, report
 from benchmarks.captures import Capture
+from benchmarks.centre import Centre, Cost, Run
 from benchmarks.comparison import Comparison, Measured
+from benchmarks.delays import Delays, delays
 from benchmarks.goals import goals
 from benchmarks.live import Step, confirmed
 from benchmarks.measure import Usage
 from benchmarks.ourselves import Flood, Growth, Stages
 from benchmarks.results import Results, updated
 from benchmarks.tables import comparison_table, figure, notes, ratio, table
+from benchmarks.workers.centre_load import Told
+from benchmarks.workers.centre_watch import Watched
 
 MEBIBYTE = 1024 * 1024
 CAPTURE = Capture("mixed", "mixed.pcap", 1_000_000, 60.0, 10**8, 50)
@@ -37,6 +41,23 @@ def results() -> Results:
         growth_hosts=grown,
         floods=[flood],
     )
+
+
+def test_what_is_told_of_the_aggregator_has_a_goal_each():
+    told = Told(1000, 1000, 300_000, 5.0, delays([0.1, 0.2, 0.9]))
+    watched = Watched(100_000, 1.0, delays([0.25]), 3)
+    run = Run(told, Cost(0.5, 300 * MEBIBYTE, 1.5), {"overview": delays([0.06])}, watched)
+    centre = Centre(run, run, run, run, 3.0, 90_000_000, 0.5, 120.0, 40.0)
+    shown = report.text(Results(centre=centre))
+    assert "## The aggregator" in shown
+    assert "50,847" in shown  # until the last receipt
+    met = {goal.what: goal.is_met for goal in goals(Results(centre=centre))}
+    assert [what for what, is_met in met.items() if not is_met] == ["overview at that, p99"]
+
+
+def test_delays_of_nothing_are_nothing():
+    assert delays([]) == Delays()
+    assert delays([0.001] * 99 + [0.1]).p50_ms == pytest.approx(1.0)
 
 
 def test_a_cost_is_the_median_and_the_net_one_is_without_starting():
