@@ -138,8 +138,10 @@ class Ingest:
             batch += [await anext(messages) for _ in range(waiting)]
             now_ns = time.time_ns()
             receipts = await self.take([_arrival(message, now_ns) for message in batch])
-            for boot, mark in receipts.items():
-                await _publish_receipt(client, boot, mark)
+            # Each waits for the broker's word: one after another, a large fleet would wait for all.
+            async with asyncio.TaskGroup() as tasks:
+                for boot, mark in receipts.items():
+                    tasks.create_task(_publish_receipt(client, boot, mark), name="ingest.receipt")
 
     async def take(self, arrivals: Sequence[Arrival]) -> dict[Boot, Mark]:
         """Store a batch in one transaction, announce it, and return what is to be receipted.
