@@ -85,7 +85,7 @@ def test_what_exceeds_a_limit_is_named():
         ("DOS", {"sent_udp_1s": 3000, "contacted_hosts_1s": 1, "bytes_per_packet_10s": 1400}),
         ("DOS", {"sent_udp_1s": 400, "contacted_hosts_1s": 1, "bytes_per_packet_10s": 67}),
         ("DOS", {"sent_udp_1s": 900, "ports_of_one_host_1s": 900, "bytes_per_packet_10s": 160}),
-        ("DOS", {"sent_packets_1s": 2000, "received_rst_1s": 2000}),
+        ("DOS", {"sent_packets_1s": 2000, "received_rst_1s": 2000, "live_flows_1s": 1900}),
         ("DOS", {"dhcp_clients_10s": 60}),
         ("Replay", {"replayed_frames_60s": 4, "sent_packets_1s": 5}),
         ("MITM", {"icmp_redirects_60s": 5, "foreign_source_60s": 5}),
@@ -107,6 +107,7 @@ def test_the_shipped_limits_tell_a_plain_attack_from_a_calm_model(label, values)
             "received_ratio_10s": 0.3,
         },  # it is answered
         {"sent_packets_1s": 2000, "received_rst_1s": 2000, "sent_syn_ack_1s": 2000},  # the victim
+        {"sent_packets_1s": 1300, "received_rst_1s": 400, "live_flows_1s": 1},  # broken off
         {"sent_icmp_1s": 250, "contacted_services_1s": 250},  # looks who is there: no flood
         {"replayed_frames_60s": 1, "sent_packets_1s": 5},
         {"icmp_redirects_60s": 20},  # a router
