@@ -22,7 +22,7 @@ from aggregator.api.identity import (
     person,
     require,
 )
-from aggregator.api.live import CHECK_S, FORBIDDEN, Door, Socket
+from aggregator.api.live import CHECK_S, FORBIDDEN, Door, OverError, Socket
 from aggregator.api.paging import Limit, Skip, paged
 from aggregator.config import ShellConfig
 from aggregator.errors import AggregatorError, ForbiddenError, NotFoundError, WrongCodeError
@@ -233,8 +233,8 @@ class Session:
                 await _over(f"it was open for {config.longest_s} s")
             try:
                 await self._by_now()
-            except ForbiddenError:
-                await _over("the role was taken away")
+            except (ForbiddenError, OverError):
+                await _over("its opener may not any more")
 
     async def _by_now(self) -> SessionUser:
         """Return who they are by now.

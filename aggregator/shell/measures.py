@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from aggregator.errors import UnreachableError
 from aggregator.shell.ssh import Line
 
 MOST_BYTES: Final = 256 * 1024
@@ -115,8 +116,15 @@ async def log_lines(line: Line, count: int, most_s: float) -> list[str]:
 
 
 def parsed(told: bytes) -> Metrics:
-    """Read what a device told; what it did not tell is 0, or missing from its list."""
+    """Read what a device told; what it did not tell is 0, or missing from its list.
+
+    Raises:
+        UnreachableError: It told nothing of its memory, as every Linux does.
+    """
     parts = _parts(told.decode(errors="replace"))
+    if not parts.get("memory"):
+        message = "the device does not answer as a Linux does"
+        raise UnreachableError(message)
     return Metrics(
         cpu=Cpu(
             usage_percent=_busy(parts),

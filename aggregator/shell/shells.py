@@ -100,7 +100,20 @@ class Shells:
         expected = NO_KEY_YET if untrusted else way.host_key
         login = Login(way.host, way.port, username, password, expected)
         with self._place(who):
-            async with connected(login, self._config) as line:
+            async with contextlib.AsyncExitStack() as stack:
+                try:
+                    line = await stack.enter_async_context(connected(login, self._config))
+                except ConflictError as error:
+                    await self._database.write(
+                        audit(
+                            who,
+                            "host_key.refuse",
+                            way.device_id,
+                            now_ns=time.time_ns(),
+                            detail=str(error),
+                        )
+                    )
+                    raise
                 if not way.host_key:
                     await self._expect(who, way.device_id, line.host_key, "on first use")
                 yield line

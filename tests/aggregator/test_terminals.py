@@ -14,6 +14,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from aggregator.errors import UnreachableError
+from aggregator.shell.measures import parsed
 from runtime import totp
 from tests.aggregator.conftest import PASSWORD, Centre
 from tests.aggregator.ssh import SECRET, USER, SshServer, ssh_server
@@ -74,6 +76,11 @@ def test_logs_of_a_device_are_its_last_lines(manager: httpx.Client, server: SshS
     assert manager.get(f"/devices/{device_id}/logs?lines=7;reboot").status_code == 400
 
 
+def test_a_device_that_is_no_linux_is_told_so():
+    with pytest.raises(UnreachableError, match="as a Linux does"):
+        parsed(b"'export' is not recognized as an internal or external command")
+
+
 def test_nothing_from_outside_becomes_part_of_a_command(manager: httpx.Client, server: SshServer):
     device_id = add(manager, server, description="$(reboot)", name=f"box {server.port} `id`")
     manager.get(f"/devices/{device_id}/metrics").raise_for_status()
@@ -94,6 +101,10 @@ def test_the_first_key_is_expected_from_then_on(manager: httpx.Client, tmp_path:
         assert (answer.status_code, answer.json()["success"]) == (409, False)
         assert other.fingerprint in answer.json()["error"]
         assert other.commands == ""
+        entries = manager.get("/v1/audit?action=host_key").json()
+        mine = [entry for entry in entries if entry["target"] == device_id]
+        assert [entry["action"] for entry in mine] == ["host_key.refuse", "host_key.set"]
+        assert other.fingerprint in mine[0]["detail"]
         assert manager.delete(f"/v1/devices/{device_id}/host-key").status_code == 204
         manager.get(f"/devices/{device_id}/metrics").raise_for_status()
         known = {"host_key": old}
@@ -109,6 +120,7 @@ def test_the_first_key_is_expected_from_then_on(manager: httpx.Client, tmp_path:
         ({"port": 1}, 502, "127.0.0.1 port 1"),
         ({"host": "no-such-host.invalid"}, 502, "there is no such host"),
         ({"host": "169.254.169.254"}, 400, "networks does not hold its address"),
+        ({"host": "::ffff:169.254.169.254"}, 400, "networks does not hold its address"),
         ({"host": None}, 409, "it is not known where it is"),
     ],
 )
