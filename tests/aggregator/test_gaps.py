@@ -84,7 +84,8 @@ def shown(centre: Centre) -> str:
 
 def test_prometheus_reads_every_line(shown: str):
     line = re.compile(
-        r"# (HELP|TYPE) edgewarden_\w+ .+|edgewarden_\w+(\{\w+=\"[\w-]+\"\})? [0-9.e+-]+"
+        r"# (HELP|TYPE) edgewarden_\w+ .+"
+        r"|edgewarden_\w+(\{\w+=\"[\w-]+\"(,\w+=\"[\w-]+\")*\})? [0-9.e+-]+"
     )
     assert [text for text in shown.splitlines() if not line.fullmatch(text)] == []
     assert 'edgewarden_device_queued_messages{device="metrics-pi"} 2\n' in shown

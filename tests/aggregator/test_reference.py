@@ -116,7 +116,13 @@ def test_what_needs_no_token_is_what_is_said_to_need_none(
 def test_an_example_is_a_request_that_works(centre: Centre, name: str):
     centre.told("example-pi", alert(NUMBER))
     method, _, path = name.partition(" ")
-    filled = path.replace("{alert_id}", f"{NUMBER:032x}").replace("{device_id}", "example-pi")
-    headers = {"Authorization": f"Bearer {centre.token()}"}
-    answer = httpx.request(method, f"{centre.url}{filled}", json=EXAMPLES[name], headers=headers)
+    with centre.client() as client:
+        incident_id = client.get(f"/alerts/{NUMBER:032x}").json()["incident_id"]
+        filled = path.format(
+            alert_id=f"{NUMBER:032x}",
+            device_id="example-pi",
+            incident_id=incident_id,
+            organization="elsewhere",
+        )
+        answer = client.request(method, f"{centre.url}{filled}", json=EXAMPLES[name])
     assert answer.is_success, answer.text
