@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from http import HTTPStatus
 
+from anyio import CancelScope
 from litestar import Router, post
 from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency
@@ -68,11 +69,16 @@ async def _streamed(pieces: list[Piece], stack: AsyncExitStack, name: str) -> St
 
 
 async def _chunks(pieces: list[Piece], stack: AsyncExitStack) -> AsyncIterator[bytes]:
-    async with stack:
+    try:
         yield b""
         chunks = bundle(pieces)
         while chunk := await sync_to_thread(next, chunks, b""):
             yield chunk
+    finally:
+        # Where somebody breaks off, every wait is cancelled, not the first alone: what was made for
+        # the answer would stay, and its place be taken for ever.
+        with CancelScope(shield=True):
+            await stack.aclose()
 
 
 router = Router("/system", route_handlers=[back_up, export], tags=["system"])
