@@ -21,12 +21,22 @@ from tests.aggregator.conftest import PASSWORD, Centre
 from tests.aggregator.ssh import SECRET, USER, SshServer, ssh_server
 
 LOOPBACK = "127.0.0.1"
+OPERATOR = (
+    "terminal-operator"  # of this file alone: without an authenticator, whatever others enrol
+)
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[SshServer]:
     with ssh_server(tmp_path / "ssh") as server:
         yield server
+
+
+@pytest.fixture(scope="module", autouse=True)
+def operator(centre: Centre) -> None:
+    body = {"username": OPERATOR, "password": PASSWORD, "role": "operator"}
+    with centre.client() as admin:
+        admin.post("/users", json=body).raise_for_status()
 
 
 @pytest.fixture
@@ -134,7 +144,7 @@ def test_what_cannot_be_reached_is_told_in_the_envelope(
 
 
 @asynccontextmanager
-async def socket_to(centre: Centre, who: str = "operator") -> AsyncIterator[ClientConnection]:
+async def socket_to(centre: Centre, who: str = OPERATOR) -> AsyncIterator[ClientConnection]:
     headers = {"Authorization": f"Bearer {centre.token(who)}"}
     url = f"ws://{LOOPBACK}:{centre.port}/ws/terminal"
     async with connect(url, additional_headers=headers) as socket:
@@ -168,7 +178,7 @@ def way_in(server: SshServer, **more: object) -> dict[str, object]:
 
 
 def terminals_of(centre: Centre, device_id: str) -> list[dict[str, Any]]:
-    with centre.client("operator") as client:
+    with centre.client(OPERATOR) as client:
         return [one for one in client.get("/terminals").json() if one["device_id"] == device_id]
 
 
@@ -196,11 +206,11 @@ async def test_an_operator_works_in_a_terminal_and_what_it_showed_is_replayed(
     assert ended["reason"] == "the shell ended"
     row = await closed(centre, device_id)
     assert (row["username"], row["ssh_username"], row["reason"]) == (
-        "operator",
+        OPERATOR,
         USER,
         "the shell ended",
     )
-    with centre.client("operator") as client:
+    with centre.client(OPERATOR) as client:
         lines = client.get(f"/terminals/{row['id']}/recording").text.splitlines()
     head, *events = map(json.loads, lines)
     assert (head["version"], head["width"], head["height"]) == (2, 80, 24)
