@@ -206,20 +206,23 @@ class Session:
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._watch(), name="terminal-watch")
-                    await self._pump(recording)
-                    tasks.create_task(_over("the shell ended"))
+                    _over(await self._pump(recording))
             except* ClosedError as group:
                 recording.reason = str(group.exceptions[0])
         await self._tell("status", status="disconnected", reason=recording.reason)
 
-    async def _pump(self, recording: Recording) -> None:
-        """Send what the device shows; a client that reads slowly makes the device wait."""
+    async def _pump(self, recording: Recording) -> str:
+        """Send what the device shows until it is over; return why it is.
+
+        A client that reads slowly makes the device wait.
+        """
         while self._terminal is not None and (data := await self._terminal.read()):
             text = recording.show(data)
             if text:
                 await self._tell("data", data=text)
             if recording.is_full:
-                await _over("the recording is full")
+                return "the recording is full"
+        return "the shell ended"
 
     async def _watch(self) -> None:
         """End the terminal when nobody types, when it has been open for long, or who may not any more."""
@@ -228,13 +231,13 @@ class Session:
             await asyncio.sleep(min(config.idle_s / _TIMES_LOOKED, CHECK_S))
             now_s = time.monotonic()
             if now_s - self._heard_s > config.idle_s:
-                await _over(f"nothing was typed for {config.idle_s} s")
+                _over(f"nothing was typed for {config.idle_s} s")
             if now_s - opened_s > config.longest_s:
-                await _over(f"it was open for {config.longest_s} s")
+                _over(f"it was open for {config.longest_s} s")
             try:
                 await self._by_now()
             except (ForbiddenError, OverError):
-                await _over("its opener may not any more")
+                _over("its opener may not any more")
 
     async def _by_now(self) -> SessionUser:
         """Return who they are by now.
@@ -243,8 +246,7 @@ class Session:
             ForbiddenError: Somebody who may not any more.
             OverError: Nobody.
         """
-        who = operator(await self._door.by_now(self._who))
-        return who.user
+        return operator(await self._door.by_now(self._who)).user
 
     async def _tell(self, kind: str, **what: str) -> None:
         await tell(self._socket, kind, **what)
@@ -268,7 +270,7 @@ def operator(who: Identity | Guest) -> Person:
     return who
 
 
-async def _over(reason: str) -> NoReturn:
+def _over(reason: str) -> NoReturn:
     raise ClosedError(reason)
 
 

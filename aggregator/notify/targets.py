@@ -10,15 +10,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from aggregator.addresses import meant
 from aggregator.config import NotificationsConfig
 from aggregator.errors import DeliveryError, InvalidError
 
 MAX_URL_CHARACTERS: Final = 2000
 PLAIN: Final = re.compile(r"[!-~]+\Z")  # no spaces, no line ends: nothing that ends a header
 PORTS: Final = {"https": 443, "http": 80}
-TRANSLATED: Final = ipaddress.ip_network("64:ff9b::/96")  # an IPv4 address behind NAT64
-
-AnyAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Destination(msgspec.Struct, frozen=True):
@@ -103,12 +101,7 @@ class Targets:
 
 def is_public(text: str) -> bool:
     """Return whether an address is one of the whole Internet, and of nothing nearer."""
-    address: AnyAddress = ipaddress.ip_address(text.partition("%")[0])
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if address in TRANSLATED:
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        if address.teredo is not None:
-            return False
-        address = inner or address
+    address = meant(text)
+    if isinstance(address, ipaddress.IPv6Address) and address.teredo is not None:
+        return False
     return address.is_global and not address.is_multicast

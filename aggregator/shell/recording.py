@@ -7,8 +7,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import msgspec
 
@@ -50,16 +49,7 @@ class Recording:
         now_s = time.time_ns() // NS_PER_S
         self._line({"version": 2, "width": columns, "height": rows, "timestamp": now_s})
 
-    def __enter__(self) -> Self:
-        """Record."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Finish the file."""
         self._file.close()
 
@@ -126,7 +116,7 @@ class Recordings:
         )
         recording = Recording(self.path(new.terminal_id), *size)
         try:
-            with recording:
+            with contextlib.closing(recording):
                 yield recording
         finally:
             await self._finish(who, new, recording.reason)

@@ -2,12 +2,11 @@
 
 import contextlib
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Final
 
 from aggregator.config import ShellConfig
-from aggregator.errors import ConflictError, NotFoundError, TooManyAttemptsError
+from aggregator.errors import ConflictError, NotFoundError
 from aggregator.seal import Seal
 from aggregator.shell.ssh import Line, Login, connected
 from aggregator.store.audit import audit
@@ -20,10 +19,10 @@ from aggregator.store.device_hosts import (
     way_to_host,
 )
 from aggregator.store.users import SessionUser
+from aggregator.turns import Places
 
 KEY_FILE: Final = "shell.key"
 NO_KEY_YET: Final = "no key"  # expected where the first one is not trusted
-_RETRY_S: Final = 5
 
 
 class Shells:
@@ -39,7 +38,9 @@ class Shells:
         self._database = database
         self._seal = seal
         self._config = config
-        self._open: Counter[int] = Counter()
+        self._places = Places(
+            "SSH lines", most=config.most_lines, most_of_one=config.most_lines_each
+        )
 
     def sealed(self, organization: str, device_id: str, password: str) -> bytes:
         """Return a device's password as it may be kept."""
@@ -99,7 +100,7 @@ class Shells:
         untrusted = not way.host_key and self._config.first_key == "ask"
         expected = NO_KEY_YET if untrusted else way.host_key
         login = Login(way.host, way.port, username, password, expected)
-        with self._place(who):
+        with self._places.place(str(who.id)):
             async with contextlib.AsyncExitStack() as stack:
                 try:
                     line = await stack.enter_async_context(connected(login, self._config))
@@ -142,17 +143,3 @@ class Shells:
                 after={"host_key": host_key},
             ),
         )
-
-    @contextlib.contextmanager
-    def _place(self, who: SessionUser) -> Iterator[None]:
-        """Take one of the lines that somebody may have open."""
-        everybodys = self._open.total() >= self._config.most_lines
-        if everybodys or self._open[who.id] >= self._config.most_lines_each:
-            whose = "in all" if everybodys else "by you"
-            message = f"too many SSH lines are open {whose}: close one first"
-            raise TooManyAttemptsError(message, _RETRY_S)
-        self._open[who.id] += 1
-        try:
-            yield
-        finally:
-            self._open[who.id] -= 1

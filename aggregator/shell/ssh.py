@@ -10,6 +10,7 @@ from typing import Final
 import asyncssh
 import msgspec
 
+from aggregator.addresses import meant
 from aggregator.config import ShellConfig
 from aggregator.errors import ConflictError, InvalidError, UnreachableError
 
@@ -164,12 +165,10 @@ async def _resolved(host: str, port: int, config: ShellConfig) -> str:
         raise UnreachableError(message) from error
     networks = [ipaddress.ip_network(network, strict=False) for network in config.networks]
     for *_, place in found:
-        address = ipaddress.ip_address(str(place[0]).partition("%")[0])
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped  # the same place, and what is said of it holds
+        address = meant(str(place[0]))
         strange = address.is_multicast or address.is_link_local or address.is_unspecified
         if not strange and any(address in network for network in networks):
-            return str(address)
+            return str(place[0])
     message = f"{host}: [shell] networks does not hold its address"
     raise InvalidError(message)
 
