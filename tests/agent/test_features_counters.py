@@ -350,6 +350,18 @@ CASES: dict[str, list[Case]] = {
             2,
         ),
         Case(lambda: [*readings(20), *readings(20, 1.0, 9), *readings(20, 2.0, 8)], ANN, 0, 2),
+        # nor, once most of them do, one more of what was odd before
+        Case(
+            lambda: [
+                *readings(20),
+                (2.0, udp(EVE, BOB, 7, data=READING)),
+                *readings(20, 3.0, 9),
+                (5.0, udp(EVE, BOB, 8, data=READING)),
+            ],
+            EVE,
+            0,
+            5,
+        ),
         Case(lambda: [*readings(20), (2.0, udp(ANN, BOB, data=READING))], ANN, 0, 2),  # asks again
     ],
     "replayed_frames": [
