@@ -120,6 +120,17 @@ class Centre:
             yield client
 
     @asynccontextmanager
+    async def async_client(self, username: str) -> AsyncIterator[httpx.AsyncClient]:
+        token = await asyncio.to_thread(self.token, username)
+        async with httpx.AsyncClient(
+            base_url=f"{self.url}/api/v1",
+            headers={"Authorization": f"Bearer {token}"},
+            verify=TLS,
+            timeout=10,
+        ) as client:
+            yield client
+
+    @asynccontextmanager
     async def watch(
         self, query: str = "", username: str = "admin"
     ) -> AsyncIterator[ClientConnection]:

@@ -21,7 +21,7 @@ from aggregator.store.reported import Reported
 from contract.commands import CollectEvidence
 from contract.messages import EVIDENCE_PART_BYTES, EvidencePart
 from tests.aggregator.agents import Agent, agent
-from tests.aggregator.conftest import TLS, Centre
+from tests.aggregator.conftest import Centre
 from tests.aggregator.messages import alert, now_ns
 
 DEVICE = "evidence-pi"
@@ -147,9 +147,7 @@ async def test_a_full_disk_loses_no_more_than_the_evidence(desk, tmp_path):
 
 @pytest_asyncio.fixture
 async def analyst(centre: Centre) -> AsyncIterator[httpx.AsyncClient]:
-    headers = {"Authorization": f"Bearer {await asyncio.to_thread(centre.token, 'analyst')}"}
-    url = f"{centre.url}/api/v1"
-    async with httpx.AsyncClient(base_url=url, headers=headers, verify=TLS, timeout=10) as client:
+    async with centre.async_client("analyst") as client:
         yield client
 
 

@@ -17,7 +17,7 @@ from aggregator.store.commands import MAX_OPEN
 from contract.commands import Isolate, Release
 from runtime.totp import code_at
 from tests.aggregator.agents import Agent, Codes, agent, until
-from tests.aggregator.conftest import PASSWORD, TLS, Centre, next_event
+from tests.aggregator.conftest import PASSWORD, Centre, next_event
 from tests.aggregator.messages import isolation
 from tests.brokers import mosquitto
 
@@ -42,9 +42,7 @@ def codes(centre: Centre) -> Codes:
 
 @pytest_asyncio.fixture
 async def api(centre: Centre) -> AsyncIterator[httpx.AsyncClient]:
-    headers = {"Authorization": f"Bearer {await asyncio.to_thread(centre.token, 'operator')}"}
-    url = f"{centre.url}/api/v1"
-    async with httpx.AsyncClient(base_url=url, headers=headers, verify=TLS, timeout=10) as client:
+    async with centre.async_client("operator") as client:
         yield client
 
 
@@ -227,13 +225,11 @@ async def test_a_lift_outlives_an_outage_of_the_broker_and_a_kill_of_the_centre(
     centre.more["EDGEWARDEN_BROKER__HOST"] = "127.0.0.1"
     async with mosquitto(tmp_path, centre.broker_port):
         await asyncio.to_thread(centre.start)
-        headers = {"Authorization": f"Bearer {await asyncio.to_thread(centre.token)}"}
         with centre.client() as client:
             codes = enrolled(client)
         async with agent(centre, tmp_path, "outage-pi") as running:
             await running.tell(isolation(818, state="applied"))
-            url = f"{centre.url}/api/v1"
-            async with httpx.AsyncClient(base_url=url, headers=headers, verify=TLS) as api:
+            async with centre.async_client("admin") as api:
                 path = f"/ports/lift-isolation/{(await known(api, 818))['id']}"
                 await _kill_broker(tmp_path)
                 answer = await api.post(path, json={"authorization_code": codes.take()})
