@@ -6,7 +6,6 @@ Started as: bridge_mib.py BRIDGE dot1d|dot1q
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +16,6 @@ FORWARDING = {
     "dot1q": ((*ROOT, 7, 1, 2, 2, 1, 2), (*ROOT, 7, 1, 2, 2, 1, 3), (1,)),  # of filtering id 1
 }
 LEARNT, OWN = 3, 4
-KEEP_S = 0.1
 
 Row = tuple[tuple[int, ...], int]
 
@@ -49,8 +47,7 @@ def say(*lines: str) -> None:
 
 
 def main(bridge: str, kind: str) -> None:
-    known: list[Row] = []
-    read_s = 0.0
+    known: dict[tuple[int, ...], int] = {}
     while word := sys.stdin.readline().strip():
         if word == "PING":
             say("PONG")
@@ -61,14 +58,15 @@ def main(bridge: str, kind: str) -> None:
             say("not-writable")
             continue
         wanted = tuple(int(part) for part in sys.stdin.readline().strip().strip(".").split("."))
-        if time.monotonic() - read_s > KEEP_S:
-            known, read_s = sorted(set(rows(bridge, kind))), time.monotonic()
-        fits = (row for row in known if (row[0] == wanted if word == "get" else row[0] > wanted))
+        # A walk goes on from a row that it was told, and begins at none: then the kernel is asked.
+        if word == "get" or wanted not in known:
+            known = dict(sorted(rows(bridge, kind)))
+        fits = (name for name in known if (name == wanted if word == "get" else name > wanted))
         found = next(fits, None)
         if found is None:
             say("NONE")
         else:
-            say("." + ".".join(map(str, found[0])), "integer", str(found[1]))
+            say("." + ".".join(map(str, found)), "integer", str(known[found]))
 
 
 if __name__ == "__main__":
