@@ -1,7 +1,8 @@
 """Rules for every test: where the labelled captures lie, and that CI skips nothing it could run."""
 
+import logging
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,16 @@ def captures(request: pytest.FixtureRequest) -> Path:
     if not folder.is_dir():
         pytest.skip(f"captures: no folder {folder}")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """A program that a test runs in this process sends its logs to that test's stderr, no further."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.hookimpl(wrapper=True)
