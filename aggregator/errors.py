@@ -15,6 +15,7 @@ AggregatorError          told to whoever asked; api/errors.py turns it into an a
 ├── LimitError           the organization's plan does not allow it
 ├── InvalidError         what was asked for makes no sense
 ├── UnreachableError     a device does not answer, or not to us
+│   └── LoginRefusedError it does not let this user in with this password
 ├── SealError            what was kept cannot be read with the key that we have
 └── TooManyAttemptsError wait before asking again
 DeliveryError            a notification was not taken: counted, shown, tried again unless final
@@ -77,6 +78,10 @@ class InvalidError(AggregatorError):
 
 class UnreachableError(AggregatorError):
     """A device does not answer, or not to us."""
+
+
+class LoginRefusedError(UnreachableError):
+    """A device does not let this user in with this password."""
 
 
 class SealError(AggregatorError):

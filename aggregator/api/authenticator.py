@@ -13,7 +13,6 @@ import msgspec
 
 from aggregator.api.identity import RANKS, Identity, Machine, Person
 from aggregator.api.passwords import MAX_CHARACTERS, Passwords
-from aggregator.api.throttle import Throttle
 from aggregator.config import AuthConfig
 from aggregator.errors import StoreError, UnauthenticatedError
 from aggregator.keys import kept_key
@@ -34,6 +33,7 @@ from aggregator.store.sessions import (
 )
 from aggregator.store.tokens import TokenKind, TokenUser, note_token_use, user_of_token
 from aggregator.store.users import SessionUser, User, UserRow, user_by_name
+from aggregator.throttle import Throttle
 
 log = logging.getLogger(__name__)
 

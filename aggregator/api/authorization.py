@@ -10,7 +10,6 @@ from typing import Final, NoReturn
 import msgspec
 
 from aggregator.api.authenticator import digest
-from aggregator.api.throttle import Throttle
 from aggregator.errors import ConflictError, WrongCodeError
 from aggregator.keys import kept_key
 from aggregator.shapes import NS_PER_S
@@ -27,6 +26,7 @@ from aggregator.store.codes import (
 )
 from aggregator.store.database import Database, Statement
 from aggregator.store.users import SessionUser
+from aggregator.throttle import Throttle
 from runtime import totp
 
 KEY_FILE: Final = "codes.key"

@@ -15,6 +15,7 @@ from aggregator.errors import (
     ForbiddenError,
     InvalidError,
     LimitError,
+    LoginRefusedError,
     NotFoundError,
     SealError,
     StoreError,
@@ -35,6 +36,7 @@ STATUS: dict[type[AggregatorError], HTTPStatus] = {
     LimitError: HTTPStatus.PAYMENT_REQUIRED,
     InvalidError: HTTPStatus.BAD_REQUEST,
     UnreachableError: HTTPStatus.BAD_GATEWAY,
+    LoginRefusedError: HTTPStatus.BAD_GATEWAY,
     SealError: HTTPStatus.CONFLICT,
     TooManyAttemptsError: HTTPStatus.TOO_MANY_REQUESTS,
 }

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from aggregator.config import ShellConfig
-from aggregator.errors import ConflictError, NotFoundError
+from aggregator.errors import ConflictError, LoginRefusedError, NotFoundError
 from aggregator.seal import Seal
 from aggregator.shell.ssh import Line, Login, connected
 from aggregator.store.audit import audit
@@ -19,10 +19,13 @@ from aggregator.store.device_hosts import (
     way_to_host,
 )
 from aggregator.store.users import SessionUser
+from aggregator.throttle import Throttle
 from aggregator.turns import Places
 
 KEY_FILE: Final = "shell.key"
 NO_KEY_YET: Final = "no key"  # expected where the first one is not trusted
+FREE_REFUSALS: Final = 5
+MOST_WAIT_S: Final = 300.0
 
 
 class Shells:
@@ -41,6 +44,7 @@ class Shells:
         self._places = Places(
             "SSH lines", most=config.most_lines, most_of_one=config.most_lines_each
         )
+        self._refusals = Throttle(FREE_REFUSALS, most_s=MOST_WAIT_S)
 
     def sealed(self, organization: str, device_id: str, password: str) -> bytes:
         """Return a device's password as it may be kept."""
@@ -91,8 +95,10 @@ class Shells:
         Raises:
             ConflictError: The device has no host, or another key than the one that is expected.
             InvalidError: The settings do not allow its address.
-            TooManyAttemptsError: They, or all of us, have too many lines open.
-            UnreachableError: Nobody answers, or not to this user and password.
+            TooManyAttemptsError: They, or all of us, have too many lines open, or they were refused
+                there too often.
+            LoginRefusedError: The device does not let this user in with this password.
+            UnreachableError: Nobody answers.
         """
         if way.host is None:
             message = f"{way.device_id}: it is not known where it is: add the device with a host"
@@ -102,22 +108,33 @@ class Shells:
         login = Login(way.host, way.port, username, password, expected)
         with self._places.place(str(who.id)):
             async with contextlib.AsyncExitStack() as stack:
-                try:
-                    line = await stack.enter_async_context(connected(login, self._config))
-                except ConflictError as error:
-                    await self._database.write(
-                        audit(
-                            who,
-                            "host_key.refuse",
-                            way.device_id,
-                            now_ns=time.time_ns(),
-                            detail=str(error),
-                        )
-                    )
-                    raise
+                line = await self._opened(stack, who, way.device_id, login)
                 if not way.host_key:
                     await self._expect(who, way.device_id, line.host_key, "on first use")
                 yield line
+
+    async def _opened(
+        self, stack: contextlib.AsyncExitStack, who: SessionUser, device_id: str, login: Login
+    ) -> Line:
+        """Connect; who is refused waits longer and longer before trying that device again."""
+        guesser = f"{who.id}/{device_id}"
+        self._refusals.attempt(guesser)
+        try:
+            line = await stack.enter_async_context(connected(login, self._config))
+        except LoginRefusedError:
+            raise
+        except ConflictError as error:
+            self._refusals.forgive(guesser)
+            refused = audit(
+                who, "host_key.refuse", device_id, now_ns=time.time_ns(), detail=str(error)
+            )
+            await self._database.write(refused)
+            raise
+        except BaseException:
+            self._refusals.forgive(guesser)  # nobody answered: nothing was guessed
+            raise
+        self._refusals.forget(guesser)
+        return line
 
     async def trust(self, who: SessionUser, device_id: str, host_key: str | None) -> None:
         """Expect this key at a device from now on; None: the next one that is there.

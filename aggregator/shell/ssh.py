@@ -12,7 +12,7 @@ import msgspec
 
 from aggregator.addresses import meant
 from aggregator.config import ShellConfig
-from aggregator.errors import ConflictError, InvalidError, UnreachableError
+from aggregator.errors import ConflictError, InvalidError, LoginRefusedError, UnreachableError
 
 TERMINAL: Final = "xterm-256color"
 KEEPALIVE_S: Final = 15
@@ -99,7 +99,8 @@ async def connected(login: Login, config: ShellConfig) -> AsyncIterator[Line]:
     Raises:
         InvalidError: The settings do not allow that address.
         ConflictError: Another key is there than the one that is expected.
-        UnreachableError: Nobody answers, or not to this user and password.
+        LoginRefusedError: The device does not let this user in with this password.
+        UnreachableError: Nobody answers.
     """
     address = await _resolved(login.host, login.port, config)
     client = _Client(login.host_key)
@@ -120,6 +121,9 @@ async def connected(login: Login, config: ShellConfig) -> AsyncIterator[Line]:
                 preferred_auth=("password", "keyboard-interactive"),
                 keepalive_interval=KEEPALIVE_S,
             )
+    except asyncssh.PermissionDenied as error:
+        message = f"{login.host} port {login.port}: user name or password are refused"
+        raise LoginRefusedError(message) from error
     except (OSError, asyncssh.Error, TimeoutError) as error:
         if client.refused:
             message = (
@@ -183,8 +187,6 @@ async def _read_most(process: "asyncssh.SSHClientProcess[bytes]", most_bytes: in
 
 def _why(error: BaseException, what: str) -> str:
     match error:
-        case asyncssh.PermissionDenied():
-            return f"{what}: user name or password are refused"
         case TimeoutError():
             return f"{what}: takes too long"
         case OSError():

@@ -9,8 +9,8 @@ import jwt
 import pytest
 
 from aggregator.api.authenticator import AUDIENCE, signing_key
-from aggregator.api.throttle import Throttle
 from aggregator.errors import StoreError, TooManyAttemptsError
+from aggregator.throttle import Throttle
 from tests.aggregator.conftest import PASSWORD, Centre
 
 
@@ -88,7 +88,7 @@ def test_an_attempt_that_was_right_costs_nothing():
 
 
 def test_a_throttle_forgets_the_oldest_of_too_many(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("aggregator.api.throttle.MAX_KEYS", 3)
+    monkeypatch.setattr("aggregator.throttle.MAX_KEYS", 3)
     throttle = Throttle(free=5, most_s=8.0)
     for number in range(10):
         throttle.attempt(str(number))

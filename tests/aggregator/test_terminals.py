@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 
 from aggregator.errors import UnreachableError
 from aggregator.shell.measures import parsed
+from aggregator.shell.shells import FREE_REFUSALS
 from runtime import totp
 from tests.aggregator.conftest import PASSWORD, Centre
 from tests.aggregator.ssh import SECRET, USER, SshServer, ssh_server
@@ -268,6 +269,20 @@ async def test_a_wrong_password_is_told_and_another_try_may_be_right(
         await hear(socket, "status", status="connected")
         await say(socket, "connect", **way_in(server))
         assert "a terminal is open" in (await hear(socket, "error"))["error"]
+
+
+async def test_who_tries_many_passwords_has_to_wait_before_the_device_is_asked_again(
+    centre: Centre, manager: httpx.Client, server: SshServer
+):
+    add(manager, server)
+    told: list[str] = []
+    async with socket_to(centre) as socket:
+        while len(told) < 2 * FREE_REFUSALS and "too many" not in "".join(told):
+            await say(socket, "connect", **way_in(server, password=f"guess-{len(told)}"))
+            told.append((await hear(socket, "error"))["error"])
+    assert all("are refused" in answer for answer in told[:-1])
+    assert len(told) > FREE_REFUSALS
+    assert "too many failed attempts: wait" in told[-1]
 
 
 @pytest.mark.parametrize(

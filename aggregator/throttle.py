@@ -48,8 +48,9 @@ class Throttle:
         failures = self._failures.setdefault(key, _Failures())
         left_s = failures.wait_until_s - now_s
         if left_s > 0:
-            message = "too many failed attempts"
-            raise TooManyAttemptsError(message, retry_after_s=math.ceil(left_s))
+            wait_s = math.ceil(left_s)
+            message = f"too many failed attempts: wait {wait_s} s"
+            raise TooManyAttemptsError(message, retry_after_s=wait_s)
         if now_s - failures.last_s > FORGET_S:
             failures.count = 0
         failures.count += 1
