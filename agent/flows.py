@@ -55,7 +55,8 @@ class Flows(msgspec.Struct, frozen=True, eq=False):
 
     The named columns are those of the first packet. `sums` holds the columns of SUMS that are not
     all zero: of a flood these are few, and a flood is when memory counts.
-    Of ICMP the type stands in `dst_port`, of ARP the operation stands in `protocol`.
+    Of ICMP the type stands in `dst_port`, of ARP the operation stands in `protocol`. Messages of one
+    ICMP type are one flow, whatever their codes.
     """
 
     key: U64
@@ -72,6 +73,7 @@ class Flows(msgspec.Struct, frozen=True, eq=False):
     dst_ip_low: U64
     src_port: U16
     dst_port: U16
+    icmp_code: U8
     claim_ip_high: U64
     claim_ip_low: U64
     asked_ip_high: U64

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from agent.bindings import Bindings
@@ -14,7 +15,7 @@ from agent.flows import BLOCK_PACKETS, MAX_FLOWS, Flows, flows_of, folded, merge
 from agent.homes import Homes
 from agent.hosts import Hosts, HostTable
 from agent.peers import Peers
-from agent.records import I16, I32, I64, FrameBatch, Observations, PacketBatch, concatenate
+from agent.records import I16, I32, I64, Bool, FrameBatch, Observations, PacketBatch, concatenate
 from agent.windows import WINDOW_NS, Block, StreamClock, Windows
 from contract.features import FEATURE_COUNT
 
@@ -41,6 +42,16 @@ class Sampling:
         return window[np.minimum(bridge_port, len(window) - 1)]
 
 
+class Closed(msgspec.Struct, frozen=True, eq=False):
+    """A closed window: its observations, and the flows that they were made of."""
+
+    observations: Observations
+    flows: Flows
+    sender: I64  # number of the host that sent each flow, shape (flows,)
+    host: I64  # number of each observation's host, shape (observations,)
+    foreign: Bool  # the flow's source address is held by another MAC, shape (flows,)
+
+
 class Observer:
     """Turns a stream of frames into observations, window by window, in bounded memory."""
 
@@ -65,8 +76,16 @@ class Observer:
         self.frames = 0
         self.windows = 0
 
-    def feed(self, frames: FrameBatch, sampled_one_in: Sequence[int] = ()) -> Observations:
-        """Take in frames; return the observations of all windows that they close.
+    def feed(self, frames: FrameBatch) -> Observations:
+        """Take in frames, all that there were; return the observations of all windows that they close."""
+        return _together(self.take(frames))
+
+    def flush(self) -> Observations:
+        """Close the open window; return its observations."""
+        return _together(self.close())
+
+    def take(self, frames: FrameBatch, sampled_one_in: Sequence[int] = ()) -> list[Closed]:
+        """Take in frames; return the windows that they close, oldest first.
 
         Args:
             frames: In the order of their capture.
@@ -79,15 +98,15 @@ class Observer:
         self._unreadable += np.bincount(packets.status, minlength=len(Status))
         if (packets.status == Status.SHORT_FRAME).any():  # nobody sent them
             packets = packets.take(packets.status != Status.SHORT_FRAME)
-        return self._observed(self._windows.cut(packets))
+        return self._closed(self._windows.cut(packets))
 
-    def close_until(self, time_ns: int) -> Observations:
+    def close_until(self, time_ns: int) -> list[Closed]:
         """Close the open window if it ended by then: no frame of it will come any more."""
-        return self._observed(self._windows.close_until(time_ns))
+        return self._closed(self._windows.close_until(time_ns))
 
-    def flush(self) -> Observations:
-        """Close the open window; return its observations."""
-        return self._observed(self._windows.flush())
+    def close(self) -> list[Closed]:
+        """Close the open window, if there is one: no frame will come any more."""
+        return self._closed(self._windows.flush())
 
     @property
     def hosts_known(self) -> int:
@@ -124,7 +143,7 @@ class Observer:
             "hosts.in_remainder": self._hosts.remainders,
         }
 
-    def _observed(self, blocks: Iterator[Block]) -> Observations:
+    def _closed(self, blocks: Iterator[Block]) -> list[Closed]:
         closed = []
         for block in blocks:
             now_ns = self._clock.at(block.window_start_ns)
@@ -132,7 +151,7 @@ class Observer:
                 self._add(block.packets, now_ns)
             if block.closes and self._parts:
                 closed.append(self._close(block.window_start_ns, now_ns))
-        return concatenate(closed) if closed else _NOTHING
+        return closed
 
     def _add(self, packets: PacketBatch, now_ns: int) -> None:
         marks = self._payloads.marks(packets, now_ns) | self._services.marks(packets, now_ns)
@@ -146,7 +165,7 @@ class Observer:
         self._folded += len(flows) - len(bounded)
         return bounded
 
-    def _close(self, start_ns: int, now_ns: int) -> Observations:
+    def _close(self, start_ns: int, now_ns: int) -> Closed:
         flows = self._bounded()
         self._parts = []
         self.windows += 1
@@ -165,7 +184,7 @@ class Observer:
             **self._services.count(view),
         }
         rows = _in_order(hosts)
-        return Observations(
+        observations = Observations(
             window_start_ns=np.full(hosts.senders, start_ns, np.int64),
             window_end_ns=np.full(hosts.senders, start_ns + WINDOW_NS, np.int64),
             is_ip_host=hosts.is_ip_host[rows],
@@ -181,6 +200,7 @@ class Observer:
             shared_mac=hosts.shared_mac[rows],
             features=self._histories.vectors(counts, hosts, now_ns)[rows],
         )
+        return Closed(observations, flows, hosts.sender, rows, holders.foreign)
 
 
 def _in_order(hosts: Hosts) -> I64:
@@ -188,6 +208,10 @@ def _in_order(hosts: Hosts) -> I64:
     sent = slice(0, hosts.senders)
     names = ("bridge_port", "src_ip_low", "src_ip_high", "src_mac", "is_ip_host")
     return np.lexsort([getattr(hosts, name)[sent] for name in names])
+
+
+def _together(closed: list[Closed]) -> Observations:
+    return concatenate([window.observations for window in closed]) if closed else _NOTHING
 
 
 def observe(

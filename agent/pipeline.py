@@ -9,10 +9,11 @@ import msgspec
 import numpy as np
 
 from agent.baselines import Baselines
+from agent.deciding import deciding_flow
 from agent.effects import Effect, Publish
 from agent.explain import Explainer
 from agent.limits import exceeded
-from agent.observe import Observer
+from agent.observe import Closed, Observer
 from agent.policy import Explanation, Policy
 from agent.records import FrameBatch, Observations
 from agent.scoring import CHUNK_ROWS, OnnxScorer
@@ -39,6 +40,14 @@ class Outcome(msgspec.Struct, frozen=True, eq=False):
     judged: list[Judged]
 
 
+class _Due(msgspec.Struct, frozen=True, eq=False):
+    """Hosts of a window that wait to be judged."""
+
+    observations: Observations
+    window: Closed
+    first: int  # row of the window's observations with which these begin
+
+
 class Pipeline:
     """The detector. The same frames give the same effects, however they are cut into batches."""
 
@@ -59,7 +68,7 @@ class Pipeline:
         self._scorer = scorer
         self._explainer = explainer
         self._benign = self.model.classes.index(BENIGN)
-        self._due: deque[Observations] = deque()  # each of one window
+        self._due: deque[_Due] = deque()
         self._unreported: list[Verdict] = []
         self._reported_ns = 0
         self._window_ns = -1
@@ -69,7 +78,7 @@ class Pipeline:
     @property
     def waiting(self) -> int:
         """How many hosts of closed windows are not judged yet."""
-        return sum(map(len, self._due))
+        return sum(len(due.observations) for due in self._due)
 
     def feed(self, frames: FrameBatch) -> Outcome:
         """Take in frames; return all that follows from the windows that they close."""
@@ -83,7 +92,7 @@ class Pipeline:
             frames: In the order of their capture.
             sampled_one_in: Of each bridge port: of how many flows one is among the frames.
         """
-        self._wait(self.observer.feed(frames, sampled_one_in))
+        self._wait(self.observer.take(frames, sampled_one_in))
 
     def close_until(self, time_ns: int) -> None:
         """Close the open window if it ended by then: no frame of it will come any more."""
@@ -104,7 +113,7 @@ class Pipeline:
 
     def flush(self) -> Outcome:
         """Close everything that is open: no more frames will come."""
-        self._wait(self.observer.flush())
+        self._wait(self.observer.close())
         outcome = self.settle()
         effects = [*outcome.effects, *self.policy.flush(), *self._report()]
         return Outcome(effects, outcome.judged)
@@ -123,18 +132,18 @@ class Pipeline:
         """Return one row as a message."""
         return verdict(judged, row, self.model, self.ports)
 
-    def _wait(self, observations: Observations) -> None:
-        """Queue observations by window, in pieces whose judging takes milliseconds."""
-        starts = observations.window_start_ns
-        ends = [*(np.flatnonzero(np.diff(starts)) + 1).tolist(), len(observations)]
-        begin = 0
-        for end in ends:
-            for at in range(begin, end, CHUNK_ROWS):
-                self._due.append(observations.take(slice(at, min(at + CHUNK_ROWS, end))))
-            begin = end
+    def _wait(self, closed: list[Closed]) -> None:
+        """Queue windows in pieces whose judging takes milliseconds."""
+        for window in closed:
+            rows = window.observations
+            self._due.extend(
+                _Due(rows.take(slice(at, at + CHUNK_ROWS)), window, at)
+                for at in range(0, len(rows), CHUNK_ROWS)
+            )
 
-    def _conclude(self, observations: Observations) -> Outcome:
+    def _conclude(self, due: _Due) -> Outcome:
         """Judge hosts of one window."""
+        observations = due.observations
         scores = self._scorer.score(observations.features)
         judged = judge(observations, scores, self.model)
         start_ns = int(observations.window_start_ns[0])
@@ -143,23 +152,23 @@ class Pipeline:
             # Who was ever calm; the observer would tell of windows that are not judged yet.
             self.policy.allowance.hosts_known = self.baselines.table.used
         # The closing of alerts and verdicts in the order of time.
-        effects = [*self.policy.advance(start_ns), *self._act(judged), *self._keep(judged)]
+        effects = [*self.policy.advance(start_ns), *self._act(judged, due), *self._keep(judged)]
         # What looks like an attack, even a little, must not become usual.
         self.baselines.learn(observations, judged.scores[:, self._benign] >= _CALM)
         return Outcome(effects, [judged])
 
-    def _act(self, judged: Judged) -> list[Effect]:
+    def _act(self, judged: Judged, due: _Due) -> list[Effect]:
         effects: list[Effect] = []
         for row in np.flatnonzero(judged.labels != self._benign).tolist():
             found = self.verdict(judged, row)
             attack = found.label
             if attack in ATTACKS:
                 effects += self.policy.strike(
-                    found, attack, partial(self._explained, judged, row, attack)
+                    found, attack, partial(self._explained, judged, due, row, attack)
                 )
         return effects
 
-    def _explained(self, judged: Judged, row: int, attack: AttackType) -> Explanation:
+    def _explained(self, judged: Judged, due: _Due, row: int, attack: AttackType) -> Explanation:
         seen = judged.observations
         features = seen.features[row]
         spoke = self._explainer.spoke(features, attack)
@@ -168,6 +177,7 @@ class Pipeline:
         return Explanation(
             self._explainer.explain(features, spoke, usual, plain),
             self._explainer.counterfactual(features, attack, spoke, self._scorer.score),
+            deciding_flow(due.window, due.first + row, attack),
         )
 
     def _keep(self, judged: Judged) -> list[Effect]:

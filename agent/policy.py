@@ -11,7 +11,7 @@ from agent.allowance import Allowance
 from agent.config import Mode, PolicyConfig
 from agent.effects import Effect, Isolate, Publish
 from contract.attacks import ATTACKS, AttackType
-from contract.messages import Alert, Change, Isolation, TopFeature, Verdict
+from contract.messages import Alert, Change, Flow, Isolation, TopFeature, Verdict
 
 SECOND_NS: Final = 1_000_000_000
 STRIKE_MEMORY_NS: Final = 10 * SECOND_NS
@@ -30,6 +30,7 @@ class Explanation(msgspec.Struct, frozen=True):
 
     top_features: list[TopFeature]
     counterfactual: list[Change]
+    flow: Flow | None = None  # shows the attack best
 
 
 Reasons = Callable[[], Explanation]
@@ -177,6 +178,7 @@ class Policy:
             top_features=reasons.top_features,
             counterfactual=reasons.counterfactual,
             model_id=self._model_id,
+            flow=reasons.flow,
         )
         held = self._open[key] = _OpenAlert(alert)
         self.alerts += 1

@@ -25,6 +25,7 @@ from agent.policy import Policy
 from agent.scoring import OnnxScorer
 from agent.tables import mixed
 from agent.verdicts import Judged
+from contract.community_id import community_id
 from contract.features import FEATURE_NAMES
 from contract.messages import Alert
 
@@ -169,9 +170,13 @@ def _observation_line(pipeline: Pipeline, judged: Judged, row: int) -> dict[str,
 def _alert_line(alert: Alert) -> dict[str, Any]:
     names = (
         "alert_id attack_type severity host src_mac src_ip dst_ip first_seen_ns opened_ns "
-        "last_seen_ns confidence windows top_features"
+        "last_seen_ns confidence windows top_features flow"
     )
-    return {"type": "alert", **{name: getattr(alert, name) for name in names.split()}}
+    return {
+        "type": "alert",
+        **{name: getattr(alert, name) for name in names.split()},
+        "community_id": alert.flow and community_id(alert.flow),
+    }
 
 
 @contextmanager

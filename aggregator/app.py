@@ -86,7 +86,15 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
         signer = load_signer(config.store.path)
         commander = Commander(database, live, signer, config.commands)
         evidence = EvidenceFiles(database, config.store)
-        ingest = Ingest(database, live, presence, commander, room=room, evidence=evidence)
+        ingest = Ingest(
+            database,
+            live,
+            presence,
+            commander,
+            room=room,
+            evidence=evidence,
+            community_id_seed=config.alerts.community_id_seed,
+        )
         access = await _broker_access(database, config)
         config.enrolment.authority()  # said now, not when the first device comes
         delivery = Delivery(config.notifications, load_seal(config.store.path / CHANNELS_KEY))

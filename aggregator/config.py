@@ -102,6 +102,13 @@ class CommandsConfig(Section, frozen=True):
     wait_s: Annotated[float, Meta(ge=0, le=30)] = 5.0  # how long an answer waits for the device
 
 
+class AlertsConfig(Section, frozen=True):
+    """How alerts are kept."""
+
+    # What Zeek, Suricata and the like on the same network name flows with.
+    community_id_seed: Annotated[int, Meta(ge=0, le=65535)] = 0
+
+
 class NotificationsConfig(Section, frozen=True):
     """Who may be told of alerts."""
 
@@ -166,6 +173,7 @@ class AggregatorConfig(Section, frozen=True):
     auth: AuthConfig = AuthConfig()
     enrolment: EnrolmentConfig = EnrolmentConfig()
     commands: CommandsConfig = CommandsConfig()
+    alerts: AlertsConfig = AlertsConfig()
     notifications: NotificationsConfig = NotificationsConfig()
     wall: WallConfig = WallConfig()
     device_events: DeviceEventsConfig = DeviceEventsConfig()

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from aggregator.store.alerts import AlertRow, counterfactual, top_features
+from aggregator.store.alerts import AlertRow, counterfactual, flow, top_features
 from aggregator.store.commands import CommandRow
 from aggregator.store.devices import DeviceRow, DeviceType
 from aggregator.store.incidents import STAGES, IncidentRow, IncidentStatus
@@ -13,7 +13,7 @@ from aggregator.store.isolations import IsolationRow, losses
 from aggregator.store.users import Role, User
 from aggregator.store.verdicts import VerdictRow
 from contract.attacks import ATTACKS, SEVERITIES, AttackType, Severity
-from contract.messages import CommandState, IsolationState, Loss, TopFeature
+from contract.messages import CommandState, Flow, IsolationState, Loss, TopFeature
 
 NS_PER_S = 1_000_000_000
 
@@ -77,7 +77,8 @@ class AlertDetail(AlertShape, frozen=True, kw_only=True):
     model_id: str
     evidence_sha256: str | None
     counterfactual: list[str] | None
-    community_id: str | None
+    flow: Flow | None  # that shows the attack best, as its host sent it
+    community_id: str | None  # of that flow
     mitigation_details: list[Mitigation]
 
 
@@ -237,7 +238,8 @@ def alert_detail(row: AlertRow, isolations: list[IsolationRow]) -> AlertDetail:
         model_id=row.model_id,
         evidence_sha256=row.evidence_sha256,
         counterfactual=[change.words for change in counterfactual(row)] or None,
-        community_id=None,
+        flow=flow(row),
+        community_id=row.community_id,
         mitigation_details=[_mitigation(isolation) for isolation in isolations],
     )
 

@@ -31,12 +31,14 @@ MAX_EVIDENCE_PARTS = 32
 MAX_EVIDENCE_BYTES = MAX_EVIDENCE_PARTS * EVIDENCE_PART_BYTES
 MAX_LOSSES = 16  # named in one isolation
 MAX_REASONS = 256  # names of counters, sensors or scores in one message
+ICMP, ICMPV6 = 1, 58  # IP protocol numbers
 
 Name = Annotated[str, Meta(max_length=64)]
 # Under overload the agent takes one in so many flows of a bridge port; 1: it took all.
 SampledOneIn = Annotated[int, Meta(ge=1, le=1 << 16)]
 Names = Annotated[dict[Name, Count], Meta(max_length=MAX_REASONS)]
 Number = Annotated[float, Meta(ge=-1e18, le=1e18)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -100,6 +102,20 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     words: ShortText
 
 
+class Flow(msgspec.Struct, frozen=True, kw_only=True):
+    """A flow, in the direction in which its host sent it.
+
+    Of ICMP `src_port` is the type and `dst_port` the code; both are 0 where a protocol has none.
+    """
+
+    src_ip: IpAddress
+    dst_ip: IpAddress
+    protocol: Annotated[int, Meta(ge=0, le=255)]  # IANA's number: 6 is TCP, 17 UDP
+    src_port: Port
+    dst_port: Port
+    packets: Count  # in the window that opened the alert
+
+
 AlertState = Literal["open", "closed"]
 
 
@@ -127,6 +143,7 @@ class Alert(Message, frozen=True, kw_only=True, tag="alert"):
     counterfactual: Annotated[
         list[Change], Meta(max_length=10)
     ] = []  # all of them; empty: unknown
+    flow: Flow | None = None  # the one that shows the attack best; None where no single one does
 
 
 IsolationState = Literal[
@@ -140,7 +157,7 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True):
     peer_mac: MacAddress
     peer_ip: IpAddress | None = None
     protocol: Literal["tcp", "udp"]
-    port: Annotated[int, Meta(ge=0, le=65535)]  # 0: none that names a service
+    port: Port  # 0: none that names a service
     serves: bool  # the isolated host is the server, the peer its client; else the other way round
 
 
@@ -173,8 +190,8 @@ class PacketSample(Message, frozen=True, kw_only=True, tag="packet_sample"):
     dst_mac: MacAddress
     src_ip: IpAddress | None
     dst_ip: IpAddress | None
-    src_port: Annotated[int, Meta(ge=0, le=65535)]
-    dst_port: Annotated[int, Meta(ge=0, le=65535)]
+    src_port: Port
+    dst_port: Port
     protocol: Name
     packet_bytes: Count
     ttl: Annotated[int, Meta(ge=0, le=255)]

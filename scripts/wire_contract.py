@@ -15,6 +15,8 @@ PAGE = Path(__file__).parent.parent / "docs" / "wire-contract.md"
 
 _PARTS: tuple[type[msgspec.Struct], ...] = (
     messages.TopFeature,
+    messages.Change,
+    messages.Flow,
     messages.Loss,
     messages.LogLine,
     messages.Reading,

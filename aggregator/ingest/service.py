@@ -74,6 +74,7 @@ class Ingest:
         commander: Who waits for the word of devices about their commands.
         room: Whether there is room for it; without it there always is.
         evidence: Where the frames behind alerts go; without it nowhere.
+        community_id_seed: What other tools of the network name flows with.
     """
 
     def __init__(  # noqa: PLR0913 each is somebody to be told, or a place to keep
@@ -85,7 +86,9 @@ class Ingest:
         *,
         room: Room | None = None,
         evidence: EvidenceFiles | None = None,
+        community_id_seed: int = 0,
     ) -> None:
+        self._community_id_seed = community_id_seed
         self.counters = Counters()
         self.connected = False
         self._database = database
@@ -185,7 +188,7 @@ class Ingest:
         await self._database.write(
             *marks_and_senders(ordered.moved, stored, now_ns),
             *presences(present),
-            *statements_for(reported),
+            *statements_for(reported, self._community_id_seed),
             *usage_of(ordered.taken, now_ns),
             *rejects(refused),
         )

@@ -55,7 +55,9 @@ def of_kind(reported: Sequence[AnyReported], kind: type[M]) -> list[Reported[M]]
     ]
 
 
-def statements_for(reported: Sequence[AnyReported]) -> Iterator[Statement]:
+def statements_for(
+    reported: Sequence[AnyReported], community_id_seed: int = 0
+) -> Iterator[Statement]:
     """Yield what stores some reports, except that their senders were heard."""
     if health := of_kind(reported, Health):
         yield save_health(health)
@@ -63,7 +65,7 @@ def statements_for(reported: Sequence[AnyReported]) -> Iterator[Statement]:
     if models := of_kind(reported, ModelsHave):
         yield save_models(models)
     if alerts := of_kind(reported, Alert):
-        yield save_alerts(alerts)
+        yield save_alerts(alerts, community_id_seed)
         yield from gather([item.message.alert_id for item in alerts])
     if isolations := of_kind(reported, Isolation):
         yield save_isolations(isolations)

@@ -7,7 +7,8 @@ import msgspec
 from aggregator.store.database import Database, Statement
 from aggregator.store.reported import Reported, columns, json_text, latest
 from contract.attacks import AttackType, Severity
-from contract.messages import Alert, Change, TopFeature
+from contract.community_id import community_id
+from contract.messages import Alert, Change, Flow, TopFeature
 
 _FIELDS = (
     "alert_id",
@@ -53,6 +54,8 @@ class AlertRow(msgspec.Struct, frozen=True):
     packets: int
     top_features: str
     counterfactual: str
+    flow: str | None
+    community_id: str | None
     model_id: str
     evidence_sha256: str | None
     received_ns: int
@@ -115,13 +118,21 @@ class TimeCount(msgspec.Struct, frozen=True):
     count: int
 
 
-def save_alerts(reported: Sequence[Reported[Alert]]) -> Statement:
-    """Add alerts, or bring known ones up to date; what people decided about them stays."""
+def save_alerts(reported: Sequence[Reported[Alert]], community_id_seed: int = 0) -> Statement:
+    """Add alerts, or bring known ones up to date; what people decided about them stays.
+
+    Args:
+        reported: The alerts.
+        community_id_seed: What other tools of the network name flows with.
+    """
     newest = latest(reported, "alert_id")
     texts: dict[str, list[object]] = {
         name: [json_text(getattr(item.message, name)) for item in newest]
         for name in ("top_features", "counterfactual")
     }
+    flows = [item.message.flow for item in newest]
+    texts["flow"] = [flow and json_text(flow) for flow in flows]
+    texts["community_id"] = [flow and community_id(flow, community_id_seed) for flow in flows]
     return Statement("save_alerts", columns(newest, *_FIELDS) | texts)
 
 
@@ -173,6 +184,11 @@ def top_features(row: AlertRow) -> list[TopFeature]:
 def counterfactual(row: AlertRow) -> list[Change]:
     """Return what would have made the verdict benign."""
     return msgspec.json.decode(row.counterfactual, type=list[Change])
+
+
+def flow(row: AlertRow) -> Flow | None:
+    """Return the flow that shows the attack best, where its device named one."""
+    return None if row.flow is None else msgspec.json.decode(row.flow, type=Flow)
 
 
 def _parameters(organization: str, wanted: AlertFilter) -> dict[str, object]:

@@ -48,7 +48,7 @@ LAUNCH = (
 VERDICT = "type window_start_ns window_end_ns host src_mac src_ip label scores packets".split()  # noqa: SIM905
 ALERT = (  # noqa: SIM905
     "type alert_id attack_type severity host src_mac src_ip dst_ip first_seen_ns opened_ns "
-    "last_seen_ns confidence windows top_features"
+    "last_seen_ns confidence windows top_features flow community_id"
 ).split()
 OBSERVATION = "type window_start_ns window_end_ns host src_mac src_ip packets features".split()  # noqa: SIM905
 

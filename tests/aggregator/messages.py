@@ -12,6 +12,7 @@ from contract.messages import (
     AnyMessage,
     Change,
     Envelope,
+    Flow,
     Health,
     Isolation,
     IsolationState,
@@ -23,6 +24,14 @@ from contract.messages import (
 
 MAC = "02:00:00:00:00:07"
 BOOT = "00000000000000b1"
+FLOW = Flow(
+    src_ip="192.168.1.7",
+    dst_ip="192.168.1.1",
+    protocol=6,
+    src_port=40_000,
+    dst_port=80,
+    packets=1,
+)
 SECOND_NS = 1_000_000_000
 
 
@@ -80,6 +89,7 @@ def alert(
                 words="tried at most 12 ports of one host in 1 s",
             )
         ],
+        flow=FLOW,
     )
 
 

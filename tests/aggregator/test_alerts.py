@@ -9,7 +9,7 @@ import pytest
 from contract.attacks import AttackType
 from contract.messages import AnyMessage, Loss
 from tests.aggregator.conftest import Centre
-from tests.aggregator.messages import SECOND_NS, alert, isolation
+from tests.aggregator.messages import FLOW, SECOND_NS, alert, isolation
 
 FIRST = 500
 HOUR_NS = 3600 * SECOND_NS
@@ -112,6 +112,22 @@ def test_an_alert_is_shown_with_its_reasons(centre: Centre):
     assert mitigation["further_losses"] == 4
     assert shown["affected_device_id"] == "alerts-pi"
     assert shown["detected_at"].endswith("Z")
+
+
+@pytest.mark.usefixtures("told_ns")
+def test_an_alert_names_its_flow_as_other_tools_do(centre: Centre):
+    with centre.client() as client:
+        shown = client.get(f"/alerts/{alert_id(2)}").json()
+    assert shown["flow"] == msgspec.to_builtins(FLOW)
+    assert shown["community_id"] == "1:mvqHfhSipAGit6HNW97eDo7UdVM="
+
+
+def test_an_alert_without_a_flow_of_its_own_has_no_community_id(centre: Centre):
+    told = msgspec.structs.replace(alert(FIRST + 9), flow=None)
+    centre.told("flowless-pi", told)
+    with centre.client() as client:
+        shown = client.get(f"/alerts/{told.alert_id}").json()
+    assert (shown["flow"], shown["community_id"]) == (None, None)
 
 
 @pytest.mark.usefixtures("told_ns")

@@ -86,6 +86,14 @@ def count(database: Database, table: str) -> int:
         return len(cursor.table(table).fetchall())
 
 
+async def test_flows_are_named_with_the_seed_of_the_other_tools(database: Database):
+    taking = ingest(database)
+    taking._community_id_seed = 7
+    await taking.take([arrival(alert())])
+    (row,) = await find_alerts(database, "default", AlertFilter(), limit=9)
+    assert row.community_id == "1:/PRFhGVJjcF/3ZwShNh31l/D2bY="
+
+
 async def device(database: Database, device_id: str = "edge-1") -> DeviceRow:
     rows = await find_devices(database, "default", now_ns=time.time_ns(), device_ids=[device_id])
     return rows[0]

@@ -80,6 +80,8 @@ async def test_an_alert_arrives_on_the_page_with_its_reasons_and_is_decided(
     await expect(detail).to_contain_text(
         "Benign would have been: tried at most 12 ports of one host in 1 s."
     )
+    await expect(detail).to_contain_text("192.168.1.7:40000 → 192.168.1.1:80 tcp, 1 packets")
+    await expect(detail).to_contain_text("1:mvqHfhSipAGit6HNW97eDo7UdVM=")
     await detail.get_by_role("button", name="False positive").click()
     await expect(detail).to_contain_text("False positive, still going on")
     await page.keyboard.press("Escape")

@@ -22,6 +22,7 @@ from contract.messages import (
     CommandAck,
     Envelope,
     EvidencePart,
+    Flow,
     Health,
     Isolation,
     LogLine,
@@ -95,6 +96,9 @@ MESSAGES: Mapping[str, AnyMessage] = {
                 words="claimed another host's address at most 0 times in 1 s",
             )
         ],
+        flow=Flow(
+            src_ip=IP, dst_ip=OTHER_IP, protocol=6, src_port=40_000, dst_port=502, packets=17
+        ),
     ),
     "isolation": Isolation(
         isolation_id=ID,

@@ -14,7 +14,7 @@ import pytest
 from contract import codec
 from contract.commands import AnyCommand, Order, SignedOrder, key_id
 from contract.features import FEATURES, feature_schema_id
-from contract.messages import AnyMessage, Envelope, Receipt
+from contract.messages import Alert, AnyMessage, Envelope, Receipt
 from contract.topics import LEAVES
 from tests.contract.examples import COMMANDS, MESSAGES, everything
 
@@ -84,3 +84,11 @@ def test_the_feature_schema_changes_only_on_purpose():
 
 def test_the_name_of_a_signing_key_is_made_from_its_public_bytes():
     assert key_id(bytes(range(32))) == "630dcd2966c43366"
+
+
+def test_an_alert_of_an_agent_that_names_no_flow_yet_is_read():
+    told = msgspec.to_builtins(everything()["alert"])
+    del told[3]["flow"]
+    envelope = codec.decode_envelope(msgspec.msgpack.encode(told))
+    assert isinstance(envelope.message, Alert)
+    assert envelope.message.flow is None

@@ -118,6 +118,8 @@ function facts(alert) {
     ["Host", mono(alert.host)],
     ["From", mono(alert.src_ip)],
     ["To", mono(alert.dst_ip)],
+    ["Flow", alert.flow ? mono(flowText(alert.flow)) : null],
+    ["Community ID", alert.community_id ? mono(alert.community_id) : null],
     ["Bridge port", alert.bridge_port ? mono(alert.bridge_port) : null],
     ["Confidence", `${(alert.confidence * 100).toFixed(1)} %`],
     ["First seen", exactTime(alert.first_seen_at)],
@@ -130,6 +132,19 @@ function facts(alert) {
     ["Notes", alert.notes],
   ].filter(([, value]) => value !== null && value !== undefined);
   return make("dl", { class: "facts" }, ...rows.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
+}
+
+// "192.168.1.7:40000 → 192.168.1.1:502 tcp, 17 packets"; of ICMP the ports are type and code.
+function flowText(flow) {
+  const names = { 1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6" };
+  const name = names[flow.protocol] ?? `protocol ${flow.protocol}`;
+  const packets = `${count(flow.packets)} packets`;
+  if (flow.protocol !== 6 && flow.protocol !== 17) {
+    const kind = flow.protocol in names ? ` type ${flow.src_port} code ${flow.dst_port}` : "";
+    return `${flow.src_ip} → ${flow.dst_ip} ${name}${kind}, ${packets}`;
+  }
+  const at = (ip, port) => (ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`);
+  return `${at(flow.src_ip, flow.src_port)} → ${at(flow.dst_ip, flow.dst_port)} ${name}, ${packets}`;
 }
 
 function mitigations(details) {

@@ -32,6 +32,8 @@ USING (
     unnest($packets::JSON::BIGINT[]) AS packets,
     unnest($top_features::JSON::VARCHAR[]) AS top_features,
     unnest($counterfactual::JSON::VARCHAR[]) AS counterfactual,
+    unnest($flow::JSON::VARCHAR[]) AS flow,
+    unnest($community_id::JSON::VARCHAR[]) AS community_id,
     unnest($model_id::JSON::VARCHAR[]) AS model_id,
     unnest($evidence_sha256::JSON::VARCHAR[]) AS evidence_sha256
   ) AS a
@@ -53,6 +55,8 @@ WHEN MATCHED THEN UPDATE SET
   packets = told.packets,
   top_features = told.top_features,
   counterfactual = told.counterfactual,
+  flow = told.flow,
+  community_id = told.community_id,
   model_id = told.model_id,
   evidence_sha256 = coalesce(told.evidence_sha256, known.evidence_sha256),
   news = CASE
@@ -73,12 +77,12 @@ WHEN MATCHED THEN UPDATE SET
 WHEN NOT MATCHED THEN INSERT (
   id, organization, device_id, alert_id, state, attack_type, severity, status, host, src_mac,
   src_ip, dst_ip, bridge_port, first_seen_ns, opened_ns, last_seen_ns, confidence, windows,
-  packets, top_features, counterfactual, model_id, evidence_sha256, received_ns,
+  packets, top_features, counterfactual, flow, community_id, model_id, evidence_sha256, received_ns,
   suppressed_by, incident_id
 ) VALUES (
   nextval('store.alert_ids'), told.organization, told.device_id, told.alert_id, told.state,
   told.attack_type, told.severity, 'active', told.host, told.src_mac, told.src_ip, told.dst_ip,
   told.bridge_port, told.first_seen_ns, told.opened_ns, told.last_seen_ns, told.confidence,
-  told.windows, told.packets, told.top_features, told.counterfactual, told.model_id, told.evidence_sha256,
-  told.received_ns, told.suppressed_by, CASE WHEN told.suppressed_by IS NULL THEN 0 END
+  told.windows, told.packets, told.top_features, told.counterfactual, told.flow, told.community_id,
+  told.model_id, told.evidence_sha256, told.received_ns, told.suppressed_by, CASE WHEN told.suppressed_by IS NULL THEN 0 END
 );
