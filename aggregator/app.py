@@ -22,6 +22,7 @@ from aggregator.api.identity import Guest
 from aggregator.broker.own import HOST, OwnBroker, find_mosquitto, own_broker
 from aggregator.broker_access import BrokerAccess
 from aggregator.commands.commander import Commander
+from aggregator.commands.convergence import Convergence
 from aggregator.commands.signing import load_signer
 from aggregator.config import AggregatorConfig, HttpConfig
 from aggregator.ingest.service import Ingest
@@ -39,6 +40,7 @@ from aggregator.store.archive import Archive
 from aggregator.store.backups import Backups
 from aggregator.store.database import Database
 from aggregator.store.evidence import EvidenceFiles
+from aggregator.store.models import ModelFiles
 from aggregator.store.retention import Retention
 from aggregator.store.room import Room
 from aggregator.store.users import count_users
@@ -85,6 +87,9 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
         presence = PresenceKeeper(database, live)
         signer = load_signer(config.store.path)
         commander = Commander(database, live, signer, config.commands)
+        convergence = Convergence(database, commander)
+        model_files = ModelFiles(config.store.path)
+        await model_files.tidy(database)
         evidence = EvidenceFiles(database, config.store)
         ingest = Ingest(
             database,
@@ -112,6 +117,9 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
             wall=wall,
             presence=presence,
             commander=commander,
+            convergence=convergence,
+            models=config.models,
+            model_files=model_files,
             delivery=delivery,
             codes=AuthorizationCodes(database, code_key(config.store.path)),
             guests=_guests(config),
@@ -136,6 +144,7 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
                 tasks.create_task(retention.run(), name="retention"),
                 tasks.create_task(evidence.run(), name="evidence"),
                 tasks.create_task(commander.expire(), name="commands"),
+                tasks.create_task(convergence.run(), name="desired"),
                 tasks.create_task(Notifier(database, delivery).run(), name="notifications"),
                 tasks.create_task(_feed_watchdog(database), name="watchdog"),
                 tasks.create_task(_stop(stop, server, sandbox), name="stop"),

@@ -109,6 +109,12 @@ class AlertsConfig(Section, frozen=True):
     community_id_seed: Annotated[int, Meta(ge=0, le=65535)] = 0
 
 
+class ModelsConfig(Section, frozen=True):
+    """Models that devices may be given."""
+
+    trusted_keys: Path | None = None  # a folder of Ed25519 public keys, *.pem; None: nobody's
+
+
 class NotificationsConfig(Section, frozen=True):
     """Who may be told of alerts."""
 
@@ -174,6 +180,7 @@ class AggregatorConfig(Section, frozen=True):
     enrolment: EnrolmentConfig = EnrolmentConfig()
     commands: CommandsConfig = CommandsConfig()
     alerts: AlertsConfig = AlertsConfig()
+    models: ModelsConfig = ModelsConfig()
     notifications: NotificationsConfig = NotificationsConfig()
     wall: WallConfig = WallConfig()
     device_events: DeviceEventsConfig = DeviceEventsConfig()

@@ -123,6 +123,7 @@ class DeviceShape(msgspec.Struct, frozen=True, kw_only=True):
     last_seen: str | None
     created_at: str
     pending: bool  # whether its keys open nothing until an admin accepts it
+    drifting_since: str | None  # since when it is not what it is to be
 
 
 class NewDeviceShape(DeviceShape, frozen=True, kw_only=True):
@@ -316,6 +317,7 @@ def device_shape(row: DeviceRow) -> DeviceShape:
         last_seen=maybe_rfc3339(row.last_seen_ns),
         created_at=rfc3339(row.created_ns),
         pending=row.pending,
+        drifting_since=maybe_rfc3339(row.drifting_ns),
     )
 
 

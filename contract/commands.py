@@ -47,10 +47,10 @@ class Release(Command, frozen=True, kw_only=True, tag="release"):
 
 
 class InstallModel(Command, frozen=True, kw_only=True, tag="install_model"):
-    """Take another model bundle."""
+    """Judge with another model, after it was tried; the former one is kept."""
 
     model_id: ModelId
-    sha256: Sha256
+    sha256: Sha256 | None = None  # of its bundle's manifest; None: one that the device holds
 
 
 class SetMode(Command, frozen=True, kw_only=True, tag="set_mode"):

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from agent.model_bundle import MANIFEST, SIGNATURE, SIGNED_FILES, Manifest
 from contract.identifiers import ModelId
+from contract.model_bundle import MANIFEST, SIGNATURE, SIGNED_FILES, Manifest
 from model_training.errors import StepError
 
 

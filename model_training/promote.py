@@ -4,17 +4,9 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from agent.model_bundle import (
-    DEFAULT_BUNDLE,
-    MANIFEST,
-    MODEL,
-    SHIPPED_KEYS,
-    SIGNATURE,
-    SIGNED_FILES,
-    TREES,
-    load_bundle,
-)
+from agent.model_bundle import DEFAULT_BUNDLE, SHIPPED_KEYS, load_bundle
 from contract.identifiers import ModelId
+from contract.model_bundle import MANIFEST, MODEL, SIGNATURE, SIGNED_FILES, TREES
 from model_training.captures import sha256_of
 from model_training.errors import StepError
 from model_training.runs import Run

@@ -10,8 +10,9 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from agent.model_bundle import METADATA, MODEL, TREES, Bundle
+from agent.model_bundle import Bundle
 from contract.features import feature_schema_id
+from contract.model_bundle import METADATA, MODEL, TREES
 from contract.model_metadata import ModelMetadata
 from model_training.captures import Capture, sha256_of
 from model_training.dataset import code_revision

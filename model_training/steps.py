@@ -10,11 +10,11 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from agent.model_bundle import CARD, METADATA, MODEL, TREES
 from agent.records import I64
 from contract.attacks import CLASSES, Label
 from contract.features import FEATURE_COUNT, WINDOW_S, feature_schema_id
 from contract.identifiers import ModelId
+from contract.model_bundle import CARD, METADATA, MODEL, TREES
 from contract.model_metadata import ModelMetadata
 from model_training.ablation import ablate
 from model_training.baseline import limit_scores

@@ -2,16 +2,16 @@
 
 import functools
 
-import msgspec
 import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
 from agent.model_bundle import Bundle
 from contract.attacks import CLASSES, Label
-from contract.features import FEATURE_COUNT, FEATURE_NAMES, WINDOW_S, feature_schema_id
+from contract.features import FEATURE_COUNT, FEATURE_NAMES
 from contract.model_metadata import ModelMetadata
 from model_training.export import to_onnx, to_trees
+from tests.model_bundles import told
 
 ROUNDS = 6
 
@@ -42,17 +42,8 @@ def vectors(rows: int, seed: int = 1) -> tuple[NDArray[np.float32], NDArray[np.i
 
 def metadata(**changes: object) -> ModelMetadata:
     """Return what a model of this agent says of itself."""
-    said = {
-        "model_id": "tiny",
-        "feature_schema_id": feature_schema_id(),
-        "feature_count": FEATURE_COUNT,
-        "window_s": float(WINDOW_S),
-        "classes": list(CLASSES),
-        "thresholds": dict.fromkeys(CLASSES[1:], 0.5),
-        "training_data_sha256": "0" * 64,
-        "trained_ns": 1_763_800_000_000_000_000,
-    }
-    return msgspec.convert(said | changes, ModelMetadata)
+    model_id = str(changes.pop("model_id", "tiny"))
+    return told(model_id, **changes)
 
 
 @functools.cache

@@ -22,6 +22,7 @@ from aggregator.api import (
     billing,
     commands,
     dashboard,
+    desired,
     device_events,
     device_keys,
     devices,
@@ -32,6 +33,7 @@ from aggregator.api import (
     isolations,
     logs,
     manager,
+    models,
     notifications,
     organizations,
     own_sessions,
@@ -60,7 +62,8 @@ from aggregator.api.live import Door, watch, watch_alerts, watch_presence, watch
 from aggregator.api.meter import Meter, Metered
 from aggregator.api.pages import reference, root, static_files, version
 from aggregator.commands.commander import Commander
-from aggregator.config import AuthConfig, EnrolmentConfig, HttpConfig, ShellConfig
+from aggregator.commands.convergence import Convergence
+from aggregator.config import AuthConfig, EnrolmentConfig, HttpConfig, ModelsConfig, ShellConfig
 from aggregator.live import LiveFeed
 from aggregator.notify.delivery import Delivery
 from aggregator.presence import PresenceKeeper
@@ -71,6 +74,7 @@ from aggregator.store.archive import Archive
 from aggregator.store.backups import Backups
 from aggregator.store.database import Database
 from aggregator.store.evidence import EvidenceFiles
+from aggregator.store.models import ModelFiles
 from aggregator.store.room import Room
 from aggregator.wall import Wall
 
@@ -88,6 +92,9 @@ class Parts(msgspec.Struct, frozen=True):
     enrolment: EnrolmentConfig
     codes: AuthorizationCodes
     commander: Commander
+    convergence: Convergence
+    models: ModelsConfig
+    model_files: ModelFiles
     delivery: Delivery
     ask_broker: AskBroker
     wall: Wall
@@ -116,6 +123,9 @@ def create_api(parts: Parts) -> Litestar:
             evidence.router,
             triage.router,
             devices.router,
+            desired.router,
+            models.router,
+            models.bundles,
             enrolments.router,
             device_events.native,
             telemetry.router,

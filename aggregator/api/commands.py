@@ -12,7 +12,7 @@ from aggregator.api.devices import find_device
 from aggregator.api.identity import OPERATOR, OPERATOR_OR_DEVICE, ApiRequest, Machine, person
 from aggregator.api.paging import Limit, Skip, paged
 from aggregator.commands.commander import Commander
-from aggregator.errors import ForbiddenError, InvalidError, NotFoundError
+from aggregator.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from aggregator.shapes import NS_PER_S, CommandShape, command_shape
 from aggregator.store.commands import (
     CommandFilter,
@@ -25,9 +25,10 @@ from aggregator.store.commands import (
     note_sent,
 )
 from aggregator.store.database import Database
+from aggregator.store.desired import find_desired
 from aggregator.store.reported import Reported
 from aggregator.store.users import SessionUser
-from contract.commands import AnyCommand, Isolate, Release
+from contract.commands import AnyCommand, InstallModel, Isolate, Release, SetMode
 from contract.identifiers import LongText
 from contract.messages import CommandAck, CommandState
 
@@ -66,7 +67,10 @@ async def post_command(
     who = person(request).user
     device = await find_device(database, who.organization, device_id)
     if device.type in AGENTS:
-        row = await commander.queue(who, device_id, _ours(data), "command.queue")
+        command = _ours(data)
+        if isinstance(command, SetMode):
+            await _check_desired(database, who.organization, device_id, command)
+        row = await commander.queue(who, device_id, command, "command.queue")
         return command_shape(row)
     now_ns = time.time_ns()
     new = _polled(who, device_id, data, now_ns)
@@ -147,7 +151,19 @@ def _ours(given: CommandGiven) -> AnyCommand:
     if isinstance(command, Isolate | Release):
         message = "isolations are asked for and lifted at /api/v1/ports"
         raise InvalidError(message)
+    if isinstance(command, InstallModel):
+        message = "which model a device is to judge with is said at its /desired"
+        raise InvalidError(message)
     return command
+
+
+async def _check_desired(
+    database: Database, organization: str, device_id: str, command: SetMode
+) -> None:
+    desired = await find_desired(database, organization, device_id)
+    if desired is not None and desired.mode not in {None, command.mode}:
+        message = f"{device_id} is to be in mode {desired.mode}: say another at its /desired"
+        raise ConflictError(message)
 
 
 def _polled(who: SessionUser, device_id: str, given: CommandGiven, now_ns: int) -> NewCommand:

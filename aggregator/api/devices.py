@@ -16,6 +16,7 @@ from aggregator.live import LiveFeed
 from aggregator.shapes import DeviceShape, NewDeviceShape, device_shape, rfc3339
 from aggregator.store.audit import audit
 from aggregator.store.database import Database, Statement
+from aggregator.store.desired import delete_desired
 from aggregator.store.devices import (
     Added,
     DeviceType,
@@ -208,6 +209,7 @@ async def forget(database: Database, who: Person, device_id: str) -> None:
     before = await find_device(database, who.organization, device_id)
     await database.write(
         delete_device(who.organization, device_id),
+        delete_desired(who.organization, device_id),
         audit(who.user, "device.delete", device_id, now_ns=time.time_ns(), before=before),
     )
 

@@ -46,6 +46,7 @@ EXAMPLES: Final[dict[str, dict[str, object]]] = {
         "type": "esp32",
         "location": "by the door",
     },
+    "PUT /api/v1/devices/{device_id}/desired": {"mode": "suggest"},
     "PUT /api/v1/organizations/{organization}/plan": {"devices": 50, "messages": 1_000_000},
     "PUT /api/v1/devices/{device_id}/host-key": {
         "host_key": "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"

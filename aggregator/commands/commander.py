@@ -15,7 +15,7 @@ from aggregator.config import CommandsConfig
 from aggregator.errors import ConflictError
 from aggregator.live import LiveFeed
 from aggregator.shapes import NS_PER_S, command_shape, isolation_shape
-from aggregator.store.audit import audit
+from aggregator.store.audit import Actor, audit
 from aggregator.store.commands import (
     RANKS,
     SETTLED,
@@ -76,7 +76,7 @@ class Commander:
 
     async def queue(
         self,
-        actor: SessionUser,
+        actor: Actor,
         device_id: str,
         command: AnyCommand,
         action: str,
@@ -108,7 +108,7 @@ class Commander:
 
     async def keep(
         self,
-        actor: SessionUser,
+        actor: Actor,
         new: NewCommand,
         action: str,
         now_ns: int,
@@ -231,7 +231,7 @@ def is_settled(row: CommandRow) -> bool:
     return row.rank >= (RANKS["applied"] if row.kind in APPLIED_IS_ALL else SETTLED)
 
 
-def _new(actor: SessionUser, order: Order, payload: bytes) -> NewCommand:
+def _new(actor: Actor, order: Order, payload: bytes) -> NewCommand:
     command = order.command
     isolation_id = command.isolation_id if isinstance(command, Isolate | Release) else None
     return NewCommand(

@@ -4,12 +4,13 @@ import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from aggregator.store.archive import Archive
 from aggregator.store.bundle import Piece, pieces_below
 from aggregator.store.database import ARCHIVE, COPIES, FILE_NAME, Database
+from aggregator.store.models import FOLDER as MODELS
 from aggregator.turns import Turns
 
 MAX_KEY_BYTES = 1024 * 1024
@@ -26,7 +27,7 @@ class Backups:
 
     @asynccontextmanager
     async def everything(self, asker: str = "") -> AsyncIterator[list[Piece]]:
-        """Give the database, the archive and the keys, as of one moment.
+        """Give the database, the archive, the models and the keys, as of one moment.
 
         Raises:
             TooManyAttemptsError: The asker, or others, make one already.
@@ -36,6 +37,7 @@ class Backups:
                 files = [part.file for part in parts]
                 await asyncio.to_thread(self._link, files, folder)
                 await self._database.copy_to(folder / FILE_NAME)
+            await asyncio.to_thread(self._link_models, folder)
             await asyncio.to_thread(self._copy_keys, folder)
             yield await asyncio.to_thread(pieces_below, folder)
 
@@ -55,6 +57,14 @@ class Backups:
             target = folder / ARCHIVE / file
             target.parent.mkdir(parents=True, exist_ok=True)
             os.link(self._archive.path / file, target)
+
+    def _link_models(self, folder: Path) -> None:
+        home = self._database.path.parent
+        for file in home.glob(f"{MODELS}/*/*.tar"):
+            target = folder / file.relative_to(home)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):  # deleted just now
+                os.link(file, target)
 
     def _copy_keys(self, folder: Path) -> None:
         for file in self._database.path.parent.iterdir():

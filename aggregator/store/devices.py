@@ -11,6 +11,7 @@ from contract.messages import Health, ModelsHave, Presence
 
 LATE_NS = 45 * 1_000_000_000  # a device that was silent for so long is shown with a warning
 STALE_NS = 90 * 1_000_000_000  # a device that was silent for so long counts as offline
+DRIFT_NS = 300 * 1_000_000_000  # after so long it is said that a device is not what it is to be
 
 DeviceType = Literal["feature_extraction", "edge_ml", "esp32", "generic"]
 Condition = Literal["online", "warning", "error"]
@@ -42,6 +43,7 @@ class DeviceRow(msgspec.Struct, frozen=True):
     last_seen_ns: int | None
     created_ns: int
     pending: bool
+    drifting_ns: int | None
 
 
 class KeyOwner(msgspec.Struct, frozen=True):
@@ -97,6 +99,7 @@ async def find_devices(
         "device_ids": device_ids,
         "late_ns": now_ns - LATE_NS,
         "stale_ns": now_ns - STALE_NS,
+        "drift_ns": now_ns - DRIFT_NS,
         "limit": page.limit,
         "skip": page.skip,
     }

@@ -7,16 +7,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from agent.errors import ModelError
-from agent.model_bundle import (
-    CARD,
-    MANIFEST,
-    METADATA,
-    MODEL,
-    SIGNATURE,
-    SIGNED_FILES,
-    TREES,
-    load_bundle,
-)
+from agent.model_bundle import load_bundle
+from contract.model_bundle import CARD, MANIFEST, METADATA, MODEL, SIGNATURE, SIGNED_FILES, TREES
 from model_training.bundle import public_pem, sign_bundle
 from tests.tiny_models import bundle, metadata
 

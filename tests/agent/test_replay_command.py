@@ -15,9 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent.__main__ import main
 from agent.capture.pcap import write_frames
-from agent.model_bundle import CARD, DEFAULT_BUNDLE, METADATA, MODEL, TREES
+from agent.model_bundle import DEFAULT_BUNDLE
 from contract.attacks import CLASSES
 from contract.features import FEATURE_NAMES
+from contract.model_bundle import CARD, METADATA, MODEL, TREES
 from model_training.bundle import public_pem, sign_bundle
 from model_training.export import to_onnx, to_trees
 from tests.agent.builders import (

@@ -28,6 +28,7 @@ from contract import codec, topics
 from contract.messages import AnyMessage, Receipt
 from tests.aggregator.messages import BOOT, envelope, topic
 from tests.brokers import free_port
+from tests.model_bundles import trusting
 
 PASSWORD = "correct-horse-7"
 USERS: dict[str, tuple[str, Role]] = {
@@ -192,6 +193,7 @@ def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Centre]:
     centre.more["EDGEWARDEN_AUTH__REGISTRATION"] = "invite"
     centre.more["EDGEWARDEN_NOTIFICATIONS__ALLOW_PRIVATE"] = "true"  # receivers are on loopback
     centre.more["EDGEWARDEN_NOTIFICATIONS__ALLOW_PLAIN"] = "true"
+    centre.more["EDGEWARDEN_MODELS__TRUSTED_KEYS"] = str(trusting(centre.data.parent / "makers"))
     asyncio.run(_add_users(centre.data))
     centre.start()
     yield centre

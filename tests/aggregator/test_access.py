@@ -14,12 +14,14 @@ from aggregator.api.authenticator import Authenticator
 from aggregator.api.authorization import AuthorizationCodes
 from aggregator.api.health import BrokerState
 from aggregator.commands.commander import Commander
+from aggregator.commands.convergence import Convergence
 from aggregator.commands.signing import load_signer
 from aggregator.config import (
     AuthConfig,
     CommandsConfig,
     EnrolmentConfig,
     HttpConfig,
+    ModelsConfig,
     NotificationsConfig,
     QueryConfig,
     ShellConfig,
@@ -36,6 +38,7 @@ from aggregator.store.archive import Archive
 from aggregator.store.backups import Backups
 from aggregator.store.database import Database
 from aggregator.store.evidence import EvidenceFiles
+from aggregator.store.models import ModelFiles
 from aggregator.store.room import Room
 from aggregator.wall import Wall
 from tests.aggregator.access import ALERT, MARK, NOWHERE, RANKS, RULES, Rule, filled, new_name
@@ -52,6 +55,7 @@ def routes(folder: Path) -> Iterator[str]:
     """Return every route that the application has, as rules name them."""
     database, live = Database(folder), LiveFeed()
     archive = Archive(database)
+    commander = Commander(database, live, load_signer(folder), CommandsConfig())
     parts = Parts(
         database=database,
         live=live,
@@ -63,7 +67,10 @@ def routes(folder: Path) -> Iterator[str]:
         wall=Wall(database, live),
         presence=PresenceKeeper(database, live),
         codes=AuthorizationCodes(database, b"-" * 32),
-        commander=Commander(database, live, load_signer(folder), CommandsConfig()),
+        commander=commander,
+        convergence=Convergence(database, commander),
+        models=ModelsConfig(),
+        model_files=ModelFiles(folder),
         delivery=Delivery(NotificationsConfig(), Seal(b"-" * 32, "key")),
         guests={},
         sandbox=Sandbox(database, archive, QueryConfig()),

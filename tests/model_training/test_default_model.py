@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from agent.capture.pcap import PcapReader
-from agent.model_bundle import DEFAULT_BUNDLE, MODEL, load_bundle
+from agent.model_bundle import DEFAULT_BUNDLE, load_bundle
 from agent.scoring import OnnxScorer
+from contract.model_bundle import MODEL
 from model_training.captures import read_captures
 from model_training.dataset import load_dataset
 from model_training.evaluate import judge

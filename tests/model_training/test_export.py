@@ -9,9 +9,10 @@ from onnx.reference import ReferenceEvaluator
 
 from agent.errors import ModelError
 from agent.explain.trees import read_trees
-from agent.model_bundle import CARD, METADATA, MODEL, TREES, Bundle, load_bundle
+from agent.model_bundle import Bundle, load_bundle
 from agent.scoring import OnnxScorer
 from contract.features import FEATURE_COUNT, FEATURE_NAMES
+from contract.model_bundle import CARD, METADATA, MODEL, TREES
 from contract.model_metadata import METADATA_KEY, ModelMetadata
 from model_training.bundle import public_pem, read_or_create_key, sign_bundle
 from model_training.errors import StepError

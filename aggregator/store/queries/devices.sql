@@ -6,9 +6,14 @@ SELECT
     ELSE condition
   END AS status,
   cpu_usage_percent, memory_usage_percent, temperature_celsius, uptime_s, version, model_id, mode,
-  models, lost_messages, last_seen_ns, created_ns, pending
-FROM store.devices
-WHERE organization = $organization
+  models, lost_messages, last_seen_ns, created_ns, pending,
+  (
+    SELECT d.differs_ns FROM store.desired AS d
+    WHERE d.organization = k.organization AND d.device_id = k.device_id
+      AND d.differs_ns <= $drift_ns::BIGINT
+  ) AS drifting_ns
+FROM store.devices AS k
+WHERE k.organization = $organization
   AND ($device_ids::JSON::VARCHAR[] IS NULL
     OR list_contains($device_ids::JSON::VARCHAR[], device_id))
 ORDER BY id

@@ -1,0 +1,1 @@
+DELETE FROM store.desired WHERE organization = $organization AND device_id = $device_id;

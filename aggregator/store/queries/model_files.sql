@@ -1,0 +1,1 @@
+SELECT organization, sha256 FROM store.models ORDER BY organization, sha256;
