@@ -133,6 +133,8 @@ class Announcer:
 
     def _detections(self, reported: Reported[VerdictBatch]) -> None:
         batch = reported.message
+        if batch.label.count(BENIGN) == len(batch.label):
+            return
         scores = confidences(batch)
         window_s = batch.window_ns / NS_PER_S
         for row, label in enumerate(batch.label):

@@ -41,7 +41,6 @@ from contract.messages import (
 M = TypeVar("M", bound=Message)
 
 MAX_COUNT = 2**63 - 1
-BATCHES_AT_ONCE = 40  # of verdicts in one statement: fewer cost more a row, more are large texts
 
 AnyReported = Reported[Message]
 
@@ -74,9 +73,8 @@ def statements_for(
     if acks := of_kind(reported, CommandAck):
         yield save_command_acks(acks)
         yield move_commands(acks)
-    verdicts = of_kind(reported, VerdictBatch)
-    for start in range(0, len(verdicts), BATCHES_AT_ONCE):
-        yield save_verdicts(*verdicts[start : start + BATCHES_AT_ONCE])
+    if verdicts := of_kind(reported, VerdictBatch):
+        yield save_verdicts(verdicts)
     yield from map(save_logs, of_kind(reported, LogLines))
     yield from map(save_readings, of_kind(reported, Readings))
 

@@ -42,10 +42,14 @@ T = TypeVar("T")
 
 
 class Statement(msgspec.Struct, frozen=True):
-    """A query by its file name, and its parameters: single values, or columns as lists."""
+    """A query by its file name, and its parameters: single values, or columns as lists.
+
+    Many rows come as an Arrow table, which the query knows as `given`.
+    """
 
     query: str
     parameters: Mapping[str, Value]
+    rows: object | None = None
 
 
 class Database:
@@ -210,7 +214,14 @@ def _confine(connection: duckdb.DuckDBPyConnection, folders: Sequence[Path]) -> 
 def _run(
     connection: duckdb.DuckDBPyConnection, statement: Statement
 ) -> Sequence[tuple[Value, ...]]:
-    return connection.execute(sql(statement.query), _values(statement.parameters)).fetchall()
+    text, values = sql(statement.query), _values(statement.parameters)
+    if statement.rows is None:
+        return connection.execute(text, values).fetchall()
+    connection.register("given", statement.rows)
+    try:
+        return connection.execute(text, values).fetchall()
+    finally:
+        connection.unregister("given")
 
 
 def _values(parameters: Mapping[str, Value]) -> dict[str, Value]:

@@ -2,26 +2,34 @@
 
 import array
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Final, TypeVar
 
 import msgspec
 
+from aggregator.store import arrow
 from aggregator.store.database import Database, Statement
 from aggregator.store.reported import Reported, columns
 from contract.messages import VerdictBatch
 
 BYTES_PER_SCORE = 4
 MAX_WINDOW_NS = 3600 * 1_000_000_000
+BITS_OF_ONE = 0x3F800000  # 1.0 as a 32-bit float; what lies between 0.0 and it has smaller bits
 
 T = TypeVar("T")
 
 _OF_BATCHES: Final = ("window_ns", "classes", "model_id", "feature_schema_id")
-_OF_ROWS: Final = (
-    *("window_start_ns", "host", "src_mac", "src_ip", "dst_ip", "label", "packets"),
-    "wire_bytes",
-)
+_OF_ROWS: Final[Mapping[str, Callable[..., arrow.Column]]] = {
+    "window_start_ns": arrow.integers,
+    "host": arrow.texts,
+    "src_mac": arrow.texts,
+    "src_ip": arrow.texts,
+    "dst_ip": arrow.texts,
+    "label": arrow.texts,
+    "packets": arrow.integers,
+    "wire_bytes": arrow.integers,
+}
 
 
 class VerdictRow(msgspec.Struct, frozen=True):
@@ -64,33 +72,36 @@ def fault_of(batch: VerdictBatch) -> str | None:
         return "verdict windows are longer than an hour"
     if len(batch.scores) != rows * len(batch.classes) * BYTES_PER_SCORE:
         return "verdict scores do not fit rows and classes"
-    scores = _floats(batch.scores)
-    if not all(0.0 <= score <= 1.0 for score in scores):  # false for NaN as well
-        return "verdict scores are no probabilities"
-    return None
+    return None if _are_probabilities(batch.scores) else "verdict scores are no probabilities"
 
 
-def save_verdicts(*reported: Reported[VerdictBatch]) -> Statement:
-    """Add batches of verdicts whose columns fit together."""
+def save_verdicts(reported: Sequence[Reported[VerdictBatch]]) -> Statement:
+    """Add batches of verdicts whose columns fit together, all at once: a statement costs more than its rows."""
     batches = [item.message for item in reported]
     sizes = [len(batch.host) for batch in batches]
-    of_batches = {name: [getattr(batch, name) for batch in batches] for name in _OF_BATCHES}
-    of_rows = {name: _joined(getattr(batch, name) for batch in batches) for name in _OF_ROWS}
-    return Statement(
-        "save_verdicts",
-        {
-            **columns(reported),
-            **of_batches,
-            **of_rows,
-            "batch": _joined([number] * size for number, size in enumerate(sizes, 1)),
-            "confidence": _joined(map(confidences, batches)),
-            "scores": _joined(map(_scores, batches)),
-            "sampled_one_in": _joined(
-                batch.sampled_one_in or [1] * size
-                for batch, size in zip(batches, sizes, strict=True)
-            ),
-        },
+    rows = {
+        name: of_kind(_joined(getattr(batch, name) for batch in batches))
+        for name, of_kind in _OF_ROWS.items()
+    }
+    rows["batch"] = arrow.integers(_joined([at] * size for at, size in enumerate(sizes, 1)))
+    rows["sampled_one_in"] = arrow.integers(
+        _joined(
+            batch.sampled_one_in or [1] * size for batch, size in zip(batches, sizes, strict=True)
+        )
     )
+    rows["scores"] = arrow.float_lists(
+        b"".join(batch.scores for batch in batches),
+        _joined([len(batch.classes)] * size for batch, size in zip(batches, sizes, strict=True)),
+    )
+    rows["place"] = arrow.integers(_joined(map(_places, batches)))
+    of_batches = {name: [getattr(batch, name) for batch in batches] for name in _OF_BATCHES}
+    return Statement("save_verdicts", columns(reported) | of_batches, arrow.table(rows))
+
+
+def _places(batch: VerdictBatch) -> list[int]:
+    """Return where among the scores each label's is, from 1; 0: it is none of the classes."""
+    places = {label: place for place, label in enumerate(batch.classes, 1)}
+    return [places.get(label, 0) for label in batch.label]
 
 
 def confidences(batch: VerdictBatch) -> list[float]:
@@ -141,6 +152,15 @@ async def count_verdicts(database: Database, organization: str, wanted: VerdictF
 
 def _sought(organization: str, wanted: VerdictFilter) -> dict[str, object]:
     return {"organization": organization} | msgspec.structs.asdict(wanted)
+
+
+def _are_probabilities(scores: bytes) -> bool:
+    bits = array.array("I", scores)
+    if sys.byteorder == "big":
+        bits.byteswap()
+    if max(bits, default=0) <= BITS_OF_ONE:
+        return True
+    return all(0.0 <= score <= 1.0 for score in _floats(scores))  # -0.0 is one, NaN is none
 
 
 def _floats(data: bytes) -> Sequence[float]:

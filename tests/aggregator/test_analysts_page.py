@@ -50,8 +50,8 @@ def told(message: M, device_id: str = "pi") -> Reported[M]:
 async def fill(database: Database) -> Archive:
     now_s = now_ns() // SECOND_NS
     await database.write(
-        save_verdicts(told(verdicts(("benign", "Scan"), number=now_s))),
-        save_verdicts(told(verdicts(("benign",), number=now_s - 1))),
+        save_verdicts([told(verdicts(("benign", "Scan"), number=now_s))]),
+        save_verdicts([told(verdicts(("benign",), number=now_s - 1))]),
         save_health([told(health())]),
     )
     archive = Archive(database)

@@ -34,7 +34,7 @@ async def store(database: Database, *, days_ago: int, batches: int = 1) -> None:
     for organization in ("default", "elsewhere"):
         for _ in range(batches):
             await database.write(
-                save_verdicts(Reported(organization, "pi", BOOT, at_ns, verdicts()))
+                save_verdicts([Reported(organization, "pi", BOOT, at_ns, verdicts())])
             )
 
 
@@ -142,7 +142,7 @@ async def main(path, batch):
         retention = Retention(database, archive, StoreConfig(), Room(path, 0))
         for number in itertools.count():
             at_ns = time.time_ns() - number % 5 * DAY_NS
-            await database.write(save_verdicts(Reported("default", "pi", "0" * 16, at_ns, batch)))
+            await database.write(save_verdicts([Reported("default", "pi", "0" * 16, at_ns, batch)]))
             print("stored", flush=True)
             await retention.apply(time.time_ns())
 batch = codec.decode_envelope(sys.stdin.buffer.read()).message
