@@ -1,6 +1,7 @@
 """Addresses as integers in the columns, as text for people and messages."""
 
 import ipaddress
+import socket
 from typing import Final
 
 _MAPPED: Final = 0xFFFF_0000_0000
@@ -17,6 +18,6 @@ def ip_text(high: int, low: int) -> str | None:
     if high == 0 and low in {0, _MAPPED}:
         return None
     if high == 0 and low & _MAPPED_MASK == _MAPPED:
-        return str(ipaddress.IPv4Address(low & 0xFFFF_FFFF))
+        return socket.inet_ntoa((low & 0xFFFF_FFFF).to_bytes(4, "big"))
     # An address with an IPv4 tail is written in hexadecimal all the same: one spelling, no dots.
     return str(ipaddress.IPv6Address(high << 64 | low))

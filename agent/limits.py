@@ -1,6 +1,7 @@
 """What no honest host does, whatever else it does: attacks so plain that they need no model."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -34,8 +35,8 @@ def with_limits(
     """
     raised = scores.copy()
     settled = np.zeros(len(scores), np.bool_)
-    for limit in limits:
-        rows = np.flatnonzero(exceeds(features, limit) & ~settled)
+    for limit, beyond in zip(limits, _beyond(features, limits).T, strict=True):
+        rows = np.flatnonzero(beyond & ~settled)
         if not len(rows):
             continue
         settled[rows] = True
@@ -49,14 +50,20 @@ def with_limits(
     return raised
 
 
-def exceeds(features: F32, limit: Limit) -> Bool:
-    """Return which rows exceed a limit, shape (n,)."""
-    beyond = np.ones(len(features), np.bool_)
-    for name, least in limit.at_least.items():
-        beyond &= features[:, _COLUMN[name]] >= least
-    for name, most in limit.at_most.items():
-        beyond &= features[:, _COLUMN[name]] <= most
-    return beyond
+def _beyond(features: F32, limits: Sequence[Limit]) -> Bool:
+    """Return which rows exceed which limits, shape (n, limits); all at once, for there are many."""
+    bounds = [
+        [(_COLUMN[name], least, np.inf) for name, least in limit.at_least.items()]
+        + [(_COLUMN[name], -np.inf, most) for name, most in limit.at_most.items()]
+        for limit in limits
+    ]
+    if not limits:
+        return np.zeros((len(features), 0), np.bool_)
+    columns, least, most = zip(*chain.from_iterable(bounds), strict=True)
+    values = features.take(columns, axis=1)
+    within = (values >= np.array(least, np.float32)) & (values <= np.array(most, np.float32))
+    starts = np.cumsum([0, *map(len, bounds[:-1])])
+    return np.logical_and.reduceat(within, starts, axis=1)
 
 
 def exceeded(features: F32, label: Label, limits: Sequence[Limit]) -> I64:
@@ -64,7 +71,7 @@ def exceeded(features: F32, label: Label, limits: Sequence[Limit]) -> I64:
     names = [
         name
         for limit in limits
-        if limit.label == label and exceeds(features[None], limit)[0]
+        if limit.label == label and _beyond(features[None], [limit])[0, 0]
         for name in limit.at_least
     ]
     return np.array([_COLUMN[name] for name in dict.fromkeys(names)], np.int64)

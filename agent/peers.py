@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Sequence
-from typing import Final, Literal, Self
+from typing import Final, Literal, NamedTuple, Self
 
 import msgspec
 import numpy as np
@@ -13,7 +13,7 @@ from agent.bindings import ARP
 from agent.exempt import configured
 from agent.flows import TCP, UDP, Flows
 from agent.grouping import Groups, distinct
-from agent.records import I64, U64, Bool
+from agent.records import I64, U8, U16, U64, Bool
 from agent.tables import KeyTable, hashed
 from contract.messages import MAX_LOSSES, Loss
 from runtime.errors import ConfigError
@@ -26,6 +26,7 @@ ESTABLISHED_WINDOWS: Final = 5
 DYNAMIC_PORTS: Final = 32_768  # from here on a port names no service
 _SALT: Final = 8
 _PORT_BITS: Final = np.uint64(16)
+_GROUP_BIT: Final = np.uint64(1 << 40)  # of a MAC that is no single host's
 _MAPPED: Final = 0xFFFF_0000_0000
 _SERVICE: Final = re.compile(r"(tcp|udp)/([1-9][0-9]{0,4})")
 _NUMBERS: Final = {"tcp": TCP, "udp": UDP}
@@ -111,10 +112,9 @@ class Peers:
             now_ns: The window's start.
         """
         self._now_ns = now_ns
-        rows = np.flatnonzero(_says_something(flows))
-        if not len(rows):
+        said = _said(flows, np.flatnonzero(_says_something(flows)))
+        if not len(said.protocol):
             return
-        said = flows.take(rows)
         to_server = _to_server(said)
         columns = _columns(said, to_server)
         keys = hashed(self._seed, *columns.values())
@@ -123,8 +123,9 @@ class Peers:
         first = groups.first[(asked > 0) & (asked < groups.sizes)]
         slots, fresh = self.table.claim(keys[first], now_ns)
         new, kept = slots[fresh & (slots >= 0)], slots[slots >= 0]
+        newcomers = first[fresh & (slots >= 0)]
         for name, column in columns.items():
-            self._columns[name][new] = column[first[fresh & (slots >= 0)]]
+            self._columns[name][new] = column[newcomers]
         self._first_ns[new], self._windows[new] = now_ns, 0
         self._seen_ns[kept] = now_ns
         self._windows[kept] += 1
@@ -185,6 +186,24 @@ class Peers:
         )
 
 
+class _Said(NamedTuple):
+    """The columns of some flows that tell who speaks with whom; each of shape (n,)."""
+
+    src_mac: U64
+    src_ip_high: U64
+    src_ip_low: U64
+    dst_mac: U64
+    dst_ip_high: U64
+    dst_ip_low: U64
+    src_port: U16
+    dst_port: U16
+    protocol: U8
+
+
+def _said(flows: Flows, rows: I64) -> _Said:
+    return _Said(*(getattr(flows, name).take(rows) for name in _Said._fields))
+
+
 def _says_something(flows: Flows) -> Bool:
     """Return which rows carry payload from one host to another."""
     says: Bool = (flows.protocol == TCP) & (flows.total("data") > 0)
@@ -192,28 +211,28 @@ def _says_something(flows: Flows) -> Bool:
     says &= (flows.ethertype != ARP) & (flows.folded == 0)
     says &= (flows.src_port > 0) & (flows.dst_port > 0)
     says &= (flows.src_mac > 0) & (flows.dst_mac > 0)
-    says &= flows.dst_mac >> np.uint64(40) & np.uint64(1) == 0
+    says &= flows.dst_mac & _GROUP_BIT == 0
     return says
 
 
-def _to_server(flows: Flows) -> Bool:
+def _to_server(said: _Said) -> Bool:
     """Return which rows go to the side with the lower port; of equal ones, to the lower MAC."""
-    lower: Bool = flows.dst_port < flows.src_port
-    lower |= (flows.dst_port == flows.src_port) & (flows.dst_mac < flows.src_mac)
+    lower: Bool = said.dst_port < said.src_port
+    lower |= (said.dst_port == said.src_port) & (said.dst_mac < said.src_mac)
     return lower
 
 
-def _columns(flows: Flows, to_server: Bool) -> dict[str, U64]:
-    port = np.minimum(flows.src_port, flows.dst_port).astype(np.uint64)
+def _columns(said: _Said, to_server: Bool) -> dict[str, U64]:
+    port = np.minimum(said.src_port, said.dst_port).astype(np.uint64)
     port[port >= DYNAMIC_PORTS] = 0
-    sides = {
-        f"{side}_{name}": np.where(
-            is_source, getattr(flows, f"src_{name}"), getattr(flows, f"dst_{name}")
-        )
-        for side, is_source in (("client", to_server), ("server", ~to_server))
-        for name in _END
-    }
-    return {**sides, "service": flows.protocol.astype(np.uint64) << _PORT_BITS | port}
+    source = said.src_mac, said.src_ip_high, said.src_ip_low
+    target = said.dst_mac, said.dst_ip_high, said.dst_ip_low
+    sides = (
+        np.where(to_server, *ends)
+        for ends in (*zip(source, target, strict=True), *zip(target, source, strict=True))
+    )
+    service = said.protocol.astype(np.uint64) << _PORT_BITS | port
+    return dict(zip(_COLUMNS, (*sides, service), strict=True))
 
 
 def _mac(text: str | None) -> int | None:

@@ -1,8 +1,8 @@
 """Frames in, effects out: the whole detector without socket, clock or thread."""
 
 from collections import deque
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import Final
 
 import msgspec
@@ -151,21 +151,24 @@ class Pipeline:
             self._window_ns, self._told = start_ns, 0
             # Who was ever calm; the observer would tell of windows that are not judged yet.
             self.policy.allowance.hosts_known = self.baselines.table.used
+        found = cache(partial(self.verdict, judged))  # what strikes is mostly told as well
         # The closing of alerts and verdicts in the order of time.
-        effects = [*self.policy.advance(start_ns), *self._act(judged, due), *self._keep(judged)]
+        effects = [
+            *self.policy.advance(start_ns),
+            *self._act(judged, due, found),
+            *self._keep(judged, found),
+        ]
         # What looks like an attack, even a little, must not become usual.
         self.baselines.learn(observations, judged.scores[:, self._benign] >= _CALM)
         return Outcome(effects, [judged])
 
-    def _act(self, judged: Judged, due: _Due) -> list[Effect]:
+    def _act(self, judged: Judged, due: _Due, found: Callable[[int], Verdict]) -> list[Effect]:
         effects: list[Effect] = []
         for row in np.flatnonzero(judged.labels != self._benign).tolist():
-            found = self.verdict(judged, row)
-            attack = found.label
+            attack = found(row).label
             if attack in ATTACKS:
-                effects += self.policy.strike(
-                    found, attack, partial(self._explained, judged, due, row, attack)
-                )
+                reasons = partial(self._explained, judged, due, row, attack)
+                effects += self.policy.strike(found(row), attack, reasons)
         return effects
 
     def _explained(self, judged: Judged, due: _Due, row: int, attack: AttackType) -> Explanation:
@@ -180,7 +183,7 @@ class Pipeline:
             deciding_flow(due.window, due.first + row, attack),
         )
 
-    def _keep(self, judged: Judged) -> list[Effect]:
+    def _keep(self, judged: Judged, found: Callable[[int], Verdict]) -> list[Effect]:
         """Put aside what the centre should see; return a report when one is due."""
         seen = judged.observations
         now_ns = int(seen.window_start_ns[0])
@@ -191,7 +194,7 @@ class Pipeline:
         told = rows[: max(TOLD_A_WINDOW - self._told, 0)]
         self._told += len(told)
         self._untold += len(rows) - len(told)
-        self._unreported += [self.verdict(judged, row) for row in told.tolist()]
+        self._unreported += map(found, told.tolist())
         due = abs(now_ns - self._reported_ns) >= REPORT_NS
         if not due and len(self._unreported) < REPORT_ROWS:
             return []

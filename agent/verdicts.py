@@ -57,8 +57,8 @@ def verdict(judged: Judged, row: int, model: ModelMetadata, ports: Sequence[str]
         bridge_port=ports[port] if port < len(ports) else None,
         label=model.classes[int(judged.labels[row])],
         scores={
-            name: min(max(round(float(score), 6), 0.0), 1.0)
-            for name, score in zip(model.classes, judged.scores[row], strict=True)
+            name: min(max(round(score, 6), 0.0), 1.0)
+            for name, score in zip(model.classes, judged.scores[row].tolist(), strict=True)
         },
         packets=int(seen.packets[row]),
         wire_bytes=int(seen.wire_bytes[row]),
