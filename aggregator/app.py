@@ -25,6 +25,7 @@ from aggregator.commands.commander import Commander
 from aggregator.commands.convergence import Convergence
 from aggregator.commands.signing import load_signer
 from aggregator.config import AggregatorConfig, HttpConfig
+from aggregator.export.exporter import Exporter
 from aggregator.ingest.service import Ingest
 from aggregator.live import LiveFeed
 from aggregator.notify.address import KEY_FILE as CHANNELS_KEY
@@ -103,6 +104,7 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
         access = await _broker_access(database, config)
         config.enrolment.authority()  # said now, not when the first device comes
         delivery = Delivery(config.notifications, load_seal(config.store.path / CHANNELS_KEY))
+        exporter = Exporter(database, live, config.exports)
         recordings = Recordings(database, config.store.path / FOLDER)
         await recordings.settle()
         name = own.kind if own is not None else broker.host
@@ -128,6 +130,7 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
             backups=Backups(database, archive),
             archive=archive,
             evidence=evidence,
+            exporter=exporter,
             ask_ingest=lambda: {
                 **msgspec.structs.asdict(ingest.counters),
                 **msgspec.structs.asdict(evidence.counters),
@@ -146,6 +149,7 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
                 tasks.create_task(commander.expire(), name="commands"),
                 tasks.create_task(convergence.run(), name="desired"),
                 tasks.create_task(Notifier(database, delivery).run(), name="notifications"),
+                tasks.create_task(exporter.run(), name="exports"),
                 tasks.create_task(_feed_watchdog(database), name="watchdog"),
                 tasks.create_task(_stop(stop, server, sandbox), name="stop"),
             ]

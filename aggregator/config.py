@@ -1,10 +1,12 @@
 """The aggregator's settings."""
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
 from contract.identifiers import OrganizationId
@@ -14,6 +16,10 @@ from runtime.errors import ConfigError
 Days = Annotated[int, Meta(ge=1, le=36500)]
 Network = Annotated[str, Meta(max_length=64)]
 Seconds = Annotated[int, Meta(ge=1)]
+SYSLOG = re.compile(r"(udp|tcp|tls)://(\[[0-9A-Fa-f:.]+\]|[^\s/:@\[\]]{1,253}):([0-9]{1,5})")
+MAX_EXPORTS = 32
+
+AlertEvent = Literal["opened", "updated", "closed", "decided"]
 Method = Literal["*", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
 
 # What backends that our clients were written for are set by, beside our own names.
@@ -126,6 +132,54 @@ class NotificationsConfig(Section, frozen=True):
     )
 
 
+class SyslogTarget(msgspec.Struct, frozen=True):
+    """A receiver of syslog."""
+
+    transport: str  # udp, tcp or tls
+    host: str
+    port: int
+
+
+class ExportConfig(Section, frozen=True):
+    """An output of alerts for other systems: a file, or a receiver of syslog."""
+
+    organization: OrganizationId = "default"
+    format: Literal["eve", "cef"] = "eve"
+    file: Path | None = None
+    max_bytes: Annotated[int, Meta(ge=2**16)] = 100 * 2**20  # of the file, and of the one before
+    syslog: str = ""  # udp://HOST:PORT, tcp://HOST:PORT (counted octets) or tls://HOST:PORT
+    facility: Annotated[int, Meta(ge=0, le=23)] = 16  # local0
+    ca_file: Path | None = None  # by which a receiver is believed; None: the system's
+    cert_file: Path | None = None  # what we show to it
+    key_file: Path | None = None
+    events: tuple[AlertEvent, ...] = ("opened", "closed", "decided")
+    max_queued: Annotated[int, Meta(ge=100, le=1_000_000)] = 10_000  # the oldest give way
+
+    def __post_init__(self) -> None:
+        """Refuse what leads nowhere, or to two places.
+
+        Raises:
+            ValueError: Neither or both of `file` and `syslog` are set, or it is no address.
+        """
+        if (self.file is None) == (not self.syslog):
+            message = "one of `file` and `syslog` is needed, and not both"
+            raise ValueError(message)
+        if self.syslog:
+            self.target()
+
+    def target(self) -> SyslogTarget:
+        """Return where to, of an output to syslog.
+
+        Raises:
+            ValueError: `syslog` is no address.
+        """
+        found = SYSLOG.fullmatch(self.syslog)
+        if found is None or not 0 < int(found[3]) < 65_536:  # noqa: PLR2004
+            message = f"`syslog`: {self.syslog!r} is not udp://, tcp:// or tls://HOST:PORT"
+            raise ValueError(message)
+        return SyslogTarget(found[1], found[2].strip("[]"), int(found[3]))
+
+
 class WallConfig(Section, frozen=True):
     """The alert wall with its chat."""
 
@@ -182,6 +236,7 @@ class AggregatorConfig(Section, frozen=True):
     alerts: AlertsConfig = AlertsConfig()
     models: ModelsConfig = ModelsConfig()
     notifications: NotificationsConfig = NotificationsConfig()
+    exports: Annotated[tuple[ExportConfig, ...], Meta(max_length=MAX_EXPORTS)] = ()
     wall: WallConfig = WallConfig()
     device_events: DeviceEventsConfig = DeviceEventsConfig()
     query: QueryConfig = QueryConfig()

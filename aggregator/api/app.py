@@ -28,6 +28,7 @@ from aggregator.api import (
     devices,
     enrolments,
     evidence,
+    exports,
     incidents,
     invites,
     isolations,
@@ -64,6 +65,7 @@ from aggregator.api.pages import reference, root, static_files, version
 from aggregator.commands.commander import Commander
 from aggregator.commands.convergence import Convergence
 from aggregator.config import AuthConfig, EnrolmentConfig, HttpConfig, ModelsConfig, ShellConfig
+from aggregator.export.exporter import Exporter
 from aggregator.live import LiveFeed
 from aggregator.notify.delivery import Delivery
 from aggregator.presence import PresenceKeeper
@@ -105,6 +107,7 @@ class Parts(msgspec.Struct, frozen=True):
     backups: Backups
     archive: Archive
     evidence: EvidenceFiles
+    exporter: Exporter
     ask_ingest: AskIngest
     shells: Shells
     recordings: Recordings
@@ -121,6 +124,8 @@ def create_api(parts: Parts) -> Litestar:
             commands.router,
             alerts.router,
             evidence.router,
+            exports.router,
+            exports.outputs,
             triage.router,
             devices.router,
             desired.router,

@@ -11,6 +11,7 @@ from litestar.params import Parameter
 
 from aggregator.api.health import AskBroker
 from aggregator.api.identity import ApiRequest
+from aggregator.export.exporter import Exporter, OutputState
 from aggregator.live import LiveFeed
 from aggregator.shapes import NS_PER_S, rfc3339
 from aggregator.store.archive import Archive
@@ -63,6 +64,7 @@ async def metrics(  # noqa: PLR0913  one for each part that counts
     room: NamedDependency[Room],
     ask_broker: NamedDependency[AskBroker],
     ask_ingest: NamedDependency[AskIngest],
+    exporter: NamedDependency[Exporter],
 ) -> Response[str]:
     """Return counters in the text format of Prometheus; devices are those of the organization."""
     organization = request.user.organization
@@ -78,12 +80,13 @@ async def metrics(  # noqa: PLR0913  one for each part that counts
         ),
         *_family("broker_connected", "0 or 1", [({}, ask_broker().connected)]),
         *_family("disk_has_room", "0: nothing is taken in", [({}, room.is_enough())]),
-        *_family("live_watchers", "open WebSockets", [({}, live.watchers)]),
+        *_family("live_watchers", "open WebSockets, and exports", [({}, live.watchers)]),
         *_family(
             "archive_bytes", "of Parquet files", [({}, sum(part.file_bytes for part in parts))]
         ),
         *_of_devices(rows, time.time_ns()),
         *_of_channels(await find_channels(database, organization, Page())),
+        *_of_exports(exporter.states(organization)),
     ]
     return Response("\n".join(lines) + "\n", media_type=MEDIA_TYPE)
 
@@ -113,6 +116,23 @@ def _of_channels(rows: Sequence[ChannelRow]) -> list[str]:
     return [
         *_family("notifications_total", "by what became of them", outcomes),
         *_family("notifications_queued", "by channel", waiting),
+    ]
+
+
+def _of_exports(states: Sequence[OutputState]) -> list[str]:
+    outcomes = [
+        ({"export": str(state.number), "outcome": outcome}, getattr(state, outcome))
+        for state in states
+        for outcome in ("sent", "dropped")
+    ]
+
+    def each(value: Callable[[OutputState], float]) -> list[Sample]:
+        return [({"export": str(state.number)}, value(state)) for state in states]
+
+    return [
+        *_family("export_events_total", "by what became of them", outcomes),
+        *_family("export_queued", "by output", each(lambda state: state.queued)),
+        *_family("export_failing", "0 or 1", each(lambda state: state.last_error is not None)),
     ]
 
 

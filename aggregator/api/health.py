@@ -8,6 +8,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 
 from aggregator.api.identity import PUBLIC
+from aggregator.export.exporter import Exporter
 from aggregator.store.database import Database
 from aggregator.store.room import Room
 from aggregator.store.users import count_users
@@ -26,6 +27,9 @@ class Readiness(msgspec.Struct, frozen=True):
     broker_connected: bool
     broker: str  # where it is, and which one when it is our own
     disk_has_room: bool  # without it nothing more is taken in
+    exports_failing: (
+        int  # outputs of alerts whose receivers are waited for; we are ready all the same
+    )
 
 
 class BrokerState(msgspec.Struct, frozen=True):
@@ -49,6 +53,7 @@ async def readyz(
     database: NamedDependency[Database],
     ask_broker: NamedDependency[AskBroker],
     room: NamedDependency[Room],
+    exporter: NamedDependency[Exporter],
 ) -> Response[Readiness]:
     """Say whether database and broker answer, and the disk is not full."""
     await count_users(database)
@@ -59,6 +64,7 @@ async def readyz(
         broker_connected=state.connected,
         broker=state.name,
         disk_has_room=has_room,
+        exports_failing=sum(each.last_error is not None for each in exporter.states()),
     )
     good = state.connected and has_room
     return Response(ready, status_code=HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE)

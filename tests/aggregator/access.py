@@ -178,6 +178,8 @@ RULES: dict[str, Rule] = {
     "GET /api/v1/devices/{device_id}/desired": Rule(),
     "PUT /api/v1/devices/{device_id}/desired": Rule("admin", body={}),
     "GET /api/v1/alerts": Rule(),
+    "GET /api/v1/alerts/export": Rule(),
+    "GET /api/v1/exports": Rule("admin"),
     "GET /api/v1/alerts/{alert_id}": Rule(),
     "PATCH /api/v1/alerts/{alert_id}": Rule("analyst", body={"notes": MARK}),
     "POST /api/v1/alerts": Rule(

@@ -54,6 +54,7 @@ class Centre:
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
         self.more: dict[str, str] = {}
+        self.settings: Path | None = None  # a file beside the environment
         self._tokens: dict[str, str] = {}
 
     def environment(self, **more: str) -> dict[str, str]:
@@ -80,9 +81,10 @@ class Centre:
         )
 
     def start(self) -> None:
+        settings = ["--config", str(self.settings)] if self.settings else []
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "aggregator", "serve"],
+                [sys.executable, "-m", "aggregator", "serve", *settings],
                 env=self.environment(),
                 stdout=log,
                 stderr=log,

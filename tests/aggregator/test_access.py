@@ -27,6 +27,7 @@ from aggregator.config import (
     ShellConfig,
     StoreConfig,
 )
+from aggregator.export.exporter import Exporter
 from aggregator.live import LiveFeed
 from aggregator.notify.delivery import Delivery
 from aggregator.presence import PresenceKeeper
@@ -78,6 +79,7 @@ def routes(folder: Path) -> Iterator[str]:
         backups=Backups(database, archive),
         archive=archive,
         evidence=EvidenceFiles(database, StoreConfig(path=folder)),
+        exporter=Exporter(database, live, []),
         ask_ingest=dict,
         shells=Shells(database, Seal(b"-" * 32, "key"), ShellConfig()),
         recordings=Recordings(database, folder),
