@@ -23,7 +23,6 @@ from agent.errors import AgentError, BaselineError, CaptureError
 from agent.evidence import Evidence
 from agent.health import HealthReporter, Seen
 from agent.isolation import GuardedIsolator
-from agent.isolation.desired import NOBODY
 from agent.isolation.keeper import Keeper
 from agent.model_bundle import DEFAULT_BUNDLE, load_bundle
 from agent.pipeline import Outcome, Pipeline
@@ -34,12 +33,11 @@ from agent.uplink.publisher import Address, Publisher
 from agent.uplink.spool import Spool, new_boot
 from contract.commands import AnyCommand, CollectEvidence, Release, SetMode
 from contract.commands import Isolate as IsolateCommand
-from contract.messages import Alert, AnyMessage, Isolation, ModelsHave, Presence
+from contract.messages import Alert, AnyMessage, ModelsHave, Presence
 from runtime.systemd import notify
 
 log = logging.getLogger(__name__)
 
-SECOND_NS: Final = 1_000_000_000
 WAIT_S: Final = 0.1  # how long frames gather before they are looked at
 MOST_WAITING: Final = 8192  # hosts; with more, judging comes before reading
 HEALTH_S: Final = 10.0
@@ -338,23 +336,8 @@ class _Agent:
         return Carried("applied", f"on their way, in {len(parts)} parts")
 
     async def _isolate(self, command: IsolateCommand) -> Carried:
-        now_ns = time.time_ns()
-        wanted = Isolation(
-            isolation_id=command.isolation_id,
-            alert_id=None,
-            host=command.mac or command.ip or NOBODY,
-            isolated_mac=command.mac,
-            isolated_ip=command.ip,
-            isolated_port=command.bridge_port,
-            reason=command.reason,
-            enforcement=self._config.isolation.enforcer,
-            state="applied",
-            isolated_ns=now_ns,
-            expires_ns=now_ns + command.duration_s * SECOND_NS,
-        )
-        done = await self._isolations.isolate(wanted)
+        done, as_wanted = await self._isolations.obey(command)
         await self._publisher.put([done])
-        as_wanted = done.state == "verified" and done.expires_ns == wanted.expires_ns
         return Carried("verified" if as_wanted else "failed", done.detail)
 
     async def _on_engine(self, work: Callable[[], None]) -> None:

@@ -9,10 +9,11 @@ from aggregator.store.alerts import AlertRow, counterfactual, flow, top_features
 from aggregator.store.commands import CommandRow
 from aggregator.store.devices import DeviceRow, DeviceType
 from aggregator.store.incidents import STAGES, IncidentRow, IncidentStatus
-from aggregator.store.isolations import IsolationRow, losses
+from aggregator.store.isolations import IsolationRow, losses, part
 from aggregator.store.users import Role, User
 from aggregator.store.verdicts import VerdictRow
 from contract.attacks import ATTACKS, SEVERITIES, AttackType, Severity
+from contract.cuts import CutKind, Part, cut_kind
 from contract.messages import CommandState, Flow, IsolationState, Loss, TopFeature
 
 NS_PER_S = 1_000_000_000
@@ -60,6 +61,8 @@ class Mitigation(msgspec.Struct, frozen=True, kw_only=True):
     enforcement: str
     isolated_mac: str | None
     isolated_port: str | None
+    cut: CutKind  # how much is cut off, from `rate` to the whole `port`
+    part: Part | None  # of the host; None: all of it
     expires_at: str
     notes: str
     losses: list[Loss]  # services that it takes away, or would
@@ -143,6 +146,8 @@ class IsolationShape(msgspec.Struct, frozen=True, kw_only=True):
     isolated_mac: str | None
     isolated_ip: str | None
     isolated_port: str | None
+    cut: CutKind  # how much is cut off, from `rate` to the whole `port`
+    part: Part | None  # of the host; None: all of it
     reason: str
     is_active: bool
     state: IsolationState
@@ -261,17 +266,12 @@ def _alert_fields(row: AlertRow, features: list[TopFeature]) -> dict[str, Any]:
 
 
 def _mitigation(row: IsolationRow) -> Mitigation:
-    return Mitigation(
-        isolation_id=row.isolation_id,
-        state=row.state,
-        enforcement=row.enforcement,
-        isolated_mac=row.isolated_mac,
-        isolated_port=row.isolated_port,
-        expires_at=rfc3339(row.expires_ns),
-        notes=row.detail,
-        losses=losses(row),
-        further_losses=row.further_losses,
-    )
+    fields = _isolation_fields(row)
+    return Mitigation(**{name: fields[name] for name in Mitigation.__struct_fields__})
+
+
+def _cut(row: IsolationRow) -> CutKind:
+    return cut_kind(part(row), whole_port=row.isolated_mac is None and row.isolated_ip is None)
 
 
 def incident_shape(row: IncidentRow) -> IncidentShape:
@@ -323,29 +323,23 @@ def device_shape(row: DeviceRow) -> DeviceShape:
 
 def isolation_shape(row: IsolationRow) -> IsolationShape:
     """Return an isolation."""
-    return IsolationShape(
-        id=row.id,
-        isolation_id=row.isolation_id,
-        device_id=row.device_id,
-        alert_id=row.alert_id,
-        host=row.host,
-        isolated_mac=row.isolated_mac,
-        isolated_ip=row.isolated_ip,
-        isolated_port=row.isolated_port,
-        reason=row.reason,
-        is_active=row.active,
-        state=row.state,
-        enforcement=row.enforcement,
-        isolated_at=rfc3339(row.isolated_ns),
-        lifted_at=maybe_rfc3339(row.lifted_ns),
-        expires_at=rfc3339(row.expires_ns),
-        lifted_by_user_id=row.lifted_by,
-        notes=row.detail,
-        losses=losses(row),
-        further_losses=row.further_losses,
-        host_group=row.host_group,
-        alert_status=row.alert_status,
-    )
+    return IsolationShape(**_isolation_fields(row))
+
+
+def _isolation_fields(row: IsolationRow) -> dict[str, Any]:
+    return {
+        name: getattr(row, name) for name in IsolationShape.__struct_fields__ if hasattr(row, name)
+    } | {
+        "cut": _cut(row),
+        "part": part(row),
+        "is_active": row.active,
+        "isolated_at": rfc3339(row.isolated_ns),
+        "lifted_at": maybe_rfc3339(row.lifted_ns),
+        "expires_at": rfc3339(row.expires_ns),
+        "lifted_by_user_id": row.lifted_by,
+        "notes": row.detail,
+        "losses": losses(row),
+    }
 
 
 def command_shape(row: CommandRow) -> CommandShape:

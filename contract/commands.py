@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from contract.cuts import Part
 from contract.identifiers import (
     AlertId,
     BridgePort,
@@ -37,6 +38,7 @@ class Isolate(Command, frozen=True, kw_only=True, tag="isolate"):
     bridge_port: BridgePort | None = None
     duration_s: Annotated[int, Meta(ge=1, le=MAX_ISOLATION_S)]
     reason: ShortText
+    part: Part | None = None  # of the host's traffic; None: all of it
 
 
 class Release(Command, frozen=True, kw_only=True, tag="release"):

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from contract.attacks import AttackType, Label, Severity
+from contract.cuts import Part
 from contract.identifiers import (
     AlertId,
     BootId,
@@ -180,6 +181,7 @@ class Isolation(Message, frozen=True, kw_only=True, tag="isolation"):
     losses: Annotated[list[Loss], Meta(max_length=MAX_LOSSES)] = []  # the most usual first
     further_losses: Count = 0  # beyond these
     host_group: Name | None = None  # of the device's settings, whose mode counted
+    part: Part | None = None  # of the host's traffic; None: all of it
 
 
 class PacketSample(Message, frozen=True, kw_only=True, tag="packet_sample"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 from msgspec import inspect as kinds
 
-from contract import codec, commands, messages, topics
+from contract import codec, commands, cuts, messages, topics
 from contract.features import FEATURE_COUNT, FEATURES, feature_schema_id
 
 PAGE = Path(__file__).parent.parent / "docs" / "wire-contract.md"
@@ -18,6 +18,7 @@ _PARTS: tuple[type[msgspec.Struct], ...] = (
     messages.Change,
     messages.Flow,
     messages.Loss,
+    cuts.Part,
     messages.LogLine,
     messages.Reading,
 )

@@ -1,11 +1,12 @@
 """How a host is cut off: desired state in, what the kernel says out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
 from agent.exempt import Exempt
+from contract.cuts import Part
 from contract.identifiers import BridgePort, IpAddress, IsolationId, LongText, MacAddress, TimeNs
 
 
@@ -16,26 +17,18 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     mac: MacAddress | None = None
     ip: IpAddress | None = None
     bridge_port: BridgePort | None = None
+    part: Part | None = None
     expires_ns: TimeNs
     at: LongText = ""  # for people: where it holds, when that says more than what is cut
 
 
-class Isolator(Protocol):
-    """Who makes the kernel (or a switch) agree with what is desired.
-
-    Every method may raise IsolationError.
-    """
+class Enforcing(Protocol):
+    """Who makes what is desired so. Every method may raise IsolationError."""
 
     name: str  # as it stands in Isolation.enforcement
-    # Whether a lease that was applied ends at its time with no program running. Of an enforcer that
-    # cannot promise it, everybody is let go when the agent ends.
-    ends_by_itself: bool
 
     async def apply(self, desired: Sequence[Lease]) -> None:
         """Make exactly these leases hold, for the time that remains of each."""
-
-    async def widened(self, lease: Lease) -> Sequence[Lease]:
-        """Return all that a lease would really cut off, where the enforcer cannot be as fine."""
 
     async def read_back(self) -> tuple[Lease, ...]:
         """Return the leases that hold, by the enforcer's own word."""
@@ -44,7 +37,21 @@ class Isolator(Protocol):
         """Let everybody go and leave nothing of ours behind."""
 
 
-class GuardedIsolator(Isolator, Protocol):
+class Isolator(Enforcing, Protocol):
+    """Who makes the kernel (or a switch) agree with what is desired."""
+
+    # Whether a lease that was applied ends at its time with no program running. Of an enforcer that
+    # cannot promise it, everybody is let go when the agent ends.
+    ends_by_itself: bool
+
+    async def widened(self, lease: Lease) -> Sequence[Lease]:
+        """Return all that a lease would really cut off, where the enforcer cannot be as fine."""
+
+    async def learnt(self) -> Mapping[str, str]:
+        """Return behind which of its ports each MAC was last seen."""
+
+
+class GuardedIsolator(Enforcing, Protocol):
     """An isolator that refuses to cut the exempt: `apply` raises ExemptError, the rest holds."""
 
     async def refresh(self) -> Exempt:

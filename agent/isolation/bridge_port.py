@@ -96,6 +96,10 @@ class BridgePortIsolator:
         ]
         return (*known, *foreign)
 
+    async def learnt(self) -> dict[str, str]:
+        """Return behind which port the bridge last saw each MAC."""
+        return await learnt_ports(self._bridge, self._prefix)
+
     async def clear(self) -> None:
         """Enable every port that we disabled."""
         await self.apply(())
@@ -112,6 +116,9 @@ class BridgePortIsolator:
         await self._ip("link", "set", "dev", port, "alias", held.alias)
 
     async def _port_of(self, lease: Lease, links: Iterable[str]) -> str:
+        if lease.part is not None:
+            message = f"{self.name} cuts off whole ports, not a {lease.part.kind}"
+            raise IsolationError(message)
         # Nothing is learned at a disabled port, so where its MAC was seen must be remembered.
         known = self._ports.get(lease.isolation_id)
         seen_at = known[1] if known is not None and known[0].mac == lease.mac else None
@@ -122,7 +129,7 @@ class BridgePortIsolator:
         return port
 
     async def _seen_at(self, mac: str | None) -> str:
-        ports = await learnt_ports(self._bridge, self._prefix)
+        ports = await self.learnt()
         if mac not in ports:
             message = f"{self._bridge} has not seen {mac} at any of its ports"
             raise IsolationError(message)
@@ -130,8 +137,7 @@ class BridgePortIsolator:
 
     async def _links(self) -> dict[str, str]:
         """Return the alias of every port of the bridge."""
-        printed = await self._ip("-j", "link", "show", "master", self._bridge)
-        return {link["ifname"]: link.get("ifalias", "") for link in _named(parsed(printed))}
+        return await ports_of(self._bridge, self._prefix)
 
     async def _disabled(self) -> list[str]:
         command = (*self._prefix, "bridge", "-j", "link", "show")
@@ -147,6 +153,16 @@ class BridgePortIsolator:
 
     async def _ip(self, *words: str) -> bytes:
         return await run((*self._prefix, "ip", *words))
+
+
+async def ports_of(bridge: str, prefix: Sequence[str] = ()) -> dict[str, str]:
+    """Return the ports of a bridge, and the alias of each.
+
+    Raises:
+        IsolationError: There is no such bridge, or it cannot be asked.
+    """
+    links = parsed(await run((*prefix, "ip", "-j", "link", "show", "master", bridge)))
+    return {link["ifname"]: link.get("ifalias", "") for link in _named(links)}
 
 
 async def learnt_ports(bridge: str, prefix: Sequence[str] = ()) -> dict[str, str]:

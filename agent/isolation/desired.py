@@ -10,9 +10,10 @@ from typing import Final
 import msgspec
 
 from agent.errors import IsolationError
-from agent.isolation import Isolator, Lease
+from agent.isolation import Enforcing, Lease
 from agent.isolation.guard import ExemptError
 from agent.isolation.lease_file import MAX_ISOLATIONS, Desired, LeaseFile
+from contract.cuts import Part
 from contract.messages import Isolation
 
 log = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ BEFORE: Final = "isolated before the agent was started again"
 PUT_BACK: Final = "was gone from the enforcer, and was put back"
 
 Clock = Callable[[], int]
-Target = tuple[str | None, str | None, str | None]
+Target = tuple[str | None, str | None, str | None, Part | None]
 
 
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
@@ -48,7 +49,7 @@ class DesiredIsolations:
 
     def __init__(
         self,
-        isolator: Isolator,
+        isolator: Enforcing,
         file: LeaseFile,
         now_ns: Clock = time.time_ns,
         passed_ns: Clock = boot_ns,
@@ -78,6 +79,11 @@ class DesiredIsolations:
         self._lost: set[str] = set()  # what the enforcer lost, and is told to be lost
         self._trouble = ""  # why desired and held cannot be brought together
         self._turn = asyncio.Lock()
+
+    def known(self, isolation_id: str) -> Isolation | None:
+        """Return an isolation that should hold, by its id."""
+        found = self._desired.get(isolation_id)
+        return None if found is None else found.isolation
 
     async def isolate(self, isolation: Isolation) -> Isolation:
         """Cut off; return the isolation as `verified` by the enforcer, or `failed` with the reason.
@@ -351,6 +357,7 @@ class DesiredIsolations:
             isolated_mac=lease.mac,
             isolated_ip=lease.ip,
             isolated_port=lease.bridge_port,
+            part=lease.part,
             reason=BEFORE,
             enforcement=self._isolator.name,
             state="verified",
@@ -369,19 +376,25 @@ class DesiredIsolations:
 
 
 def _lease(isolation: Isolation, expires_ns: int) -> Lease:
-    mac, ip, bridge_port = _target(isolation)
+    mac, ip, bridge_port, part = _target(isolation)
     return Lease(
         isolation_id=isolation.isolation_id,
         mac=mac,
         ip=ip,
         bridge_port=bridge_port,
+        part=part,
         expires_ns=expires_ns,
     )
 
 
 def _targets(leases: Iterable[Lease]) -> set[Target]:
-    return {(lease.mac, lease.ip, lease.bridge_port) for lease in leases}
+    return {(lease.mac, lease.ip, lease.bridge_port, lease.part) for lease in leases}
 
 
 def _target(isolation: Isolation) -> Target:
-    return (isolation.isolated_mac, isolation.isolated_ip, isolation.isolated_port)
+    return (
+        isolation.isolated_mac,
+        isolation.isolated_ip,
+        isolation.isolated_port,
+        isolation.part,
+    )

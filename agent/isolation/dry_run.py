@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from agent.isolation import Lease
+from agent.isolation.bridge_port import learnt_ports
 
 
 class DryRun:
@@ -12,8 +13,9 @@ class DryRun:
     name = "dry_run"
     ends_by_itself = True
 
-    def __init__(self, now_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(self, now_ns: Callable[[], int] = time.time_ns, bridge: str = "br0") -> None:
         self._now_ns = now_ns
+        self._bridge = bridge
         self._leases: tuple[Lease, ...] = ()
 
     async def apply(self, desired: Sequence[Lease]) -> None:
@@ -27,6 +29,10 @@ class DryRun:
     async def read_back(self) -> tuple[Lease, ...]:
         """Return the leases that have not ended."""
         return tuple(lease for lease in self._leases if lease.expires_ns > self._now_ns())
+
+    async def learnt(self) -> dict[str, str]:
+        """Return behind which port the bridge last saw each MAC."""
+        return await learnt_ports(self._bridge)
 
     async def clear(self) -> None:
         """Forget all."""

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -18,7 +17,6 @@ from agent.config import AgentConfig
 from agent.errors import AgentError, EnforcerGoneError, IsolationError
 from agent.exempt import Exempt, written_down
 from agent.isolation import GuardedIsolator, Isolator, Lease
-from agent.isolation.bridge_port import learnt_ports
 from agent.isolation.guard import ExemptError, Guard
 from agent.isolation.on_this_box import chosen_isolator
 from agent.isolation.requests import (
@@ -38,7 +36,6 @@ from agent.isolation.requests import (
     send,
 )
 from agent.isolation.snmp import read_login
-from agent.isolation.snmp_switch import SnmpSwitchIsolator
 from agent.isolation.surroundings import Surroundings
 from contract.commands import MAX_ISOLATION_S
 from runtime.capabilities import CAP_NET_ADMIN, give_up, keep_only
@@ -126,12 +123,7 @@ def _guard(begin: Begin) -> Guard:
 
 def surroundings(begin: Begin, isolator: Isolator) -> Surroundings:
     """Return who finds the exempt, and behind which of the isolator's ports they live."""
-    learnt = (
-        isolator.learnt
-        if isinstance(isolator, SnmpSwitchIsolator)
-        else partial(learnt_ports, begin.isolation.bridge)
-    )
-    return Surroundings(written_down(begin.exempt), begin.names, learnt)
+    return Surroundings(written_down(begin.exempt), begin.names, isolator.learnt)
 
 
 async def _obeyed(guard: Guard, request: Request) -> Answer:
@@ -162,7 +154,6 @@ class Enforcer:
 
     def __init__(self, line: socket.socket, begin: Begin) -> None:
         self.name: str = begin.isolation.enforcer
-        self.ends_by_itself = True  # the process sees to it
         self._line = line
         self._line.settimeout(0)
         self._begin: Begin | None = begin  # until it is sent
@@ -171,10 +162,6 @@ class Enforcer:
     async def apply(self, desired: Sequence[Lease]) -> None:
         """Make exactly these leases hold, but for those that hit the exempt."""
         await self._ask(Apply(list(desired)), Done)
-
-    async def widened(self, lease: Lease) -> Sequence[Lease]:
-        """Return the lease: how far it reaches is for the enforcer to know, which checks it."""
-        return (lease,)
 
     async def read_back(self) -> tuple[Lease, ...]:
         """Return the leases that hold."""

@@ -2,10 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
 from agent.errors import IsolationError
 from agent.exempt import Exempt
 from agent.isolation import Isolator, Lease
+
+_ANYBODY: Final = Exempt()
 
 
 class ExemptError(IsolationError):
@@ -75,10 +78,6 @@ class Guard:
         """Return the leases that hold."""
         return await self._isolator.read_back()
 
-    async def widened(self, lease: Lease) -> Sequence[Lease]:
-        """Return all that a lease would really cut off."""
-        return await self._isolator.widened(lease)
-
     async def clear(self) -> None:
         """Let everybody go."""
         self._applied = []
@@ -102,6 +101,9 @@ class Guard:
     async def _hit(self, exempt: Exempt, lease: Lease) -> str | None:
         try:
             named = exempt.why(lease.mac, lease.ip, lease.bridge_port)
+            if named is None and lease.part is not None:
+                # Of the peer only that it is one: it loses the host, and nobody else.
+                named = _ANYBODY.why(lease.part.peer_mac, lease.part.peer_ip)
             if named is not None:
                 return named
             for wide in await self._isolator.widened(lease):

@@ -8,16 +8,20 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from agent.errors import IsolationError
 from agent.isolation import GuardedIsolator
-from agent.isolation.desired import DesiredIsolations
+from agent.isolation.desired import NOBODY, DesiredIsolations
 from agent.isolation.lease_file import LeaseFile
 from agent.isolation.safekeeping import keep_memory, kept_memory
 from agent.policy import Policy
+from contract.commands import Isolate
 from contract.messages import Isolation
 
 log = logging.getLogger(__name__)
 
+SECOND_NS: Final = 1_000_000_000
 SETTLE_S: Final = 1.0
 LOOK_S: Final = 10.0
 
@@ -53,6 +57,36 @@ class Keeper:
         self._tell = tell
         self._on_engine = on_engine
         policy.allowance.memory = kept_memory(self._path)
+
+    async def obey(self, command: Isolate) -> tuple[Isolation, bool]:
+        """Cut off as the centre says; return the isolation, and whether it is as it was wanted.
+
+        One that is known is prolonged, and goes on to cut what it cuts: the policy may have widened
+        it meanwhile, and a centre that is older than parts does not name them.
+        """
+        now_ns = time.time_ns()
+        expires_ns = now_ns + command.duration_s * SECOND_NS
+        known = self._desired.known(command.isolation_id)
+        if known is not None:
+            times = {"isolated_ns": now_ns, "expires_ns": expires_ns, "reason": command.reason}
+            wanted = msgspec.structs.replace(known, **times)
+        else:
+            wanted = Isolation(
+                isolation_id=command.isolation_id,
+                alert_id=None,
+                host=command.mac or command.ip or NOBODY,
+                isolated_mac=command.mac,
+                isolated_ip=command.ip,
+                isolated_port=command.bridge_port,
+                part=command.part,
+                reason=command.reason,
+                enforcement=self._guard.name,
+                state="applied",
+                isolated_ns=now_ns,
+                expires_ns=expires_ns,
+            )
+        done = await self.isolate(wanted)
+        return done, done.state == "verified" and done.expires_ns == expires_ns
 
     async def isolate(self, isolation: Isolation) -> Isolation:
         """Cut off; return the isolation as `verified`, or `failed` with the reason."""

@@ -8,7 +8,7 @@ import msgspec
 
 from agent.config import AgentConfig, IsolationConfig
 from agent.errors import IsolationError
-from agent.isolation import Isolator, Lease
+from agent.isolation import Enforcing, Isolator, Lease
 from agent.isolation.bridge_port import BridgePortIsolator
 from agent.isolation.dry_run import DryRun
 from agent.isolation.lease_file import LeaseFile
@@ -29,13 +29,13 @@ def chosen_isolator(config: IsolationConfig, folder: Path) -> Isolator:
     """
     match config.enforcer:
         case "nft":
-            return NftIsolator()
+            return NftIsolator(config.bridge)
         case "bridge_port":
             return BridgePortIsolator(config.bridge)
         case "snmp_switch":
             return SnmpSwitchIsolator(config.switch, folder)
         case "dry_run":
-            return DryRun()
+            return DryRun(bridge=config.bridge)
 
 
 def show_isolations(config: AgentConfig) -> int:
@@ -59,7 +59,7 @@ def release(config: AgentConfig, target: str | None, *, everything: bool) -> int
     return asyncio.run(released(file, isolator, None if everything else target))
 
 
-async def released(file: LeaseFile, isolator: Isolator, target: str | None) -> int:
+async def released(file: LeaseFile, isolator: Enforcing, target: str | None) -> int:
     """Let a target go, or everybody; return the exit code.
 
     Args:
@@ -100,6 +100,7 @@ def _of(isolation: Isolation) -> Lease:
         mac=isolation.isolated_mac,
         ip=isolation.isolated_ip,
         bridge_port=isolation.isolated_port,
+        part=isolation.part,
         expires_ns=isolation.expires_ns,
     )
 

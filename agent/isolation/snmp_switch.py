@@ -181,6 +181,9 @@ class SnmpSwitchIsolator:
         return f"port {port} of switch {self._config.host}"[:MAX_PLACE_CHARACTERS]
 
     async def _port_of(self, lease: Lease, known: dict[str, Closed]) -> str:
+        if lease.part is not None:
+            message = f"a switch closes whole ports, not a {lease.part.kind}"
+            raise IsolationError(message)
         before = known.get(lease.isolation_id)
         # Nothing is learnt at a closed port, so where its host was must be remembered.
         if before is not None and before.lease.mac == lease.mac:

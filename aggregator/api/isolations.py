@@ -25,6 +25,7 @@ from aggregator.store.isolations import (
     IsolationRow,
     count_isolations,
     find_isolations,
+    part,
 )
 from contract.commands import MAX_ISOLATION_S, Isolate, Release
 from contract.identifiers import BridgePort, DeviceId, MacAddress, ShortText, whole
@@ -144,6 +145,7 @@ async def extend_isolation(
         mac=found.isolated_mac,
         ip=found.isolated_ip,
         bridge_port=found.isolated_port,
+        part=part(found),
         duration_s=data.duration_s,
         reason=data.reason or found.reason,
     )

@@ -7,6 +7,7 @@ import msgspec
 from aggregator.store.alerts import Count
 from aggregator.store.database import Database, Statement
 from aggregator.store.reported import Reported, columns, json_text, latest
+from contract.cuts import Part
 from contract.messages import Isolation, IsolationState, Loss
 
 _FIELDS = (
@@ -49,6 +50,7 @@ class IsolationRow(msgspec.Struct, frozen=True):
     losses: str  # JSON
     further_losses: int
     host_group: str | None
+    part: str | None  # JSON
     alert_status: str | None  # what people decided about its alert
     active: bool
     lifted_by: int | None  # the user whose command the device carried out
@@ -67,13 +69,23 @@ def save_isolations(reported: Sequence[Reported[Isolation]]) -> Statement:
         for item in newest
     ]
     losses = [json_text(item.message.losses) for item in newest]
-    made = {"verified": flags, "losses": losses}
+    parts = [_part_text(item.message.part) for item in newest]
+    made = {"verified": flags, "losses": losses, "part": parts}
     return Statement("save_isolations", columns(newest, *_FIELDS) | made)
 
 
 def losses(row: IsolationRow) -> list[Loss]:
     """Return what an isolation takes away."""
     return msgspec.json.decode(row.losses, type=list[Loss])
+
+
+def part(row: IsolationRow) -> Part | None:
+    """Return what of its host an isolation cuts off; None: all of it."""
+    return None if row.part is None else msgspec.json.decode(row.part, type=Part)
+
+
+def _part_text(told: Part | None) -> str | None:
+    return None if told is None else msgspec.json.encode(told).decode()
 
 
 class IsolationFilter(msgspec.Struct, frozen=True, kw_only=True):

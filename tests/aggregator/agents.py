@@ -86,6 +86,7 @@ def _isolation(command: Isolate) -> Isolation:
         host=command.mac or NOBODY,
         isolated_mac=command.mac,
         isolated_port=command.bridge_port,
+        part=command.part,
         reason=command.reason,
         enforcement="dry_run",
         state="applied",

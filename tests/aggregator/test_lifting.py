@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 import pytest_asyncio
 
 from aggregator.store.commands import MAX_OPEN
 from contract.commands import Isolate, Release
+from contract.cuts import Part
 from runtime.totp import code_at
 from tests.aggregator.agents import Agent, Codes, agent, until
 from tests.aggregator.conftest import PASSWORD, Centre, next_event
@@ -92,6 +94,21 @@ async def test_a_host_is_cut_off_prolonged_and_let_go_and_each_is_told_when_it_i
     answer = await api.post(path, json={"authorization_code": codes.take()})
     assert answer.status_code == 400
     assert answer.json()["detail"] == "the isolation is already lifted"
+
+
+async def test_a_part_of_a_host_is_told_as_such_and_prolonged_as_such(
+    api: httpx.AsyncClient, device: Agent
+):
+    pair = Part(kind="pair", peer_ip="192.168.1.10")
+    told = msgspec.structs.replace(isolation(811), isolated_port=None, part=pair)
+    await device.tell(told)
+    cut = await known(api, 811)
+    assert (cut["cut"], cut["part"]["peer_ip"]) == ("pair", "192.168.1.10")
+    answer = await api.post(f"/ports/extend-isolation/{cut['id']}", json={"duration_s": 3600})
+    assert answer.status_code == 200, answer.text
+    assert isinstance(device.told[-1], Isolate)
+    assert device.told[-1].part == pair
+    assert answer.json()["isolation"]["cut"] == "pair"
 
 
 async def test_a_code_may_stand_in_the_address_and_the_name_of_the_device_does_too(

@@ -15,6 +15,7 @@ from contract.commands import (
     SignedOrder,
     key_id,
 )
+from contract.cuts import Part
 from contract.messages import (
     Alert,
     AnyMessage,
@@ -119,6 +120,7 @@ MESSAGES: Mapping[str, AnyMessage] = {
         ],
         further_losses=3,
         host_group="cameras",
+        part=Part(kind="flow", peer_mac=OTHER_MAC, protocol="tcp", port=502),
     ),
     "packet_sample": PacketSample(
         captured_ns=NS,
@@ -187,7 +189,13 @@ MESSAGES: Mapping[str, AnyMessage] = {
 
 COMMANDS: Mapping[str, AnyCommand] = {
     "isolate": Isolate(
-        isolation_id=ID, mac=MAC, ip=IP, bridge_port="lan2", duration_s=600, reason="by hand"
+        isolation_id=ID,
+        mac=MAC,
+        ip=IP,
+        bridge_port="lan2",
+        duration_s=600,
+        reason="by hand",
+        part=Part(kind="pair", peer_ip=OTHER_IP),
     ),
     "release": Release(isolation_id=ID, reason="false alarm"),
     "install_model": InstallModel(model_id="home-2", sha256="cd" * 32),

@@ -6,7 +6,7 @@ EDGEWARDEN_WRITE_GOLDEN=1 pytest tests/contract
 
 import os
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -55,6 +55,18 @@ def test_what_travels_is_encoded_as_it_always_was(name):
 def test_what_was_written_once_can_still_be_read(name):
     value = everything()[name]
     assert decoded(value, (GOLDEN / f"{name}.bin").read_bytes()) == value
+
+
+def test_who_knows_no_parts_and_who_does_read_each_other():
+    """An isolation, or the order for one, without `part` is of a whole host, as it always was."""
+    for name in ("isolation", "order_isolate"):
+        told = msgspec.msgpack.decode((GOLDEN / f"{name}.bin").read_bytes())
+        body = told[3] if name == "isolation" else told["command"]
+        assert body.pop("part")["kind"] in {"flow", "pair"}
+        read: Any = decoded(everything()[name], msgspec.msgpack.encode(told))
+        assert (read.message if name == "isolation" else read.command).part is None
+        body["not_known_yet"] = {"kind": "pair"}
+        assert decoded(everything()[name], msgspec.msgpack.encode(told)) == read
 
 
 def test_no_golden_file_is_left_over():

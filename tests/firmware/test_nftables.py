@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from agent.isolation.nft_table import KINDS
 from tests.firmware.namespaces import FIRMWARE, in_namespace
 from tests.tools import require
 
@@ -100,7 +101,7 @@ def test_tables_of_others_are_left_alone_and_removal_is_complete_and_repeatable(
 def test_every_isolation_set_is_bounded_and_lets_its_elements_expire():
     sets = [entry["set"] for entry in ruleset('nft -f "$1"') if "set" in entry]
     isolation_sets = [one for one in sets if one["table"] == "edgewarden"]
-    assert len(isolation_sets) == 7
+    assert len(isolation_sets) == len(KINDS)
     assert all("timeout" in one["flags"] and one["size"] == 4096 for one in isolation_sets)
 
 

@@ -1,6 +1,6 @@
 // One alert with its reasons, and what a person may decide about it.
 
-import { isolateButton } from "./isolations.js";
+import { isolateButton, partOf } from "./isolations.js";
 import { STATUS_WORDS, amount, byId, className, count, exactTime, make, severity } from "./view.js";
 
 const DECIDES = new Set(["analyst", "operator", "admin"]);
@@ -151,7 +151,7 @@ function mitigations(details) {
   if (!details.length) return make("p", { class: "muted" }, "Nothing: the device only watched.");
   return make("ul", { class: "meter-list" }, ...details.map((one) => make(
     "li", {},
-    make("span", {}, `${MITIGATION_WORDS[one.state] ?? one.state}`),
+    make("span", {}, [MITIGATION_WORDS[one.state] ?? one.state, partOf(one)].filter(Boolean).join(": ")),
     make("span", { class: "muted" }, `by ${one.enforcement}, until ${exactTime(one.expires_at)}`),
     one.notes ? make("span", { class: "muted" }, one.notes) : null,
     lossesOf(one),

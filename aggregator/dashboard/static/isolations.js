@@ -40,7 +40,16 @@ function item(session, one) {
   );
 }
 
-const nameOf = (one) => one.isolated_mac ?? one.isolated_ip ?? `port ${one.isolated_port}`;
+const nameOf = (one) => [one.isolated_mac ?? one.isolated_ip ?? `port ${one.isolated_port}`, partOf(one)].filter(Boolean).join(", ");
+
+// What of a host is cut off, where it is not all of it: "only with 192.168.1.5".
+export function partOf(one) {
+  if (!one.part) return null;
+  const peer = one.part.peer_ip ?? one.part.peer_mac;
+  if (one.cut === "rate") return "only slowed down";
+  if (one.cut === "pair") return `only with ${peer}`;
+  return `only to ${peer} at ${one.part.protocol}/${one.part.port}`;
+}
 
 // ---- letting go
 

@@ -1,12 +1,12 @@
 SELECT
   id, device_id, isolation_id, alert_id, host, isolated_mac, isolated_ip, isolated_port, reason,
   enforcement, state, isolated_ns, expires_ns, lifted_ns, detail, losses, further_losses,
-  host_group, alert_status, active, lifted_by
+  host_group, part, alert_status, active, lifted_by
 FROM (
   SELECT
     i.id, i.device_id, i.isolation_id, i.alert_id, i.host, i.isolated_mac, i.isolated_ip,
     i.isolated_port, i.reason, i.enforcement, i.state, i.isolated_ns, i.expires_ns, i.lifted_ns,
-    i.detail, i.losses, i.further_losses, i.host_group,
+    i.detail, i.losses, i.further_losses, i.host_group, i.part,
     (
       SELECT a.status FROM store.alerts AS a
       WHERE a.organization = i.organization AND a.device_id = i.device_id

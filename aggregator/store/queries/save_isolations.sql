@@ -20,6 +20,7 @@ USING (
     unnest($losses::JSON::VARCHAR[]) AS losses,
     unnest($further_losses::JSON::BIGINT[]) AS further_losses,
     unnest($host_group::JSON::VARCHAR[]) AS host_group,
+    unnest($part::JSON::VARCHAR[]) AS part,
     unnest($verified::JSON::BOOLEAN[]) AS verified
 ) AS told
 ON known.organization = told.organization
@@ -39,14 +40,15 @@ WHEN MATCHED THEN UPDATE SET
   losses = CASE WHEN told.losses = '[]' THEN known.losses ELSE told.losses END,
   further_losses = greatest(told.further_losses, known.further_losses),
   host_group = coalesce(told.host_group, known.host_group),
+  part = told.part,
   verified = known.verified OR told.verified
 WHEN NOT MATCHED THEN INSERT (
   id, organization, device_id, isolation_id, alert_id, host, isolated_mac, isolated_ip,
   isolated_port, reason, enforcement, state, isolated_ns, expires_ns, lifted_ns, verified, detail,
-  losses, further_losses, host_group, received_ns
+  losses, further_losses, host_group, part, received_ns
 ) VALUES (
   nextval('store.isolation_ids'), told.organization, told.device_id, told.isolation_id,
   told.alert_id, told.host, told.isolated_mac, told.isolated_ip, told.isolated_port, told.reason,
   told.enforcement, told.state, told.isolated_ns, told.expires_ns, told.lifted_ns, told.verified,
-  told.detail, told.losses, told.further_losses, told.host_group, told.received_ns
+  told.detail, told.losses, told.further_losses, told.host_group, told.part, told.received_ns
 );

@@ -11,6 +11,7 @@ from hypothesis.stateful import (
 )
 
 from contract.attacks import AttackType
+from contract.cuts import Part
 from tests.agent.isolation.lab import Lab
 from tests.agent.isolation.world import (
     ELSEWHERE,
@@ -25,6 +26,14 @@ from tests.agent.isolation.world import (
 MACS = st.sampled_from(HOSTS)
 ATTACKS = st.sampled_from(["Scan", "DOS"])
 PORTS = st.sampled_from([HOME, HOME, ELSEWHERE])
+PARTS = st.none() | st.sampled_from(
+    [
+        Part(kind="rate"),
+        Part(kind="pair", peer_mac=HOSTS[0]),
+        Part(kind="pair", peer_ip="10.77.0.1"),
+        Part(kind="flow", peer_mac=HOSTS[1], protocol="tcp", port=22),
+    ]
+)
 ROUNDING_NS = SECOND_NS  # nft counts whole seconds
 
 
@@ -42,9 +51,9 @@ class AnySequence(RuleBasedStateMachine):
     def a_host_attacks(self, host: str, attack: AttackType, port: str) -> None:
         self.world.attack(host, attack, port)
 
-    @rule(host=MACS, seconds=st.integers(60, 90_000))
-    def a_person_isolates(self, host: str, seconds: int) -> None:
-        self.world.command(host, seconds)
+    @rule(host=MACS, seconds=st.integers(60, 90_000), part=PARTS)
+    def a_person_isolates(self, host: str, seconds: int, part: Part | None) -> None:
+        self.world.command(host, seconds, part)
 
     @rule(which=st.integers(0, 100))
     def a_person_lifts(self, which: int) -> None:
@@ -100,7 +109,7 @@ class AnySequence(RuleBasedStateMachine):
 
     @invariant()
     def nobody_exempt_is_cut_off(self) -> None:
-        for mac, _, port in self.world.cut_off():
+        for mac, _, port, _ in self.world.cut_off():
             borrowed = mac == GATEWAY and port == ELSEWHERE
             assert mac not in self.world.exempt or borrowed
 

@@ -1,4 +1,5 @@
 import time
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.root
 ID = "0123456789abcdef" * 2
 
 
-def lease(**what: str) -> Lease:
+def lease(**what: Any) -> Lease:
     return Lease(isolation_id=ID, expires_ns=time.time_ns() + 60_000_000_000, **what)
 
 

@@ -97,9 +97,9 @@ async def test_the_enforcer_refuses_the_exempt_by_its_own_look(built, enforcer):
 
 
 async def test_what_the_kernel_refuses_is_an_error_and_the_enforcer_lives_on(enforcer):
-    port_alone = Lease(isolation_id="0" * 32, bridge_port="lan2", expires_ns=2**62)
-    with pytest.raises(IsolationError, match="use bridge_port"):
-        await enforcer.apply([port_alone])
+    nobody = Lease(isolation_id="0" * 32, bridge_port="lan9", expires_ns=2**62)
+    with pytest.raises(IsolationError, match="lan9 is no port of br0"):
+        await enforcer.apply([nobody])
     assert await enforcer.read_back() == ()
 
 

@@ -19,7 +19,7 @@ SECOND_NS = 1_000_000_000
 
 def fresh(name: str, built: Lab) -> Isolator:
     if name == "nft":
-        return NftIsolator((*built.box, "nft"))
+        return NftIsolator("br0", built.box)
     if name == "bridge_port":
         return BridgePortIsolator("br0", built.box)
     return DryRun()

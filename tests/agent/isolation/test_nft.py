@@ -3,6 +3,7 @@ import subprocess
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec import structs
@@ -13,6 +14,7 @@ from agent.isolation.desired import PUT_BACK, DesiredIsolations
 from agent.isolation.lease_file import LeaseFile
 from agent.isolation.nft import NftIsolator
 from agent.isolation.on_this_box import released
+from contract.cuts import Part
 from tests.agent.isolation.lab import Lab
 from tests.agent.messages import isolation
 
@@ -21,16 +23,17 @@ pytestmark = pytest.mark.root
 SECOND_NS = 1_000_000_000
 FIREWALL = Path(__file__).parents[3] / "firmware_configs" / "nftables" / "edgewarden-base.nft"
 ID = "0123456789abcdef" * 2
+MAC = "02:00:00:00:00:77"
 
 
 @pytest.fixture
 async def nft(built: Lab) -> AsyncIterator[NftIsolator]:
-    made = NftIsolator((*built.box, "nft"))
+    made = NftIsolator("br0", built.box)
     yield made
     await made.clear()
 
 
-def lease(seconds: float = 60, **what: str) -> Lease:
+def lease(seconds: float = 60, **what: Any) -> Lease:
     until_ns = time.time_ns() + int(seconds * SECOND_NS)
     return Lease(isolation_id=ID, expires_ns=until_ns, **what)
 
@@ -72,7 +75,7 @@ async def test_a_host_is_isolated_by_its_address_or_on_its_port_alone(built, nft
 
 async def test_ipv6_addresses_are_read_back_in_any_spelling(nft):
     await nft.apply([lease(ip="FE80:0:0:0::00b")])
-    (found,) = await NftIsolator(nft._program).read_back()
+    (found,) = await NftIsolator("br0", nft._prefix).read_back()
     assert found.ip == "fe80::b"
 
 
@@ -180,7 +183,13 @@ async def test_what_a_person_put_there_is_shown_and_can_be_taken_away(built, nft
 @pytest.mark.parametrize(
     ("what", "why"),
     [
-        ({"bridge_port": "lan2"}, "use bridge_port"),
+        ({}, "cannot cut a host by bridge_port"),
+        ({"mac": MAC, "part": Part(kind="pair")}, "cannot cut a pair by mac"),
+        ({"ip": "10.0.0.1", "part": Part(kind="pair", peer_ip="fe80::1")}, "by ip, peer_ip"),
+        ({"ip": "10.0.0.1", "part": Part(kind="pair", peer_ip="nowhere")}, "nowhere"),
+        ({"mac": MAC, "ip": "10.0.0.1", "part": Part(kind="rate")}, "a rate by mac, ip"),
+        ({"mac": MAC, "bridge_port": "lan2", "part": Part(kind="rate")}, "mac, bridge_port"),
+        ({"mac": MAC, "part": Part(kind="flow", peer_mac=MAC, port=1)}, "a flow by mac"),
         ({"ip": "1.2.3"}, "1.2.3"),
         ({"mac": "not a mac"}, "nsenter: "),
     ],
@@ -196,12 +205,12 @@ async def test_what_nft_cannot_isolate_is_an_error_and_changes_nothing(built, nf
 
 async def test_a_missing_or_silent_program_is_an_error(monkeypatch):
     with pytest.raises(IsolationError, match="No such file"):
-        await NftIsolator(("/nonexistent/nft",)).read_back()
+        await NftIsolator("br0", ("/nonexistent/nft",)).read_back()
     monkeypatch.setattr("agent.isolation.programs.TIMEOUT_S", 0.1)
     with pytest.raises(IsolationError, match="no answer"):
-        await NftIsolator(("sh", "-c", "exec sleep 60")).read_back()
+        await NftIsolator("br0", ("sh", "-c", "exec sleep 60")).read_back()
 
 
 async def test_an_unreadable_answer_is_an_error():
     with pytest.raises(IsolationError, match="unreadable"):
-        await NftIsolator(("echo", "{")).read_back()
+        await NftIsolator("br0", ("echo", "{")).read_back()

@@ -15,7 +15,7 @@ from agent.config import AgentConfig, IsolationConfig
 from agent.doctor import examine
 from agent.errors import IsolationError
 from agent.exempt import Exempt, Exemption
-from agent.isolation import Isolator, Lease
+from agent.isolation import Enforcing, Lease
 from agent.isolation.closed_ports import NAME
 from agent.isolation.desired import DesiredIsolations
 from agent.isolation.enforcer import started_enforcer
@@ -73,7 +73,7 @@ async def nobody_exempt() -> Exempt:
     return Exempt()
 
 
-async def holding(isolator: Isolator) -> list[Lease]:
+async def holding(isolator: Enforcing) -> list[Lease]:
     """Return what holds, as it was asked for."""
     held = await isolator.read_back()
     assert {each.at for each in held} <= {"port lan2 of switch 127.0.0.1"}

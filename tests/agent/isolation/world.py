@@ -18,6 +18,7 @@ from agent.isolation.on_this_box import released
 from agent.isolation.safekeeping import keep_memory, kept_memory
 from agent.policy import Explanation, Policy
 from contract.attacks import AttackType
+from contract.cuts import Part
 from contract.messages import Isolation
 from tests.agent.isolation.lab import Lab
 from tests.agent.messages import NOW_NS
@@ -28,11 +29,11 @@ HOSTS = [f"02:00:00:00:00:{number:02x}" for number in range(1, 6)]
 GATEWAY = HOSTS[0]
 HOME, ELSEWHERE = "lan1", "lan2"
 
-Target = tuple[str | None, str | None, str | None]
+Target = tuple[str | None, str | None, str | None, Part | None]
 
 
 def target_of(lease: Lease) -> Target:
-    return (lease.mac, lease.ip, lease.bridge_port)
+    return (lease.mac, lease.ip, lease.bridge_port, lease.part)
 
 
 class Kernel:
@@ -81,19 +82,23 @@ class ModelIsolator:
         found = [self._lease(key, *it) for key, it in held.items() if key not in known]
         return (*(lease for lease in self._desired if target_of(lease) in held), *found)
 
+    async def learnt(self) -> dict[str, str]:
+        return {}
+
     async def clear(self) -> None:
         self._kernel.elements = {}
         self._desired = ()
 
     def _lease(self, key: Target, isolation_id: str, until_ns: int) -> Lease:
         left_s = (until_ns - self._kernel.passed_ns) // SECOND_NS
-        mac, ip, bridge_port = key
+        mac, ip, bridge_port, part = key
         expires_ns = self._world.now_ns() + left_s * SECOND_NS
         return Lease(
             isolation_id=isolation_id,
             mac=mac,
             ip=ip,
             bridge_port=bridge_port,
+            part=part,
             expires_ns=expires_ns,
         )
 
@@ -183,8 +188,8 @@ class World:
                 self._isolate(effect.isolation)
         keep_memory(self.folder / "allowance.json", self.policy.allowance.memory)
 
-    def command(self, host: str, seconds: int) -> None:
-        """A person isolates a host, exempt or not."""
+    def command(self, host: str, seconds: int, part: Part | None = None) -> None:
+        """A person isolates a host or a part of it, exempt or not."""
         self.commands += 1
         now_ns = self.now_ns()
         self._isolate(
@@ -194,6 +199,7 @@ class World:
                 host=host,
                 isolated_mac=host,
                 isolated_port=None,
+                part=part,
                 reason="by hand",
                 enforcement="model",
                 state="applied",
@@ -241,7 +247,7 @@ class World:
 
     def wanted(self) -> set[Target]:
         isolations = [each.isolation for each in LeaseFile(self.folder).read().values()]
-        return {(i.isolated_mac, i.isolated_ip, i.isolated_port) for i in isolations}
+        return {(i.isolated_mac, i.isolated_ip, i.isolated_port, i.part) for i in isolations}
 
 
 class NftWorld(World):
@@ -256,7 +262,7 @@ class NftWorld(World):
         super().close()
 
     def isolator(self) -> Isolator:
-        return NftIsolator((*self._built.box, "nft"), self.now_ns)
+        return NftIsolator("br0", self._built.box, self.now_ns)
 
     def flush(self) -> None:
         self._built.on_box("nft", "flush", "ruleset")
