@@ -110,7 +110,7 @@ def _enrol(options: argparse.Namespace) -> int:
         name=os.uname().nodename[:200],
     )
     given = enrolment.enrol(options.url, request, options.ca_file)
-    print(enrolment.keep(given, options.folder), end="")
+    print(enrolment.keep(given, options.folder, options.url, options.ca_file), end="")
     state = "pending: an admin has to accept it" if given.pending else "enrolled"
     told = f"device {given.device_id} of {given.organization} is {state}; keys: {options.folder}"
     print(f"edgewarden-agent: {told}", file=sys.stderr)
@@ -150,7 +150,9 @@ def _replay(options: argparse.Namespace, config: AgentConfig) -> int:
     from agent.model_bundle import DEFAULT_BUNDLE, load_bundle  # noqa: PLC0415
     from agent.replay import replay  # noqa: PLC0415
 
-    bundle = load_bundle(options.bundle or config.model.bundle or DEFAULT_BUNDLE)
+    bundle = load_bundle(
+        options.bundle or config.model.bundle or DEFAULT_BUNDLE, config.model.trusted_keys
+    )
     code = 0
     for path in options.files:
         try:

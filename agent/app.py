@@ -5,33 +5,35 @@ import logging
 import secrets
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Final, assert_never
 
 import msgspec
 
 from agent.baselines import read_baselines, write_baselines
 from agent.capture import FrameSource
-from agent.capture.player import Player
+from agent.capture.chosen import chosen_source
 from agent.config import AgentConfig
 from agent.effects import Effect, Isolate, Publish
-from agent.errors import AgentError, BaselineError, CaptureError
+from agent.errors import AgentError, BaselineError
 from agent.evidence import Evidence
 from agent.health import HealthReporter, Seen
+from agent.installed import Candidate, Installed
+from agent.installing import Installer
 from agent.isolation import GuardedIsolator
 from agent.isolation.keeper import Keeper
-from agent.model_bundle import DEFAULT_BUNDLE, load_bundle
+from agent.model_bundle import DEFAULT_BUNDLE
 from agent.pipeline import Outcome, Pipeline
 from agent.replay import build_pipeline
 from agent.uplink.commands import Commands, Trust, load_public_key
 from agent.uplink.commands import Outcome as Carried
 from agent.uplink.publisher import Address, Publisher
 from agent.uplink.spool import Spool, new_boot
-from contract.commands import AnyCommand, CollectEvidence, Release, SetMode
+from contract.commands import AnyCommand, CollectEvidence, InstallModel, Release, SetMode
 from contract.commands import Isolate as IsolateCommand
 from contract.messages import Alert, AnyMessage, ModelsHave, Presence
 from runtime.systemd import notify
@@ -52,36 +54,11 @@ def main(
 ) -> int:
     """Watch the network until a signal, or play a capture to its end; return the exit code."""
     try:
-        with _source(config, replay, speed) as source:
+        with chosen_source(config.capture, replay, speed) as source:
             asyncio.run(run(config, source, guard, plays=replay is not None))
     except* AgentError as errors:
         raise errors.exceptions[0] from None
     return 0
-
-
-@contextmanager
-def _source(
-    config: AgentConfig, replay: Path | None, speed: float | None
-) -> Iterator[FrameSource]:
-    capture = config.capture
-    if replay is not None:
-        with Player(replay, speed, now=True) as player:
-            yield player
-        return
-    if not capture.interfaces:
-        message = "no interface to capture on: set interfaces in [capture], or give --replay FILE"
-        raise CaptureError(message)
-    # Imported late: scapy takes a second and playing a file needs neither.
-    if capture.source == "ring":
-        from agent.capture.ring import RingSource  # noqa: PLC0415
-
-        with RingSource(capture.interfaces, capture.ring_slots, capture.bpf) as ring:
-            yield ring
-    else:
-        from agent.capture.scapy_source import ScapySource  # noqa: PLC0415
-
-        with ScapySource(capture.interfaces, capture.bpf) as scapy:
-            yield scapy
 
 
 async def run(
@@ -100,25 +77,34 @@ async def run(
         spool = stack.enter_context(
             closing(Spool(config.spool.path, config.spool.max_bytes, boot))
         )
-        bundle = load_bundle(config.model.bundle or DEFAULT_BUNDLE)
+        installed = Installed(
+            config.spool.path.parent / "models",
+            config.model.bundle or DEFAULT_BUNDLE,
+            config.model.trusted_keys,
+        )
+        bundle = installed.load()
         # Secret, so that nobody can aim at a slot of our tables.
         pipeline = build_pipeline(config, bundle, secrets.randbits(64), source.ports)
-        agent = _Agent(config, source, pipeline, spool, guard)
+        agent = _Agent(config, source, pipeline, spool, guard, installed)
         await agent.run(plays=plays)
+        installed.note_end()
 
 
 class _Agent:
     """Everything that runs together."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  all that is opened before
         self,
         config: AgentConfig,
         source: FrameSource,
         pipeline: Pipeline,
         spool: Spool,
         guard: GuardedIsolator,
+        installed: Installed,
     ) -> None:
         self._config = config
+        self._installed = installed
+        self._installer = Installer(config, installed, self._adopt)
         self._source = source
         self._pipeline = pipeline
         self._spool = spool
@@ -168,6 +154,8 @@ class _Agent:
                 tasks.create_task(self._isolations.settle(), name="isolations"),
                 tasks.create_task(self._isolations.look_around(), name="exempt"),
                 tasks.create_task(self._act(), name="deeds"),
+                tasks.create_task(self._commands.take_time(), name="slow_commands"),
+                tasks.create_task(self._installer.watch(), name="model"),
             ]
             if self._config.broker.host:
                 uplink = self._publisher.run(self._config.broker)
@@ -306,7 +294,7 @@ class _Agent:
         model = self._pipeline.model
         return ModelsHave(
             active=model.model_id,
-            installed=[model.model_id],
+            installed=self._installed.model_ids,
             feature_schema_id=model.feature_schema_id,
         )
 
@@ -322,11 +310,26 @@ class _Agent:
             return Carried("verified" if is_free else "failed", lifted[0].detail)
         if isinstance(command, CollectEvidence):
             return await self._collect(command)
+        if isinstance(command, InstallModel):
+            return await self._installer.install(command)
         if isinstance(command, SetMode):
             self._pipeline.policy.mode = command.mode
             log.warning("mode_set", extra={"mode": command.mode})
             return Carried("applied")
-        return Carried("failed", f"this version cannot {type(command).__name__}")
+        assert_never(command)
+
+    async def _adopt(self, candidate: Candidate) -> None:
+        """Let another model judge, between two windows, and tell the centre."""
+        loop = asyncio.get_running_loop()
+        adopt = self._pipeline.adopt
+        outcome = await loop.run_in_executor(
+            self._engine, adopt, candidate.scorer, candidate.explainer
+        )
+        await self._deeds.put(outcome.effects)
+        model_id = self._health.model_id = self._pipeline.model.model_id
+        presence = self._publisher.presence
+        self._publisher.presence = msgspec.structs.replace(presence, model_id=model_id)
+        await self._publisher.put([self._models(), self._state()])
 
     async def _collect(self, command: CollectEvidence) -> Carried:
         parts = await asyncio.to_thread(self._evidence.parts, command.alert_id)

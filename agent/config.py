@@ -33,6 +33,7 @@ class ModelConfig(Section, frozen=True):
     """What judges."""
 
     bundle: Path | None = None  # None: the bundle that comes with the program
+    trusted_keys: Path | None = None  # public keys, *.pem, beside the one that comes with it
 
 
 Mode = Literal["observe", "suggest", "enforce"]
@@ -110,6 +111,14 @@ class CommandsConfig(Section, frozen=True):
     public_key_file: Path | None = None
 
 
+class CentreConfig(Section, frozen=True):
+    """The centre's API, where models are fetched."""
+
+    url: str = ""  # "": none are
+    api_key_file: Path | None = None
+    ca_file: Path | None = None  # None: the system's authorities
+
+
 class AgentConfig(Section, frozen=True):
     """Everything that can be set for an agent."""
 
@@ -123,4 +132,5 @@ class AgentConfig(Section, frozen=True):
     spool: SpoolConfig = SpoolConfig()
     broker: BrokerConfig = BrokerConfig()
     commands: CommandsConfig = CommandsConfig()
+    centre: CentreConfig = CentreConfig()
     log: LogConfig = LogConfig()

@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from agent.centre import Centre
 from agent.config import AgentConfig
 from agent.errors import AgentError, IsolationError
 from agent.exempt import THIS_BOX, Exempt
@@ -44,9 +45,12 @@ def check(config: AgentConfig) -> str:
     """Return one line that says the settings and the model can be used.
 
     Raises:
-        AgentError: The model bundle cannot.
+        AgentError: The model bundle or the centre's address cannot.
     """
-    metadata = OnnxScorer(load_bundle(config.model.bundle or DEFAULT_BUNDLE)).metadata
+    bundle = load_bundle(config.model.bundle or DEFAULT_BUNDLE, config.model.trusted_keys)
+    metadata = OnnxScorer(bundle).metadata
+    if config.centre.url:
+        Centre(config.centre.url, config.centre.ca_file)
     return f"settings fine; model {metadata.model_id}; policy mode {config.policy.mode}"
 
 

@@ -3,10 +3,11 @@
 AgentError
 ├── CaptureError     a file is no capture, or an interface cannot be opened
 ├── ModelError       the model cannot be used: the agent does not start
+├── CentreError      the centre's API cannot be reached, cannot be trusted, or refuses
 ├── BaselineError    a file of baselines cannot be used: the agent starts without it
 ├── SpoolError       the outbox cannot be written: the agent does not start
 ├── ReleaseCodeError the code for letting go on this box is wrong, used or cannot be checked
-├── EnrolmentError   the centre does not enrol this box, or what it gives cannot be kept
+├── EnrolmentError   what the centre gives this box is no enrolment, or cannot be kept
 ├── IsolationError   the kernel refused: reported as an isolation in state `failed`
 └── EnforcerGoneError   the process that enforces has ended: so does the agent, to be started again
 """
@@ -24,6 +25,10 @@ class ModelError(AgentError):
     """A model bundle cannot be used."""
 
 
+class CentreError(AgentError):
+    """The centre's API cannot be reached, cannot be trusted, or refuses."""
+
+
 class BaselineError(AgentError):
     """A file of baselines is damaged, of another feature schema, or cannot be written."""
 
@@ -37,7 +42,7 @@ class ReleaseCodeError(AgentError):
 
 
 class EnrolmentError(AgentError):
-    """The centre does not enrol this box, or what it gives cannot be kept."""
+    """What the centre gives this box is no enrolment, or cannot be kept."""
 
 
 class IsolationError(AgentError):

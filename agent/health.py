@@ -40,7 +40,7 @@ class HealthReporter:
     """Reads the box's state. The first report has no CPU figure yet: it is a difference."""
 
     def __init__(self, model_id: ModelId) -> None:
-        self._model_id = model_id
+        self.model_id = model_id  # of what judges now
         self._version = version("edgewarden")
         self._process = psutil.Process()
         self._started_s = self._process.create_time()
@@ -78,7 +78,7 @@ class HealthReporter:
             dropped=dict(dropped),
             queued=dict(queued),
             clock_synchronized=is_clock_synchronized(),
-            model_id=self._model_id,
+            model_id=self.model_id,
             mode=mode,
             version=self._version,
         )

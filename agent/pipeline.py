@@ -118,6 +118,20 @@ class Pipeline:
         effects = [*outcome.effects, *self.policy.flush(), *self._report()]
         return Outcome(effects, outcome.judged)
 
+    def adopt(self, scorer: OnnxScorer, explainer: Explainer) -> Outcome:
+        """Judge with another model from the next window on.
+
+        Returns:
+            What follows from the windows that were closed before: the former model judges these.
+        """
+        outcome = self.settle()
+        effects = [*outcome.effects, *self._report()]  # a report names the model of all its rows
+        self.model = scorer.metadata
+        self._scorer, self._explainer = scorer, explainer
+        self._benign = self.model.classes.index(BENIGN)
+        self.policy.model_id = self.model.model_id
+        return Outcome(effects, outcome.judged)
+
     def dropped(self) -> dict[str, int]:
         """Return everything that was not seen, judged or told as it came, by reason."""
         table = self.baselines.table

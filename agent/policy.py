@@ -59,7 +59,7 @@ class Policy:
         self._config = config
         self.allowance = Allowance(config)
         self._device_id = device_id
-        self._model_id = model_id
+        self.model_id = model_id  # of what judges now; an alert keeps the one that opened it
         self._memory_ns = max(STRIKE_MEMORY_NS, 2 * config.strikes * SECOND_NS)
         self._strikes: dict[Suspect, deque[Verdict]] = {}
         self._open: dict[Suspect, _OpenAlert] = {}
@@ -177,7 +177,7 @@ class Policy:
             packets=sum(v.packets for v in strikes),
             top_features=reasons.top_features,
             counterfactual=reasons.counterfactual,
-            model_id=self._model_id,
+            model_id=self.model_id,
             flow=reasons.flow,
         )
         held = self._open[key] = _OpenAlert(alert)

@@ -1,6 +1,7 @@
 """Feature vectors to class probabilities: one ONNX session on one thread."""
 
 import os
+import time
 from collections.abc import Mapping
 from typing import Final
 
@@ -21,6 +22,8 @@ from contract.features import FEATURE_COUNT, FEATURE_NAMES, WINDOW_S, feature_sc
 from contract.model_metadata import METADATA_KEY, Evidence, ModelMetadata
 
 CHUNK_ROWS: Final = 512  # about 9 ms at 17 us a row: short enough to fall between two ring reads
+MOST_TRIAL_S: Final = 1.0  # for CHUNK_ROWS: of a window's one second nothing else would be left
+SLACK: Final = 1e-3
 _PROBABILITIES: Final = "probabilities"
 _COLUMN: Final = {name: column for column, name in enumerate(FEATURE_NAMES)}
 _REFUSALS: Final = (
@@ -79,6 +82,30 @@ class OnnxScorer:
             scores[asked] = with_limits(told, rows, self.metadata.limits, self.metadata.classes)
         return scores
 
+    def try_out(self) -> None:
+        """Ask the model about made-up rows, as many at once as it will ever be asked.
+
+        Raises:
+            ModelError: The answers are no probabilities, or take so long that windows would wait.
+        """
+        rows = np.random.default_rng(1).gamma(0.5, 50.0, (CHUNK_ROWS, FEATURE_COUNT))
+        rows[0], rows[1] = 0.0, 1e9
+        began_s = time.perf_counter()
+        try:
+            told = self._probabilities(rows.astype(np.float32))
+        except (*_REFUSALS, RuntimeError) as error:
+            message = f"model {self.metadata.model_id}: cannot judge: {str(error).splitlines()[0]}"
+            raise ModelError(message) from error
+        took_s = time.perf_counter() - began_s
+        if told.shape != (CHUNK_ROWS, len(self.metadata.classes)) or not _are_probabilities(told):
+            message = f"model {self.metadata.model_id}: its answers are no probabilities"
+            raise ModelError(message)
+        if took_s > MOST_TRIAL_S:
+            message = (
+                f"model {self.metadata.model_id}: too slow: {CHUNK_ROWS} rows in {took_s:.1f} s"
+            )
+            raise ModelError(message)
+
     def _probabilities(self, features: F32) -> F32:
         first, inverse = _distinct(features)
         distinct = features[first]
@@ -106,6 +133,11 @@ def is_evident(features: F32, evidence: Mapping[Label, Evidence]) -> Bool:
             least[column] = min(asked.least, least.get(column, asked.least))
     enough: Bool = features.take(list(least), axis=1) >= np.array([*least.values()], np.float32)
     return np.asarray(enough.any(axis=1))
+
+
+def _are_probabilities(scores: F32) -> bool:
+    whole = np.abs(scores.sum(axis=1) - 1.0) < SLACK  # false for NaN
+    return bool(whole.all() and (scores >= -SLACK).all())
 
 
 def _distinct(features: F32) -> tuple[I64, I64]:

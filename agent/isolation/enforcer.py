@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from agent.centre import Centre
 from agent.config import AgentConfig
 from agent.errors import AgentError, EnforcerGoneError, IsolationError
 from agent.exempt import Exempt, written_down
@@ -257,6 +258,8 @@ def _leave(process: subprocess.Popen[Any]) -> None:
 def beginning_of(config: AgentConfig) -> Begin:
     """Return what an enforcer has to know of the settings."""
     names = {config.broker.host: "the broker"}
+    if config.centre.url:
+        names.setdefault(Centre(config.centre.url, config.centre.ca_file).host, "the centre")
     return Begin(config.isolation, config.policy.exempt, names, config.spool.path.parent)
 
 

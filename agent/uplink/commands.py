@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from agent.errors import AgentError, SpoolError
 from agent.uplink.spool import Spool
 from contract.codec import CodecError, decode_order, decode_signed_order
-from contract.commands import AnyCommand, Order, SignedOrder, key_id
+from contract.commands import AnyCommand, InstallModel, Order, SignedOrder, key_id
 from contract.identifiers import DeviceId
 from contract.messages import CommandAck, CommandState
 from runtime.errors import ConfigError
@@ -24,6 +24,8 @@ from runtime.errors import ConfigError
 log = logging.getLogger(__name__)
 
 MAX_DETAIL_CHARACTERS = 2000
+SLOW = (InstallModel,)  # what others, a lift above all, must not wait for
+MAX_SLOW = 4
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -111,6 +113,7 @@ class Commands:
         self._obey = obey
         self._acknowledge = acknowledge
         self._now_ns = now_ns
+        self._slow: asyncio.Queue[Order] = asyncio.Queue(MAX_SLOW)
 
     async def take(self, payload: bytes, *, retained: bool) -> None:
         """Check an order and carry it out; whatever the bytes are, nothing is raised for them."""
@@ -125,7 +128,18 @@ class Commands:
             await self._answer(order, Outcome("expired"))
             return
         await self._answer(order, Outcome("received"))
-        await self._answer(order, await self._carried_out(order))
+        if not isinstance(order.command, SLOW):
+            await self._answer(order, await self._carried_out(order))
+        elif self._slow.full():
+            await self._answer(order, Outcome("failed", f"{MAX_SLOW} of these wait already"))
+        else:
+            self._slow.put_nowait(order)
+
+    async def take_time(self) -> None:
+        """Carry out, for ever and one after the other, what takes time."""
+        while True:
+            order = await self._slow.get()
+            await self._answer(order, await self._carried_out(order))
 
     def _believed(self, payload: bytes, *, retained: bool) -> Order:
         key = self._trust.key

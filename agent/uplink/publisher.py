@@ -77,7 +77,7 @@ class Publisher:
         self.connected = False
         self._spool = spool
         self._address = address
-        self._presence = presence
+        self.presence = presence
         self._presence_topic = topic_for(presence, address.organization, address.device_id)
         self._take_order = take_order
         self._resend_after_s = resend_after_s
@@ -98,11 +98,11 @@ class Publisher:
         clock = asyncio.get_running_loop().time
         waits = delays(FIRST_WAIT_S, MOST_WAIT_S)
         lost = False
-        will = aiomqtt.Will(
-            self._presence_topic, self._present(online=False), AT_LEAST_ONCE, retain=True
-        )
         while True:
             began_at = clock()
+            will = aiomqtt.Will(
+                self._presence_topic, self._present(online=False), AT_LEAST_ONCE, retain=True
+            )
             try:
                 async with connect(config, client_id=self._address.device_id, will=will) as client:
                     await self._greet(client)
@@ -151,7 +151,7 @@ class Publisher:
 
     def _present(self, *, online: bool) -> bytes:
         # Presence stands beside the numbered messages: the last word counts, none is missed.
-        message = msgspec.structs.replace(self._presence, online=online)
+        message = msgspec.structs.replace(self.presence, online=online)
         return encode(Envelope(boot=message.boot, seq=1, floor=1, message=message))
 
 

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from agent.config import AgentConfig, PolicyConfig, WindowConfig
 from agent.effects import Effect, Isolate, Publish
+from agent.explain import Explainer
 from agent.model_bundle import Bundle
 from agent.pipeline import REPORT_ROWS, TOLD_A_WINDOW, Outcome, Pipeline
 from agent.records import FrameBatch
 from agent.replay import build_pipeline
-from agent.scoring import CHUNK_ROWS
+from agent.scoring import CHUNK_ROWS, OnnxScorer
 from contract.attacks import CLASSES
 from contract.codec import decode_envelope, encode
 from contract.messages import Alert, Envelope, Isolation, VerdictBatch
@@ -320,3 +321,25 @@ def test_no_frames_can_break_the_pipeline(frames: list[tuple[bytes, int]], size:
 def test_nothing_gives_nothing() -> None:
     outcomes = run([raw_batch([])])
     assert effects(outcomes) == []
+
+
+def test_another_model_judges_whole_windows_and_each_report_names_the_one_that_judged() -> None:
+    pipeline = detector()
+    at = int(np.searchsorted(ATTACK.time_ns, (START_S + 6) * SECOND + SECOND // 2))
+    first, rest = cut_at(ATTACK, [at])  # within a window
+    pipeline.take(first)
+    said = metadata(model_id="another", thresholds=dict.fromkeys(CLASSES[1:], 0.25))
+    other = Bundle(to_onnx(booster(), said), to_trees(booster()), said)
+    assert pipeline.waiting
+    before = pipeline.adopt(OnnxScorer(other), Explainer(other))
+    assert pipeline.waiting == 0
+    after = run([rest], pipeline)
+    windows = {
+        name: [at for batch in published(outcomes, VerdictBatch) for at in batch.window_start_ns]
+        for name, outcomes in (("tiny", [before]), ("another", after))
+    }
+    assert {b.model_id for b in published([before], VerdictBatch)} == {"tiny"}
+    assert {b.model_id for b in published(after, VerdictBatch)} == {"another"}
+    assert max(windows["tiny"]) < min(windows["another"])
+    assert pipeline.policy.model_id == "another"  # of the next alert
+    assert {a.model_id for a in published([before, *after], Alert)} == {"tiny"}  # opened before

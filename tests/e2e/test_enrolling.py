@@ -93,6 +93,10 @@ async def test_an_agent_enrols_is_accepted_and_its_messages_arrive(tmp_path: Pat
             assert told.returncode == 0, told.stderr
             assert "pending" in told.stderr
             settings = tomllib.loads(told.stdout)
+            assert settings["centre"] == {
+                "url": centre.url,
+                "api_key_file": str(keys / "api.key"),
+            }
             password = (keys / "password").read_text().strip()
             assert password not in told.stdout + told.stderr + centre.log.read_text()
             assert {file.stat().st_mode & 0o777 for file in keys.iterdir()} == {0o600}

@@ -10,10 +10,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.errors import IsolationError
-from agent.uplink.commands import Commands, Outcome, Trust, load_public_key
+from agent.uplink.commands import MAX_SLOW, Commands, Outcome, Trust, load_public_key
 from agent.uplink.spool import Spool, new_boot
 from contract.codec import encode
-from contract.commands import AnyCommand, Order, Release, SetMode, SignedOrder, key_id
+from contract.commands import (
+    AnyCommand,
+    InstallModel,
+    Order,
+    Release,
+    SetMode,
+    SignedOrder,
+    key_id,
+)
 from contract.messages import CommandAck
 from runtime.errors import ConfigError
 from tests.agent.messages import NOW_NS
@@ -184,3 +192,22 @@ def test_a_key_that_is_none_is_one_clear_line(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(ConfigError, match=r"public\.pem"):
         load_public_key(path)
+
+
+async def test_a_lift_does_not_wait_for_a_model_and_models_wait_for_each_other(spool):
+    device = Device(spool, CENTRE.public_key())
+    install = InstallModel(model_id="home-2")
+    for number in range(MAX_SLOW + 1):
+        nonce = f"{number:032x}"
+        slow = order(command=install, nonce=nonce, command_id=nonce)
+        await device.commands.take(signed(slow), retained=False)
+    await device.commands.take(signed(order()), retained=False)
+    assert device.obeyed == [SetMode(mode="suggest")]
+    assert device.states() == ["received"] * (MAX_SLOW + 1) + ["failed", "received", "verified"]
+    async with asyncio.TaskGroup() as tasks:
+        working = tasks.create_task(device.commands.take_time())
+        async with asyncio.timeout(10):
+            while device.states().count("verified") < MAX_SLOW + 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        working.cancel()
+    assert device.obeyed.count(install) == MAX_SLOW

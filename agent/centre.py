@@ -1,0 +1,129 @@
+"""The centre's API over HTTPS: what a broker is not for."""
+
+import http.client
+import ssl
+import time
+from collections.abc import Mapping
+from http import HTTPStatus
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from agent.errors import CentreError
+
+TIMEOUT_S: Final = 15.0  # of each wait
+MAX_ANSWER_BYTES: Final = 256 * 1024
+FILE_S: Final = 120.0  # for all of a file
+_PIECE_BYTES: Final = 64 * 1024
+
+
+class _Problem(msgspec.Struct):
+    detail: str
+
+
+class Centre:
+    """Where the centre serves its API, and who vouches for it.
+
+    Args:
+        url: https, or http on this machine.
+        ca_file: Who vouches for the centre; None: the system's authorities.
+
+    Raises:
+        CentreError: The address is none, or others could read what is sent there. Later: the
+            centre cannot be reached, cannot be trusted, or refuses.
+    """
+
+    def __init__(self, url: str, ca_file: Path | None) -> None:
+        self._url = url
+        self._ca_file = ca_file
+        self._place = urlsplit(url)
+        self.host = self._place.hostname or ""
+        if not self.host or self._place.scheme not in {"http", "https"} or not self._port_is_one():
+            message = f"{url!r} is no address: give https://host or https://host:port"
+            raise CentreError(message)
+        if self._place.scheme == "http" and not _is_here(self.host):
+            message = f"{url}: the code and the keys would be read on the way; use https"
+            raise CentreError(message)
+
+    def post(self, path: str, body: bytes, wanted: HTTPStatus) -> bytes:
+        """Send JSON; return the answer of the status that is wanted."""
+        headers = {"Content-Type": "application/json"}
+        try:
+            connection = self._connection()
+            try:
+                answer = self._answer(connection, "POST", path, body, headers)
+                self._require(answer, wanted)
+                return answer.read(MAX_ANSWER_BYTES)
+            finally:
+                connection.close()
+        except (OSError, http.client.HTTPException) as error:
+            message = f"{self._url}: {error}"
+            raise CentreError(message) from error
+
+    def get_file(self, path: str, key: str, most_bytes: int) -> bytes:
+        """Return a file that this box's API key opens; it may have at most so many bytes."""
+        until_s = time.monotonic() + FILE_S
+        data = bytearray()
+        try:
+            connection = self._connection()
+            try:
+                headers = {"Authorization": f"Bearer {key}"}
+                answer = self._answer(connection, "GET", path, None, headers)
+                self._require(answer, HTTPStatus.OK)
+                while piece := answer.read(_PIECE_BYTES):
+                    data += piece
+                    if len(data) > most_bytes or time.monotonic() > until_s:
+                        message = f"{self._url}{path}: too large, or too slow"
+                        raise CentreError(message)
+            finally:
+                connection.close()
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            message = f"{self._url}: {error}"
+            raise CentreError(message) from error
+        return bytes(data)
+
+    def _answer(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+    ) -> http.client.HTTPResponse:
+        connection.request(method, self._place.path.rstrip("/") + path, body, dict(headers))
+        return connection.getresponse()
+
+    def _require(self, answer: http.client.HTTPResponse, wanted: HTTPStatus) -> None:
+        if answer.status == wanted:
+            return
+        told = answer.read(MAX_ANSWER_BYTES)
+        try:
+            detail = msgspec.json.decode(told, type=_Problem).detail
+        except msgspec.MsgspecError:
+            detail = f"answers {answer.status}"
+        message = f"{self._url}: {detail}"
+        raise CentreError(message)
+
+    def _connection(self) -> http.client.HTTPConnection:
+        port = self._place.port
+        if self._place.scheme == "http":
+            return http.client.HTTPConnection(self.host, port, timeout=TIMEOUT_S)
+        context = ssl.create_default_context(cafile=self._ca_file)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        return http.client.HTTPSConnection(self.host, port, timeout=TIMEOUT_S, context=context)
+
+    def _port_is_one(self) -> bool:
+        try:
+            return self._place.port != 0
+        except ValueError:
+            return False
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
