@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 
 from agent.flows import Flows
-from agent.grouping import Groups, oldest_first
-from agent.records import I64, U64, Bool
+from agent.grouping import Groups, since_first
+from agent.records import I64, U8, U64, Bool
 from agent.tables import KeyTable, hashed, members
 
 ARP: Final = 0x0806
@@ -19,6 +19,8 @@ CAPACITY: Final = 65_536
 _INITIAL_HOP_LIMITS: Final = members(1, 32, 64, 128, 255)  # 1: multicast on the link
 _DIRECT, _ROUTED, _ANSWERED, _ASSERTED = np.uint8(1), np.uint8(2), np.uint8(4), np.uint8(8)
 _MAPPED: Final = np.uint64(0xFFFF_0000_0000)
+_GROUP_BIT: Final = np.uint64(1 << 40)  # of a MAC that is no single host's
+_LAST_BIT: Final = np.uint64(63)
 
 
 class Holders(msgspec.Struct, frozen=True, eq=False):
@@ -54,16 +56,18 @@ class Bindings:
             now_ns: The window's start.
         """
         source, direct = self._sources(flows)
-        src_slot = self._claim(source, flows, now_ns)
+        src_slot, mine = self._claim(source, flows, now_ns)
         dst_key = self._address_keys(flows.dst_ip_high, flows.dst_ip_low)
-        dst_slot = np.where(dst_key > 0, self.table.find(dst_key, now_ns), -1)
-        self._note(src_slot, flows, direct, dst_slot)
-        foreign = (src_slot >= 0) & (self._holder[src_slot] != flows.src_mac)
-        to_group = flows.dst_mac >> np.uint64(40) & np.uint64(1) > 0
-        known = (dst_slot >= 0) & (flows.ethertype != ARP) & ~to_group
+        dst_slot = self.table.find(dst_key, now_ns)
+        dst_slot[dst_key == 0] = -1
+        link = (dst_slot >= 0) & (flows.ethertype != ARP)
+        theirs = link & (self._holder.take(dst_slot) == flows.dst_mac)
+        self._note(src_slot[mine], flows.hop_limit[mine], direct[mine], dst_slot[theirs])
+        foreign = (src_slot >= 0) & ~mine
+        to_group = flows.dst_mac & _GROUP_BIT > 0
         return Holders(
             foreign=foreign,
-            misdirected=known & (self._holder[dst_slot] != flows.dst_mac),
+            misdirected=link & ~theirs & ~to_group,
             src_behind=self._behind(src_slot) & ~foreign,
             dst_behind=self._behind(dst_slot),
         )
@@ -82,42 +86,42 @@ class Bindings:
         nobody |= high >> np.uint64(56) == np.uint64(0xFF)
         return np.where(nobody, np.uint64(0), hashed(self._seed, high, low))
 
-    def _claim(self, keys: U64, flows: Flows, now_ns: int) -> I64:
-        """Give every address a slot and a holder; return the slot of each row, -1 for none."""
+    def _claim(self, keys: U64, flows: Flows, now_ns: int) -> tuple[I64, Bool]:
+        """Give every address a slot and a holder.
+
+        Returns:
+            The slot of each row, -1 for none; and whether the row's sender holds it.
+        """
         slots = np.full(len(keys), -1, np.int64)
-        rows = np.flatnonzero(keys)
-        # Oldest first, so that the first of each address is the one that used it first.
+        rows = keys.nonzero()[0]
         asserted = _asserted(flows)
-        # What is only asserted comes behind all else.
-        rows = rows[oldest_first(flows.first_ns[rows])]
-        rows = np.concatenate([rows[~asserted[rows]], rows[asserted[rows]]])
-        groups = Groups.of(keys[rows])
-        first = rows[groups.first]
-        unique, fresh = self.table.claim(keys[first], now_ns)
-        slots[rows] = unique[groups.of_rows()]
+        groups = Groups.of(keys.take(rows))
+        # The one that used it first; what is only asserted comes behind all else.
+        rank = since_first(flows.first_ns) | asserted.astype(np.uint64) << _LAST_BIT
+        first = rows.take(groups.least(rank.take(rows)))
+        unique, fresh = self.table.claim(keys.take(first), now_ns)
+        slots[rows] = groups.spread(unique)
+        mac, weaker = flows.src_mac.take(first), asserted.take(first)
         weak = self._seen_ns[unique] < now_ns - HOLDER_SILENT_NS
-        weak |= (self._traits[unique] & _ASSERTED > 0) & ~asserted[first]
-        moved = fresh | (weak & (self._holder[unique] != flows.src_mac[first]))
+        weak |= (self._traits[unique] & _ASSERTED > 0) & ~weaker
+        moved = fresh | (weak & (self._holder[unique] != mac))
         moved &= unique >= 0
-        self._holder[unique[moved]] = flows.src_mac[first[moved]]
-        self._traits[unique[moved]] = np.where(asserted[first[moved]], _ASSERTED, 0)
-        mine = (slots >= 0) & (self._holder[slots] == flows.src_mac)
+        self._holder[unique[moved]] = mac[moved]
+        self._traits[unique[moved]] = np.where(weaker[moved], _ASSERTED, 0)
+        mine = (slots >= 0) & (self._holder.take(slots) == flows.src_mac)
         self._seen_ns[slots[mine]] = now_ns
         self._traits[slots[mine & ~asserted]] &= ~_ASSERTED
-        return slots
+        return slots, mine
 
-    def _note(self, slots: I64, flows: Flows, direct: Bool, dst_slots: I64) -> None:
-        mine = (slots >= 0) & (self._holder[slots] == flows.src_mac)
-        initial = _INITIAL_HOP_LIMITS[flows.hop_limit]
-        self._traits[slots[mine & (direct | initial)]] |= _DIRECT
-        self._traits[slots[mine & ~direct & ~initial]] |= _ROUTED
-        answered = (dst_slots >= 0) & (flows.ethertype != ARP)
-        answered &= self._holder[dst_slots] == flows.dst_mac
-        self._traits[dst_slots[answered]] |= _ANSWERED
+    def _note(self, slots: I64, hop_limit: U8, direct: Bool, answered: I64) -> None:
+        initial = direct | _INITIAL_HOP_LIMITS[hop_limit]
+        self._traits[slots[initial]] |= _DIRECT
+        self._traits[slots[~initial]] |= _ROUTED
+        self._traits[answered] |= _ANSWERED
 
     def _behind(self, slots: I64) -> Bool:
         # A claim on the link, of whatever kind, says that no router is between.
-        behind: Bool = (slots >= 0) & (self._traits[slots] == _ROUTED | _ANSWERED)
+        behind: Bool = (slots >= 0) & (self._traits.take(slots) == _ROUTED | _ANSWERED)
         return behind
 
 

@@ -110,10 +110,10 @@ class _Decoder:
         at = self._ethernet()
         ethertype = self.columns["ethertype"]
         readable = self.columns["status"] == Status.OK
-        self._arp(np.flatnonzero((ethertype == ARP) & readable), at)
+        self._arp(((ethertype == ARP) & readable).nonzero()[0], at)
         inner: list[Any] = [
-            self._ipv4(np.flatnonzero((ethertype == IPV4) & readable), at),
-            self._ipv6(np.flatnonzero((ethertype == IPV6) & readable), at),
+            self._ipv4(((ethertype == IPV4) & readable).nonzero()[0], at),
+            self._ipv6(((ethertype == IPV6) & readable).nonzero()[0], at),
         ]
         self._transport(*(np.concatenate(parts) for parts in zip(*inner, strict=True)))
         return PacketBatch(**self.columns)
@@ -148,7 +148,7 @@ class _Decoder:
         tci = self._frames.vlan_tci
         columns["vlan_id"] = np.where(tci != NO_VLAN, tci & 0xFFF, NO_VLAN).astype(np.int16)
         for _ in range(_MAX_TAGS):
-            tagged = np.flatnonzero(is_one_of(ethertype, *_TAGS))
+            tagged = is_one_of(ethertype, *_TAGS).nonzero()[0]
             if not len(tagged):
                 break
             short = self._length[tagged] < at[tagged] + 4
@@ -237,7 +237,7 @@ class _Decoder:
         later = np.zeros(len(rows), np.bool_)
         good = np.ones(len(rows), np.bool_)
         for _ in range(_MAX_EXTENSIONS):
-            inside = np.flatnonzero(_EXTENSIONS[protocol] & good & ~later)
+            inside = (_EXTENSIONS[protocol] & good & ~later).nonzero()[0]
             if not len(inside):
                 break
             where = start[inside] + skipped[inside]
@@ -312,7 +312,7 @@ class _Decoder:
         columns["dns_id"][asked] = _u16(head, 8)
         columns["dns_flags"][asked] = _u16(head, 10)
         bootps = _DHCP_PORTS[source] & _DHCP_PORTS[destination]
-        dhcp = np.flatnonzero(bootps & (captured >= 42))
+        dhcp = (bootps & (captured >= 42)).nonzero()[0]
         if len(dhcp):
             bootp = self._blocks(rows[dhcp], where[dhcp] + 8, 36)
             columns["dhcp_operation"][rows[dhcp]] = bootp[:, 0]
@@ -349,7 +349,7 @@ class _Decoder:
         block = self._heads(rows, at, head)
         published = self.columns["dst_port"].take(rows) == BROKER_PORT
         published &= self.columns["protocol"].take(rows) == TCP
-        take_down(block, length, np.flatnonzero(published))
+        take_down(block, length, published.nonzero()[0])
         self.columns["payload_digest"][rows] = digest_blocks(block, length)
 
     def _logins(self, rows: I64, at: I64, length: I64) -> None:
@@ -373,7 +373,7 @@ def _only(good: Bool, *columns: _Column) -> tuple[Any, ...]:
     """Return the good rows of some columns; nothing is copied where all are."""
     if good.all():
         return columns
-    rows = np.flatnonzero(good)  # several columns by numbers take less than each by a mask
+    rows = good.nonzero()[0]  # several columns by numbers take less than each by a mask
     return tuple(column.take(rows, axis=0) for column in columns)
 
 

@@ -95,7 +95,7 @@ class Flows(msgspec.Struct, frozen=True, eq=False):
 
     def take(self, rows: I64 | Bool) -> "Flows":
         """Return the rows that a mask or ascending row numbers choose."""
-        rows = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
+        rows = rows.nonzero()[0] if rows.dtype == np.bool_ else rows
         columns = {name: getattr(self, name).take(rows) for name in COLUMNS}
         return Flows(**columns, sums={name: sums.take(rows) for name, sums in self.sums.items()})
 
@@ -148,7 +148,7 @@ def _keys(packets: PacketBatch, protocol: U8, dst_port: U16, seed: int) -> U64:
     )
     wide = packets.src_ip_high | packets.dst_ip_high
     wide |= packets.claim_ip_low | packets.asked_ip_low | packets.dhcp_client
-    rows = np.flatnonzero(wide)  # IPv6, ARP and DHCP only, so that the others cost nothing more
+    rows = wide.nonzero()[0]  # IPv6, ARP and DHCP only, so that the others cost nothing more
     if len(rows):
         key[rows] = hashed(
             seed,
@@ -271,7 +271,7 @@ def _largest(packets: I64, count: int) -> Bool:
     """Mark the largest, of equal ones the first."""
     least = np.partition(packets, len(packets) - count)[len(packets) - count]
     large: Bool = packets > least
-    ties = np.flatnonzero(packets == least)
+    ties = (packets == least).nonzero()[0]
     large[ties[: count - int(large.sum())]] = True
     return large
 
@@ -292,7 +292,7 @@ def _once_each(flows: Flows, groups: Groups, *, folding: bool) -> Flows:
         folding: Rows of one key are different flows, and are counted as such.
     """
     once = flows.take(groups.first)
-    several = np.flatnonzero(groups.sizes > 1)
+    several = (groups.sizes > 1).nonzero()[0]
     if not len(several):
         return once
     together = groups.only(several)

@@ -1,11 +1,14 @@
 """Equal keys brought together: by one sort of whole columns, whatever their number."""
 
-from typing import Self
+from typing import Self, TypeVar
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.records import I64, U64
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
 class Groups(msgspec.Struct, frozen=True, eq=False):
@@ -40,11 +43,22 @@ class Groups(msgspec.Struct, frozen=True, eq=False):
         """The last row of each group, shape (groups,)."""
         return self.order.take(self.starts + self.sizes - 1)
 
+    def least(self, ranks: U64) -> I64:
+        """Return of each group the row of the least rank, of equal ones the first; shape (groups,)."""
+        ordered = ranks.take(self.order)
+        best = np.minimum.reduceat(ordered, self.starts) if len(self.starts) else ordered
+        found: I64 = (ordered == best.repeat(self.sizes)).nonzero()[0]
+        return self.order.take(found.take(found.searchsorted(self.starts)))
+
     def of_rows(self) -> I64:
         """Return for each row which group it belongs to, shape (rows,)."""
-        index = np.empty(len(self.order), np.int64)
-        index[self.order] = np.repeat(np.arange(len(self.starts)), self.sizes)
-        return index
+        return self.spread(np.arange(len(self.starts)))
+
+    def spread(self, values: NDArray[_Scalar]) -> NDArray[_Scalar]:
+        """Return for each row what its group has of some values, shape (rows,)."""
+        rows = np.empty(len(self.order), values.dtype)
+        rows[self.order] = values.repeat(self.sizes)
+        return rows
 
     def sums(self, amounts: I64) -> I64:
         """Return the sum of each group, shape (groups,)."""
@@ -66,8 +80,13 @@ def distinct(keys: U64) -> U64:
 
 def oldest_first(time_ns: I64) -> I64:
     """Return row numbers by time, rows of one moment in their old order; shape (n,)."""
-    since = time_ns - time_ns.min(initial=np.iinfo(np.int64).max)
-    return sorted_rows(since.view(np.uint64))
+    return sorted_rows(since_first(time_ns))
+
+
+def since_first(time_ns: I64) -> U64:
+    """Return how long after the earliest each moment is, shape (n,)."""
+    since: I64 = time_ns - time_ns.min(initial=np.iinfo(np.int64).max)
+    return since.view(np.uint64)
 
 
 def sorted_rows(keys: U64) -> I64:

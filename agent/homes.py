@@ -41,7 +41,7 @@ class Homes:
             now_ns: The window's start.
         """
         away, shared = np.zeros(len(flows), np.bool_), np.zeros(len(flows), np.bool_)
-        rows = np.flatnonzero(flows.src_mac)
+        rows = flows.src_mac.nonzero()[0]
         if not len(rows):
             return Places(away, shared)
         keys = hashed(self._seed, flows.src_mac.take(rows))
@@ -51,7 +51,7 @@ class Homes:
         port = flows.bridge_port.take(rows)
         first_port = _first_ports(groups, port, flows.first_ns.take(rows))
         self._settle(slots[known], fresh[known], first_port[known], now_ns)
-        slot = slots[groups.of_rows()]
+        slot = groups.spread(slots)
         at_home = (slot >= 0) & (self._home[slot] == port)
         self._seen_ns[slot[at_home]] = now_ns
         away[rows] = (slot >= 0) & ~at_home
@@ -73,7 +73,7 @@ def _first_ports(groups: Groups, port: I16, first_ns: I64) -> I16:
     ordered = port.take(groups.order)
     ports: I16 = ordered.take(groups.starts)
     lowest = np.minimum.reduceat(ordered, groups.starts)
-    several = np.flatnonzero(lowest != np.maximum.reduceat(ordered, groups.starts))
+    several = (lowest != np.maximum.reduceat(ordered, groups.starts)).nonzero()[0]
     if len(several):
         some = groups.only(several)
         by_time = oldest_first(first_ns.take(some.order))

@@ -19,11 +19,13 @@ _IP_SALT, _REMAINDER_SALT, _AWAY_SALT = 1, 2, 4
 class Hosts(msgspec.Struct, frozen=True, eq=False):
     """The hosts of a window: the senders first, then known hosts that only received.
 
-    `sender` and `receiver` have one entry per flow row; the other columns one per host, shape (n,).
+    `sender` has one entry per flow row; the columns from `slot` on one per host, shape (n,).
     """
 
     sender: I64  # index of the host that sent the row
-    receiver: I64  # likewise; -1 for a group, or a host that never sent
+    by_sender: Groups  # rows of each host that sent, in the order of the hosts
+    by_receiver: Groups  # rows by whom they were sent to
+    receiver: I64  # who that is; -1 for a group, or a host that never sent; shape (receivers,)
     senders: int  # how many of the hosts sent in this window
     slot: I64  # in the host table; -1 where it is full
     fresh: Bool  # the slot holds no history of this host
@@ -61,7 +63,7 @@ class HostTable:
         behind = holders.src_behind | (_without_mac(flows) & ~holders.foreign)
         behind &= ~places.away
         keys = self._keys(flows.src_mac, flows.src_ip_high, flows.src_ip_low, behind)
-        away = np.flatnonzero(places.away)
+        away = places.away.nonzero()[0]
         port = flows.bridge_port[away].astype(np.uint64)
         keys[away] = hashed(self._seed + _AWAY_SALT, flows.src_mac[away], port)
         keys, groups, remainder = self._bounded(keys, flows, behind)
@@ -72,7 +74,7 @@ class HostTable:
         src_ip[remainder[named]] = 0
         dst_behind = holders.dst_behind | (flows.dst_mac == 0)
         target = self._keys(flows.dst_mac, flows.dst_ip_high, flows.dst_ip_low, dst_behind)
-        everyone, receiver = self._with_receivers(hosts, target, now_ns)
+        everyone, by_receiver, receiver = self._with_receivers(hosts, target, now_ns)
         # Who only received has a history, but no name: it is not reported.
         others = len(everyone) - len(hosts)
         named = np.concatenate([named, named[-1:].repeat(others)])
@@ -80,6 +82,8 @@ class HostTable:
         dst_ip_high, dst_ip_low = _target(flows, named)
         return Hosts(
             sender=sender,
+            by_sender=groups,
+            by_receiver=by_receiver,
             receiver=receiver,
             senders=len(hosts),
             slot=np.concatenate([slot, self.table.find(everyone[len(hosts) :], now_ns)]),
@@ -107,7 +111,7 @@ class HostTable:
 
     def _keys(self, mac: U64, ip_high: U64, ip_low: U64, behind: Bool) -> U64:
         keys = hashed(self._seed, mac)
-        rows = np.flatnonzero(behind)
+        rows = behind.nonzero()[0]
         keys[rows] = hashed(self._seed + _IP_SALT, ip_high[rows], ip_low[rows])
         return keys
 
@@ -130,8 +134,10 @@ class HostTable:
             groups = Groups.of(keys)
         return keys, groups, remainder
 
-    def _with_receivers(self, hosts: U64, target: U64, now_ns: int) -> tuple[U64, I64]:
-        """Append known hosts that only received; return all and each row's receiver."""
+    def _with_receivers(
+        self, hosts: U64, target: U64, now_ns: int
+    ) -> tuple[U64, Groups, I64]:
+        """Append known hosts that only received; return all, rows by target, and who each is."""
         groups = Groups.of(target)
         candidates = target[groups.first]
         known = self.table.find(candidates, now_ns) >= 0
@@ -140,7 +146,7 @@ class HostTable:
         others = known & ~sent
         index = np.where(sent, at, -1)
         index[others] = len(hosts) + np.arange(int(others.sum()))
-        return np.concatenate([hosts, candidates[others]]), index[groups.of_rows()]
+        return np.concatenate([hosts, candidates[others]]), groups, index
 
 
 def _without_mac(flows: Flows) -> Bool:
@@ -168,7 +174,7 @@ def _largest(groups: Groups, sender: I64, flows: Flows, holders: Holders) -> I64
     packets = flows.total("packets")
     rank = (own * 2 + routable) * (packets.max() + 1) + packets
     best = np.maximum.reduceat(rank[groups.order], groups.starts)
-    top = np.flatnonzero(rank == best[sender])
+    top: I64 = (rank == best[sender]).nonzero()[0]
     # Of equal ones the oldest: which key is the smallest is a matter of the secret seed.
     top = top[oldest_first(flows.first_ns[top])]
     return top[Groups.of(sender[top].view(np.uint64)).first]

@@ -67,7 +67,7 @@ def _refuses(head: U8, first: U32) -> Bool:
         (head[:, 0] == 0, _is_logon_failure),
         (head[:, 0] == _CONNACK, _mqtt_refusal),
     ):
-        rows = np.flatnonzero(asked)
+        rows = asked.nonzero()[0]
         if len(rows):
             denied[rows] |= which(head.take(rows, axis=0))
     return denied
@@ -105,7 +105,7 @@ def _attempts(head: U8, first: U32) -> Bool:
     # Fixed header, length (one byte), name length, "MQTT", level, flags: user name and password.
     connect = (head[:, 0] == _CONNECT) & (_at(head, 4) == _CONNECT_TAIL)
     tried |= connect & (head[:, 9] & 0xC0 == 0xC0)  # noqa: PLR2004
-    post = np.flatnonzero(first == _POST)
+    post = (first == _POST).nonzero()[0]
     if len(post):
         lower = head[post] | np.uint8(0x20)
         found = np.zeros(len(post), np.bool_)

@@ -112,7 +112,7 @@ class Peers:
             now_ns: The window's start.
         """
         self._now_ns = now_ns
-        said = _said(flows, np.flatnonzero(_says_something(flows)))
+        said = _said(flows, _says_something(flows).nonzero()[0])
         if not len(said.protocol):
             return
         to_server = _to_server(said)
@@ -145,7 +145,7 @@ class Peers:
         held = self._established(attack_ns)
         clients, servers = self._ends(held)
         serves = mine.names(servers)
-        lost = np.flatnonzero(serves | mine.names(clients))
+        lost = (serves | mine.names(clients)).nonzero()[0]
         lost = lost[np.argsort(-self._windows[held[lost]], kind="stable")]
         told = lost[:MAX_LOSSES].tolist()
         return Radius(
@@ -159,7 +159,7 @@ class Peers:
         """Return the slots of what was talked about before an attack began."""
         age_ns = self._now_ns - self._first_ns
         known = (self._windows >= ESTABLISHED_WINDOWS) & (age_ns >= ESTABLISHED_NS + attack_ns)
-        return np.flatnonzero(known & (self._seen_ns >= self._now_ns - KEEP_NS))
+        return (known & (self._seen_ns >= self._now_ns - KEEP_NS)).nonzero()[0]
 
     def _ends(self, slots: I64) -> tuple[list[U64], list[U64]]:
         """Return MAC and IP of clients and of servers."""

@@ -32,17 +32,17 @@ def take_down(blocks: U8, lengths: I64, rows: I64) -> None:
 def _said(blocks: U8) -> tuple[U8, I64]:
     """Return the first bytes of topic and message, zeros behind their end, and their lengths."""
     is_wide = blocks[:, 1] & 0x80 > 0
-    wide = np.flatnonzero(is_wide)
+    wide = is_wide.nonzero()[0]
     length = (blocks[:, 1] & 0x7F).astype(np.int64)
     length[wide] += blocks[wide, 2].astype(np.int64) << 7
     kept = np.zeros_like(blocks)
     kept[:, :_KEPT] = blocks[:, 2 : _KEPT + 2]
     kept[wide, :_KEPT] = blocks[wide, 3 : _KEPT + 3]
-    numbered = np.flatnonzero(blocks[:, 0] & 0x06)
+    numbered = (blocks[:, 0] & 0x06).nonzero()[0]
     if len(numbered):
         length[numbered] = np.maximum(length[numbered] - 2, 0)
         kept[numbered] = _without_number(kept[numbered], blocks[numbered], is_wide[numbered])
-    short = np.flatnonzero(length < _KEPT)
+    short = (length < _KEPT).nonzero()[0]
     kept[short, :_KEPT] *= np.arange(_KEPT) < length[short, None]
     return kept, length
 

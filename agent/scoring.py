@@ -73,7 +73,7 @@ class OnnxScorer:
         Returns:
             float32 of shape (n, classes); each row sums to 1.
         """
-        asked = np.flatnonzero(is_evident(features, self.metadata.evidence))
+        asked = is_evident(features, self.metadata.evidence).nonzero()[0]
         scores = np.zeros((len(features), len(self.metadata.classes)), np.float32)
         scores[:, self.metadata.classes.index(BENIGN)] = 1.0
         if len(asked):

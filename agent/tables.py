@@ -146,7 +146,7 @@ class KeyTable:
         slots = np.full(len(keys), -1, np.int64)
         match = self._keys.take(sets, axis=0).ravel() == keys.repeat(self.WAYS)
         ways = match.view(np.uint64)  # of eight bytes one is 1, or none
-        rows = np.flatnonzero(ways != 0)
+        rows = (ways != 0).nonzero()[0]
         slots[rows] = sets.take(rows) * self.WAYS + only_byte(ways.take(rows))
         return slots
 
@@ -170,7 +170,7 @@ class KeyTable:
         known = slots[~fresh]
         self._rank(known[self._used_ns[known] != now_ns], now_ns + self._bonus_ns)
         self._used_ns[known] = now_ns
-        missing = np.flatnonzero(fresh)
+        missing = fresh.nonzero()[0]
         if len(missing):
             self._renew(slots[missing], now_ns)
             missing = missing[slots[missing] < 0]

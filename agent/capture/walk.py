@@ -56,19 +56,20 @@ def places_of(flags: Bool) -> I64:
         flags: Contiguous, a multiple of 8 long.
     """
     eights = flags.view(np.uint64)  # few are set: looking at eight at once is five times faster
-    some = np.flatnonzero(eights != 0)
+    some: I64 = (eights != 0).nonzero()[0]
     if len(some) * _MIN_BYTES_A_RECORD > len(flags):
         return some[:0]
     words = eights.take(some)
     if (words & (words - _ONE)).any():  # two in eight bytes: at least one is no record
-        return np.flatnonzero(flags)
+        some = flags.nonzero()[0]
+        return some
     return some * 8 + only_byte(words)
 
 
 def _linked(heads: I64, tails: I64, at: int, end: int) -> tuple[list[I64], int]:
     """Follow tails to heads from `at`; return the stretches passed, and where the last one ends."""
     chain: list[I64] = []
-    gaps = np.flatnonzero(tails[:-1] != heads[1:]).tolist()
+    gaps = (tails[:-1] != heads[1:]).nonzero()[0].tolist()
     gaps.append(len(heads) - 1)
     index = 0
     while index < len(heads) and heads[index] == at:

@@ -27,11 +27,10 @@ class AddressClaims:
     def count(self, view: View) -> dict[str, F64]:
         """Count address claims of a window, by the names of the feature schema."""
         flows, holders = view.flows, view.holders
-        packets = flows.total("packets")
         request = view.is_arp & (flows.protocol == ARP_REQUEST)
         reply = view.is_arp & (flows.protocol == ARP_REPLY)
         claims = flows.claim_ip_low > 0
-        speaking = np.flatnonzero(view.is_arp | claims)
+        speaking = (view.is_arp | claims).nonzero()[0]
         asked = _keys(view, speaking, flows.asked_ip_high, flows.asked_ip_low)
         claimed = _keys(view, speaking, flows.claim_ip_high, flows.claim_ip_low)
         redirect = (flows.protocol == ICMP) & (flows.dst_port == _REDIRECT)
@@ -40,23 +39,23 @@ class AddressClaims:
         unasked = self._unasked(view, request, reply)
         own = flows.claim_ip_low == flows.asked_ip_low
         return {
-            "arp_requests": view.sent(packets, request),
-            "arp_replies": view.sent(packets, reply),
+            "arp_requests": view.sent("packets", request),
+            "arp_replies": view.sent("packets", reply),
             "arp_targets": view.distinct(asked, request & (asked != claimed)),
-            "unasked_claims": view.sent(packets, unasked),
-            "pushed_replies": view.sent(packets, unasked & reply & ~view.to_group & ~own),
+            "unasked_claims": view.sent("packets", unasked),
+            "pushed_replies": view.sent("packets", unasked & reply & ~view.to_group & ~own),
             "claimed_addresses": view.distinct(claimed, claims),
-            "conflicting_claims": view.sent(packets, claims & holders.foreign),
-            "foreign_source": view.sent(packets, view.is_ip & ~claims & holders.foreign),
-            "misdirected": view.received(packets, holders.misdirected),
-            "icmp_redirects": view.sent(packets, redirect),
-            "router_advertisements": view.sent(packets, self._routers.among(view, advertisement)),
+            "conflicting_claims": view.sent("packets", claims & holders.foreign),
+            "foreign_source": view.sent("packets", view.is_ip & ~claims & holders.foreign),
+            "misdirected": view.received("packets", holders.misdirected),
+            "icmp_redirects": view.sent("packets", redirect),
+            "router_advertisements": view.sent("packets", self._routers.among(view, advertisement)),
         }
 
     def _unasked(self, view: View, request: Bool, reply: Bool) -> Bool:
         """Return which rows claim an address without having been asked for it."""
         flows = view.flows
-        asking, answering = np.flatnonzero(request), np.flatnonzero(reply)
+        asking, answering = request.nonzero()[0], reply.nonzero()[0]
         asker = view.key(flows.claim_ip_low[asking], flows.asked_ip_low[asking])
         self.request_table.claim(distinct(asker), view.now_ns)
         answered = view.key(flows.asked_ip_low[answering], flows.claim_ip_low[answering])

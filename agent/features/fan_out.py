@@ -34,29 +34,28 @@ class FanOut:
             The counts by the names of the feature schema, and which rows opened a flow.
         """
         started, opened = self._started(view)
-        flows, hosts = view.flows, view.hosts
         owner = _owner(view)
-        sender, row, _ = view.groups(view.dst_ip, started)
         service_sender, service_row, service_flows = view.groups(view.service, started)
         live_sender, _, live_flows = view.groups(view.service, _alive(view))
-        host_of_service = view.of_host(service_sender, view.dst_ip[service_row])
-        kind_of_service = view.of_host(service_sender, view.kind[service_row])
-        new_host = self._new(paired(view.dst_ip[row], owner[sender]), view)
-        new_service = self._new(paired(owner[service_sender], view.service[service_row]), view)
-        size = len(hosts)
-        many = view.sent(flows.sources)
+        kinds = Groups.of(view.of_host(service_sender, view.kind.take(service_row)))
+        targets = Groups.of(view.of_host(service_sender, view.dst_ip.take(service_row)))
+        target = targets.first
+        sender, row = service_sender.take(target), service_row.take(target)
+        new_host = self._new(paired(view.dst_ip.take(row), owner.take(sender)), view)
+        new_service = self._new(
+            paired(owner.take(service_sender), view.service.take(service_row)), view
+        )
         counts = {
-            "contacted_hosts": np.bincount(sender, minlength=size).astype(np.float64),
-            "contacted_services": np.bincount(service_sender, minlength=size).astype(np.float64),
-            "new_hosts": np.bincount(sender[new_host], minlength=size).astype(np.float64),
-            "new_services": np.bincount(service_sender[new_service], minlength=size).astype(
-                np.float64
-            ),
-            "ports_of_one_host": view.largest(service_sender, _group_sizes(host_of_service)),
-            "hosts_of_one_port": view.largest(service_sender, _group_sizes(kind_of_service)),
+            "contacted_hosts": view.number(sender),
+            "contacted_services": view.number(service_sender),
+            "new_hosts": view.number(sender[new_host]),
+            "new_services": view.number(service_sender[new_service]),
+            "ports_of_one_host": view.largest(sender, targets.sizes),
+            "hosts_of_one_port": view.largest(service_sender.take(kinds.first), kinds.sizes),
             "flows_to_one_service": view.largest(service_sender, service_flows),
             "live_flows": view.largest(live_sender, live_flows),
-            "source_addresses": view.distinct(view.src_ip, view.is_ip) + many,
+            "source_addresses": view.distinct(view.src_ip, view.is_ip)
+            + view.sent(view.flows.sources),
         }
         return counts, opened
 
@@ -90,18 +89,18 @@ class FanOut:
             rows: Those to look up and to remember for later; of others nothing is known.
             now_ns: The window's start.
         """
-        chosen = np.flatnonzero(np.logical_or.reduceat(rows.take(groups.order), groups.starts))
+        chosen = np.logical_or.reduceat(rows.take(groups.order), groups.starts).nonzero()[0]
         slots = np.full(len(groups), -1, np.int64)
-        slots[chosen], fresh = self.flow_table.claim(flow[groups.first[chosen]], now_ns)
-        renewed = slots[chosen[fresh]]
+        slots[chosen], fresh = self.flow_table.claim(flow.take(groups.first.take(chosen)), now_ns)
+        renewed = slots.take(chosen[fresh])
         self._seen_ns[renewed[renewed >= 0]] = NEVER_NS
-        slot = np.where(rows, slots[groups.of_rows()], -1)
-        there = slot >= 0
+        slot = groups.spread(slots)
+        there = rows & (slot >= 0)
         oldest_ns = now_ns - FLOW_KEEP_NS
-        way = turned.view(np.int8)
-        known = there & (self._seen_ns[slot, way] >= oldest_ns)
-        answers = there & (self._seen_ns[slot, 1 - way] >= oldest_ns)
-        self._seen_ns[slot[there], way[there]] = now_ns
+        seen_ns, place = self._seen_ns.reshape(-1), slot * 2 + turned
+        known = there & (seen_ns.take(place) >= oldest_ns)
+        answers = there & (seen_ns.take(place ^ 1) >= oldest_ns)
+        seen_ns[place[there]] = now_ns
         return known, answers
 
     def _new(self, keys: U64, view: View) -> Bool:
@@ -141,7 +140,7 @@ def _later_than_reverse(first_ns: I64, turned: Bool, groups: Groups) -> Bool:
     lag_ns = (first_ns[other] - first_ns[one]) * (turned[other] != turned[one])
     later[one[lag_ns < 0]] = True
     later[other[lag_ns > 0]] = True
-    groups = groups.only(np.flatnonzero(groups.sizes > _PAIR))
+    groups = groups.only((groups.sizes > _PAIR).nonzero()[0])
     if not len(groups):
         return later
     turned = turned[groups.order]
@@ -154,9 +153,3 @@ def _later_than_reverse(first_ns: I64, turned: Bool, groups: Groups) -> Bool:
         earlier &= time_ns[np.minimum(other, len(row) - 1)] < time_ns
         later[groups.order[earlier]] = True
     return later
-
-
-def _group_sizes(keys: U64) -> F64:
-    """Return for each key how often it occurs."""
-    groups = Groups.of(keys)
-    return groups.sizes[groups.of_rows()].astype(np.float64)

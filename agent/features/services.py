@@ -37,7 +37,7 @@ class Services:
             "dns_queries": is_dns & (flags & _RESPONSE == 0) & (packets.dst_port == _DNS_PORT),
             "dns_responses": response,
             "dns_failures": response & (flags & _RCODE == _NO_SUCH_NAME),
-            "dns_conflicts": self._conflicts(packets, np.flatnonzero(response), now_ns),
+            "dns_conflicts": self._conflicts(packets, response.nonzero()[0], now_ns),
         }
 
     def _conflicts(self, packets: PacketBatch, rows: I64, now_ns: int) -> Bool:
@@ -57,23 +57,22 @@ class Services:
         slots, fresh = self.answer_table.claim(question[first], now_ns)
         mac: U64 = packets.src_mac[rows]
         answerer = np.where(fresh, mac[first], self._answered_by[slots])
-        conflicts[rows] = answerer[groups.of_rows()] != mac
+        conflicts[rows] = groups.spread(answerer) != mac
         self._answered_by[slots[slots >= 0]] = answerer[slots >= 0]
         return conflicts
 
     def count(self, view: View) -> dict[str, F64]:
         """Count DNS and DHCP messages of a window, by the names of the feature schema."""
         flows = view.flows
-        packets = flows.total("packets")
         client = flows.dhcp_operation == _DHCP_CLIENT
         server = flows.dhcp_operation == _DHCP_SERVER
         return {
-            "dns_queries": view.sent(flows.total("dns_queries")),
-            "dns_responses": view.sent(flows.total("dns_responses")),
-            "dns_failures": view.received(flows.total("dns_failures")),
-            "dns_conflicts": view.sent(flows.total("dns_conflicts")),
-            "dhcp_requests": view.sent(packets, client),
+            "dns_queries": view.sent("dns_queries"),
+            "dns_responses": view.sent("dns_responses"),
+            "dns_failures": view.received("dns_failures"),
+            "dns_conflicts": view.sent("dns_conflicts"),
+            "dhcp_requests": view.sent("packets", client),
             "dhcp_clients": view.distinct(flows.dhcp_client, client),
-            "dhcp_serving": view.sent(packets, server),
-            "dhcp_rivalry": view.sent(packets, self._servers.among(view, server)),
+            "dhcp_serving": view.sent("packets", server),
+            "dhcp_rivalry": view.sent("packets", self._servers.among(view, server)),
         }

@@ -23,24 +23,23 @@ _ODD: Final = ~members(*COMMON_PORTS)
 def count(view: View) -> dict[str, F64]:
     """Count TCP events of a window, by the names of the feature schema."""
     flows = view.flows
-    syn, syn_ack, rst = flows.total("syn"), flows.total("syn_ack"), flows.total("rst")
-    data, data_bytes = flows.total("data"), flows.total("data_bytes")
+    connects = flows.total("syn") > 0
     return {
-        "sent_syn": view.sent(syn),
-        "sent_syn_ack": view.sent(syn_ack),
-        "sent_rst": view.sent(rst),
-        "sent_fin": view.sent(flows.total("fin")),
-        "sent_odd_flags": view.sent(flows.total("odd_flags")),
-        "received_syn": view.received(syn),
-        "received_syn_ack": view.received(syn_ack),
-        "received_rst": view.received(rst),
-        "sent_data": view.sent(data),
-        "received_data": view.received(data),
-        "sent_data_bytes": view.sent(data_bytes),
-        "received_data_bytes": view.received(data_bytes),
-        "login_syn": view.sent(syn, _LOGIN[flows.dst_port]),
-        "telnet_syn": view.sent(syn, _WORM[flows.dst_port]),
-        "odd_port_syn": view.sent(syn, _ODD[flows.dst_port]),
-        "login_attempts": view.sent(flows.total("login_attempts")),
-        "login_refusals": view.received(flows.total("login_refusals")),
+        "sent_syn": view.sent("syn"),
+        "sent_syn_ack": view.sent("syn_ack"),
+        "sent_rst": view.sent("rst"),
+        "sent_fin": view.sent("fin"),
+        "sent_odd_flags": view.sent("odd_flags"),
+        "received_syn": view.received("syn"),
+        "received_syn_ack": view.received("syn_ack"),
+        "received_rst": view.received("rst"),
+        "sent_data": view.sent("data"),
+        "received_data": view.received("data"),
+        "sent_data_bytes": view.sent("data_bytes"),
+        "received_data_bytes": view.received("data_bytes"),
+        "login_syn": view.sent("syn", connects & _LOGIN[flows.dst_port]),
+        "telnet_syn": view.sent("syn", connects & _WORM[flows.dst_port]),
+        "odd_port_syn": view.sent("syn", connects & _ODD[flows.dst_port]),
+        "login_attempts": view.sent("login_attempts"),
+        "login_refusals": view.received("login_refusals"),
     }

@@ -21,7 +21,7 @@ class Timing:
         """Measure gaps between opened flows of a window, by the names of the feature schema."""
         hosts = view.hosts
         self._last_ns[hosts.slot[hosts.fresh & (hosts.slot >= 0)]] = 0
-        rows = np.flatnonzero(opened)
+        rows = opened.nonzero()[0]
         rows = rows[oldest_first(view.flows.first_ns[rows])]
         owner, time_ns = hosts.sender[rows], view.flows.first_ns[rows]
         groups = Groups.of(owner.view(np.uint64))

@@ -26,8 +26,8 @@ class View:
         self.holders = holders
         self.now_ns = now_ns
         self._seed = seed
-        self._received = np.flatnonzero(hosts.receiver >= 0)  # rows whose receiver is known
-        self._receiver = hosts.receiver.take(self._received)
+        self._known = (hosts.receiver >= 0).nonzero()[0]  # of the groups of receivers
+        self._receiver = hosts.receiver.take(self._known)
         self.is_arp: Bool = flows.ethertype == ARP
         self.is_ip: Bool = (flows.dst_ip_low > 0) | (flows.dst_ip_high > 0)
         self.to_group: Bool = flows.dst_mac >> np.uint64(40) & np.uint64(1) > 0
@@ -45,26 +45,35 @@ class View:
         """Return a key of each pair of a host of this window and a key."""
         return paired(keys, self._host_key.take(host))
 
-    def sent(self, amounts: I64 | F64 | Bool, rows: Bool | None = None) -> F64:
-        """Sum amounts of flow rows per sender."""
-        owner = self.hosts.sender
-        if rows is not None:
-            chosen = np.flatnonzero(rows)
-            owner, amounts = owner.take(chosen), amounts.take(chosen)
-        return self._summed(owner, amounts)
+    def sent(self, amounts: I64 | str, rows: Bool | None = None) -> F64:
+        """Sum amounts per sender.
 
-    def received(self, amounts: I64 | F64 | Bool, rows: Bool | None = None) -> F64:
-        """Sum amounts of flow rows per receiver."""
-        owner, amounts = self._receiver, amounts.take(self._received)
-        if rows is not None:
-            chosen = np.flatnonzero(rows.take(self._received))
-            owner, amounts = owner.take(chosen), amounts.take(chosen)
-        return self._summed(owner, amounts)
+        Args:
+            amounts: Of each flow row; or the name of one of the flows' sums.
+            rows: Those that count, where not all do.
+        """
+        total = np.zeros(len(self.hosts))
+        found = self._amounts(amounts)
+        if found is None:
+            return total
+        if rows is None:
+            total[: self.hosts.senders] = self.hosts.by_sender.sums(found)
+        elif len(chosen := rows.nonzero()[0]):
+            owner = self.hosts.sender.take(chosen)
+            total += np.bincount(owner, found.take(chosen), len(total))
+        return total
 
-    def _summed(self, owner: I64, amounts: I64 | F64 | Bool) -> F64:
-        if not amounts.any():
-            return np.zeros(len(self.hosts))
-        return np.bincount(owner, amounts, len(self.hosts)).astype(np.float64, copy=False)
+    def received(self, amounts: I64 | str, rows: Bool | None = None) -> F64:
+        """Sum amounts per receiver; arguments as of `sent`."""
+        total = np.zeros(len(self.hosts))
+        found = self._amounts(amounts)
+        if found is not None and (rows is None or np.count_nonzero(rows)):
+            found = found if rows is None else found * rows
+            total[self._receiver] = self.hosts.by_receiver.sums(found).take(self._known)
+        return total
+
+    def _amounts(self, amounts: I64 | str) -> I64 | None:
+        return self.flows.sums.get(amounts) if isinstance(amounts, str) else amounts
 
     def groups(self, keys: U64, rows: Bool) -> tuple[I64, I64, I64]:
         """Group chosen rows by (sender, key).
@@ -74,7 +83,7 @@ class View:
             first: One row of each group, its oldest in the flows' order, shape (groups,).
             size: How many rows it has, folded ones included, shape (groups,).
         """
-        chosen = np.flatnonzero(rows)
+        chosen = rows.nonzero()[0]
         if not len(chosen):
             return chosen, chosen, chosen
         owner = self.hosts.sender.take(chosen)
@@ -86,10 +95,14 @@ class View:
     def distinct(self, keys: U64, rows: Bool) -> F64:
         """Count the distinct keys among chosen rows per sender."""
         sender, _, _ = self.groups(keys, rows)
-        return np.bincount(sender, minlength=len(self.hosts)).astype(np.float64)
+        return self.number(sender)
 
-    def largest(self, owner: I64, amounts: I64 | F64) -> F64:
+    def number(self, owner: I64) -> F64:
+        """Count how often each host is named."""
+        return np.bincount(owner, minlength=len(self.hosts)).astype(np.float64)
+
+    def largest(self, owner: I64, amounts: I64) -> F64:
         """Return the largest amount per host, 0 where it has none."""
         most = np.zeros(len(self.hosts))
-        np.maximum.at(most, owner, amounts)
+        np.maximum.at(most, owner, amounts.astype(np.float64))  # four times faster than mixed kinds
         return most

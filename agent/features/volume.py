@@ -20,16 +20,15 @@ def count(view: View) -> dict[str, F64]:
     unreachable |= (flows.protocol == ICMPV6) & (flows.dst_port == UNREACHABLE6)
     asking = (flows.protocol == ICMP) & ~_ANSWERS[flows.dst_port]
     asking |= (flows.protocol == ICMPV6) & ~_ANSWERS6[flows.dst_port]
-    packets, wire_bytes = flows.total("packets"), flows.total("wire_bytes")
     return {
-        "sent_packets": view.sent(packets),
-        "sent_bytes": view.sent(wire_bytes),
-        "received_packets": view.received(packets),
-        "received_bytes": view.received(wire_bytes),
-        "sent_udp": view.sent(packets, view.is_ip & (flows.protocol == UDP)),
-        "sent_icmp": view.sent(packets, view.is_ip & asking),
-        "sent_group": view.sent(packets, view.to_group),
-        "sent_empty": view.sent(flows.total("empty")),
-        "sent_unreachable": view.sent(packets, unreachable),
-        "sent_fragments": view.sent(flows.total("fragments")),
+        "sent_packets": view.sent("packets"),
+        "sent_bytes": view.sent("wire_bytes"),
+        "received_packets": view.received("packets"),
+        "received_bytes": view.received("wire_bytes"),
+        "sent_udp": view.sent("packets", view.is_ip & (flows.protocol == UDP)),
+        "sent_icmp": view.sent("packets", view.is_ip & asking),
+        "sent_group": view.sent("packets", view.to_group),
+        "sent_empty": view.sent("empty"),
+        "sent_unreachable": view.sent("packets", unreachable),
+        "sent_fragments": view.sent("fragments"),
     }

@@ -160,11 +160,14 @@ def test_ratios_of_nothing_are_nothing() -> None:
 
 def test_counts_beyond_float32_stay_finite() -> None:
     from agent.features.vector import Histories  # noqa: PLC0415
+    from agent.grouping import Groups  # noqa: PLC0415
     from agent.hosts import Hosts  # noqa: PLC0415
 
     one = np.zeros(1, np.uint64)
     hosts = Hosts(
         sender=np.zeros(1, np.int64),
+        by_sender=Groups.of(one),
+        by_receiver=Groups.of(one),
         receiver=np.full(1, -1),
         senders=1,
         slot=np.zeros(1, np.int64),
