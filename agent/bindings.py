@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from agent.flows import Flows
+from agent.flows import Ends, Flows
 from agent.grouping import Groups, since_first
 from agent.records import I64, U8, U64, Bool
 from agent.tables import KeyTable, hashed, members
@@ -20,6 +20,7 @@ _INITIAL_HOP_LIMITS: Final = members(1, 32, 64, 128, 255)  # 1: multicast on the
 _DIRECT, _ROUTED, _ANSWERED, _ASSERTED = np.uint8(1), np.uint8(2), np.uint8(4), np.uint8(8)
 _MAPPED: Final = np.uint64(0xFFFF_0000_0000)
 _GROUP_BIT: Final = np.uint64(1 << 40)  # of a MAC that is no single host's
+_MULTICAST6: Final = np.uint64(0xFF << 56)
 _LAST_BIT: Final = np.uint64(63)
 
 
@@ -48,16 +49,17 @@ class Bindings:
         self._seen_ns = np.zeros(self.table.capacity, np.int64)
         self._traits = np.zeros(self.table.capacity, np.uint8)
 
-    def learn(self, flows: Flows, now_ns: int) -> Holders:
+    def learn(self, flows: Flows, ends: Ends, now_ns: int) -> Holders:
         """Take in the flows of a window and judge their addresses.
 
         Args:
             flows: All flows of one window.
+            ends: Of these flows, with the seed of these bindings.
             now_ns: The window's start.
         """
-        source, direct = self._sources(flows)
+        source, direct = self._sources(flows, ends)
         src_slot, mine = self._claim(source, flows, now_ns)
-        dst_key = self._address_keys(flows.dst_ip_high, flows.dst_ip_low)
+        dst_key = _of_somebody(ends.dst_ip, flows.dst_ip_high, flows.dst_ip_low)
         dst_slot = self.table.find(dst_key, now_ns)
         dst_slot[dst_key == 0] = -1
         link = (dst_slot >= 0) & (flows.ethertype != ARP)
@@ -72,19 +74,14 @@ class Bindings:
             dst_behind=self._behind(dst_slot),
         )
 
-    def _sources(self, flows: Flows) -> tuple[U64, Bool]:
+    def _sources(self, flows: Flows, ends: Ends) -> tuple[U64, Bool]:
         """Return the key of the address each row speaks for, 0 for none; and whether it is a claim."""
+        keys = _of_somebody(ends.src_ip, flows.src_ip_high, flows.src_ip_low)
         claimed = flows.claim_ip_low > 0
-        high = np.where(claimed, flows.claim_ip_high, flows.src_ip_high)
-        low = np.where(claimed, flows.claim_ip_low, flows.src_ip_low)
-        return self._address_keys(high, low), claimed
-
-    def _address_keys(self, high: U64, low: U64) -> U64:
-        """Return the key of each address, 0 for those that belong to nobody."""
-        nobody = (high == 0) & ((low & np.uint64(0xFFFF_FFFF)) == 0)
-        nobody |= (high == 0) & (low >= (_MAPPED | np.uint64(0xE000_0000)))  # multicast, broadcast
-        nobody |= high >> np.uint64(56) == np.uint64(0xFF)
-        return np.where(nobody, np.uint64(0), hashed(self._seed, high, low))
+        rows = claimed.nonzero()[0]  # few of a window's rows claim anything
+        high, low = flows.claim_ip_high.take(rows), flows.claim_ip_low.take(rows)
+        keys[rows] = _of_somebody(hashed(self._seed, high, low), high, low)
+        return keys, claimed
 
     def _claim(self, keys: U64, flows: Flows, now_ns: int) -> tuple[I64, Bool]:
         """Give every address a slot and a holder.
@@ -123,6 +120,15 @@ class Bindings:
         # A claim on the link, of whatever kind, says that no router is between.
         behind: Bool = (slots >= 0) & (self._traits.take(slots) == _ROUTED | _ANSWERED)
         return behind
+
+
+def _of_somebody(keys: U64, high: U64, low: U64) -> U64:
+    """Return the keys of some addresses, 0 for those that belong to nobody."""
+    nobody = (low & np.uint64(0xFFFF_FFFF)) == 0
+    nobody |= low >= (_MAPPED | np.uint64(0xE000_0000))  # multicast, broadcast
+    nobody &= high == 0
+    nobody |= high >= _MULTICAST6
+    return np.where(nobody, np.uint64(0), keys)
 
 
 def _asserted(flows: Flows) -> Bool:

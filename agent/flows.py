@@ -1,6 +1,6 @@
 """Packets to flows: one row for each direction of a flow in a window, with its counts."""
 
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 import numpy as np
@@ -98,6 +98,21 @@ class Flows(msgspec.Struct, frozen=True, eq=False):
         rows = rows.nonzero()[0] if rows.dtype == np.bool_ else rows
         columns = {name: getattr(self, name).take(rows) for name in COLUMNS}
         return Flows(**columns, sums={name: sums.take(rows) for name, sums in self.sums.items()})
+
+
+class Ends(msgspec.Struct, frozen=True, eq=False):
+    """Keys of the addresses of each flow row, of IPs and those that are none; shape (n,)."""
+
+    src_ip: U64
+    dst_ip: U64
+
+    @classmethod
+    def of(cls, flows: Flows, seed: int) -> Self:
+        """Return the keys of some flows' addresses."""
+        return cls(
+            hashed(seed, flows.src_ip_high, flows.src_ip_low),
+            hashed(seed, flows.dst_ip_high, flows.dst_ip_low),
+        )
 
 
 COLUMNS: Final = tuple(name for name in Flows.__struct_fields__ if name != "sums")

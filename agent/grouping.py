@@ -1,12 +1,14 @@
 """Equal keys brought together: by one sort of whole columns, whatever their number."""
 
-from typing import Self, TypeVar
+from typing import Final, Self, TypeVar
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from agent.records import I64, U64
+
+_FEW_ROWS: Final = 10  # a group
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
@@ -63,7 +65,12 @@ class Groups(msgspec.Struct, frozen=True, eq=False):
     def sums(self, amounts: I64) -> I64:
         """Return the sum of each group, shape (groups,)."""
         ordered = amounts.take(self.order)
-        return np.add.reduceat(ordered, self.starts) if len(self.starts) else ordered
+        if len(self.starts) * _FEW_ROWS <= len(ordered):
+            return np.add.reduceat(ordered, self.starts) if len(self.starts) else ordered
+        # Of small groups a third of what reduceat takes; wholes wrap around and come back.
+        sums: I64 = ordered.cumsum().take(self.starts + self.sizes - 1)
+        sums[1:] -= sums[:-1].copy()
+        return sums
 
     def only(self, groups: I64) -> Self:
         """Return some of the groups."""

@@ -134,9 +134,7 @@ class HostTable:
             groups = Groups.of(keys)
         return keys, groups, remainder
 
-    def _with_receivers(
-        self, hosts: U64, target: U64, now_ns: int
-    ) -> tuple[U64, Groups, I64]:
+    def _with_receivers(self, hosts: U64, target: U64, now_ns: int) -> tuple[U64, Groups, I64]:
         """Append known hosts that only received; return all, rows by target, and who each is."""
         groups = Groups.of(target)
         candidates = target[groups.first]

@@ -35,10 +35,10 @@ def with_limits(
     """
     raised = scores.copy()
     settled = np.zeros(len(scores), np.bool_)
-    for limit, beyond in zip(limits, _beyond(features, limits).T, strict=True):
-        rows = np.flatnonzero(beyond & ~settled)
-        if not len(rows):
-            continue
+    beyond = _beyond(features, limits)
+    for number in np.flatnonzero(beyond.any(axis=0)).tolist():
+        limit = limits[number]
+        rows = np.flatnonzero(beyond[:, number] & ~settled)
         settled[rows] = True
         label = classes.index(limit.label)
         others = scores[rows]

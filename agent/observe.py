@@ -11,7 +11,7 @@ from agent.decode import Status, decode
 from agent.features import arp, fan_out, replay, services, tcp, timing, volume
 from agent.features.vector import Histories
 from agent.features.view import View
-from agent.flows import BLOCK_PACKETS, MAX_FLOWS, Flows, flows_of, folded, merged
+from agent.flows import BLOCK_PACKETS, MAX_FLOWS, Ends, Flows, flows_of, folded, merged
 from agent.homes import Homes
 from agent.hosts import Hosts, HostTable
 from agent.peers import Peers
@@ -169,10 +169,11 @@ class Observer:
         flows = self._bounded()
         self._parts = []
         self.windows += 1
-        holders = self._bindings.learn(flows, now_ns)
+        ends = Ends.of(flows, self._seed)
+        holders = self._bindings.learn(flows, ends, now_ns)
         hosts = self._hosts.assign(flows, holders, self._homes.learn(flows, now_ns), now_ns)
         self.peers.learn(flows, now_ns)
-        view = View(flows, hosts, holders, now_ns, self._seed)
+        view = View(flows, ends, hosts, holders, now_ns, self._seed)
         contacts, opened = self._fan_out.count(view)
         counts = {
             **volume.count(view),

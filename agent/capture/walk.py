@@ -60,10 +60,11 @@ def places_of(flags: Bool) -> I64:
     if len(some) * _MIN_BYTES_A_RECORD > len(flags):
         return some[:0]
     words = eights.take(some)
-    if (words & (words - _ONE)).any():  # two in eight bytes: at least one is no record
+    if np.count_nonzero(words & (words - _ONE)):  # two in eight bytes: at least one is no record
         some = flags.nonzero()[0]
-        return some
-    return some * 8 + only_byte(words)
+    else:
+        some = some * 8 + only_byte(words)
+    return some
 
 
 def _linked(heads: I64, tails: I64, at: int, end: int) -> tuple[list[I64], int]:

@@ -49,7 +49,9 @@ class AddressClaims:
             "foreign_source": view.sent("packets", view.is_ip & ~claims & holders.foreign),
             "misdirected": view.received("packets", holders.misdirected),
             "icmp_redirects": view.sent("packets", redirect),
-            "router_advertisements": view.sent("packets", self._routers.among(view, advertisement)),
+            "router_advertisements": view.sent(
+                "packets", self._routers.among(view, advertisement)
+            ),
         }
 
     def _unasked(self, view: View, request: Bool, reply: Bool) -> Bool:
@@ -61,9 +63,12 @@ class AddressClaims:
         answered = view.key(flows.asked_ip_low[answering], flows.claim_ip_low[answering])
         wanted = np.zeros(len(flows), np.bool_)
         wanted[answering] = self.request_table.find(answered, view.now_ns) >= 0
-        gratuitous = (flows.claim_ip_low == flows.asked_ip_low) & (flows.claim_ip_low > 0)
-        neighbor = ~view.is_arp & (flows.claim_ip_low > 0) & view.to_group
-        unasked: Bool = (reply & ~wanted) | (view.is_arp & gratuitous) | neighbor
+        unasked: Bool = reply & ~wanted
+        claims = flows.claim_ip_low.nonzero()[0]
+        gratuitous = flows.claim_ip_low.take(claims) == flows.asked_ip_low.take(claims)
+        unasked[claims] |= np.where(
+            view.is_arp.take(claims), gratuitous, view.to_group.take(claims)
+        )
         return unasked
 
 

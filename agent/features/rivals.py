@@ -23,8 +23,9 @@ class Rivals:
 
     def among(self, view: View, serving: Bool) -> Bool:
         """Return which rows that serve come from somebody although another one was there before."""
-        macs = view.flows.src_mac
-        present = np.unique(macs[serving])
+        rows = serving.nonzero()[0]
+        macs = view.flows.src_mac.take(rows)
+        present = np.unique(macs)
         alive = {
             mac: (first, view.now_ns if mac in present else last)
             for mac, (first, last) in self._heard.items()
@@ -37,4 +38,6 @@ class Rivals:
         self._heard = alive
         oldest = min((first for first, _ in alive.values()), default=0)
         first_ones = [mac for mac, (first, _) in alive.items() if first == oldest]
-        return serving & ~np.isin(macs, np.array(first_ones, np.uint64))
+        rivals = np.zeros(len(serving), np.bool_)
+        rivals[rows] = ~np.isin(macs, np.array(first_ones, np.uint64))
+        return rivals

@@ -3,7 +3,7 @@
 import numpy as np
 
 from agent.bindings import Holders
-from agent.flows import Flows
+from agent.flows import Ends, Flows
 from agent.grouping import Groups
 from agent.hosts import Hosts
 from agent.records import F64, I64, U64, Bool
@@ -19,7 +19,7 @@ class View:
     """One window. Every method that counts returns float64 of shape (hosts,)."""
 
     def __init__(
-        self, flows: Flows, hosts: Hosts, holders: Holders, now_ns: int, seed: int
+        self, flows: Flows, ends: Ends, hosts: Hosts, holders: Holders, now_ns: int, seed: int
     ) -> None:
         self.flows = flows
         self.hosts = hosts
@@ -31,8 +31,8 @@ class View:
         self.is_arp: Bool = flows.ethertype == ARP
         self.is_ip: Bool = (flows.dst_ip_low > 0) | (flows.dst_ip_high > 0)
         self.to_group: Bool = flows.dst_mac >> np.uint64(40) & np.uint64(1) > 0
-        self.src_ip: U64 = self.key(flows.src_ip_high, flows.src_ip_low)
-        self.dst_ip: U64 = self.key(flows.dst_ip_high, flows.dst_ip_low)
+        self.src_ip: U64 = ends.src_ip
+        self.dst_ip: U64 = ends.dst_ip
         self.kind: U64 = self.key(flows.protocol, flows.dst_port)  # of service, wherever it is
         self.service: U64 = paired(self.dst_ip, self.kind)
         self._host_key = self.key(np.arange(len(hosts)))
@@ -104,5 +104,7 @@ class View:
     def largest(self, owner: I64, amounts: I64) -> F64:
         """Return the largest amount per host, 0 where it has none."""
         most = np.zeros(len(self.hosts))
-        np.maximum.at(most, owner, amounts.astype(np.float64))  # four times faster than mixed kinds
+        np.maximum.at(
+            most, owner, amounts.astype(np.float64)
+        )  # four times faster than mixed kinds
         return most
