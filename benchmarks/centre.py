@@ -33,7 +33,7 @@ ROWS_PER_S: Final = 50_000
 ALERTS_PER_S: Final = 200
 WATCHERS, STUCK = 500, 10
 FLEET, FLEET_PER_S, FLEET_ALERTS_PER_S = 10_000, 1000.0, 100.0
-LOG_BYTES: Final = 50_000_000  # at least: transactions are large, and a checkpoint comes at 96 MB
+LOG_BYTES: Final = 50_000_000  # at least: transactions are large, and a checkpoint comes at 64 MB
 _READ_EVERY_S, _LOOK_S = 0.1, 0.2
 _PATIENCE_S: Final = 120.0
 

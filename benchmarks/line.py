@@ -41,7 +41,7 @@ async def broker(stack: AsyncExitStack, folder: Path) -> int:
     settings = folder / "mosquitto.conf"
     settings.write_text(
         f"listener {port} {LOOPBACK}\nallow_anonymous true\n"
-        "max_queued_messages 0\nmax_inflight_messages 0\n"
+        "max_queued_messages 0\nmax_inflight_messages 0\nset_tcp_nodelay true\n"
     )
     command = [_mosquitto() or "mosquitto", "-c", str(settings)]
     await stack.enter_async_context(running(command, {}))

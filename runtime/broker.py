@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import logging
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -76,6 +77,33 @@ async def connect(
         if lost is None or others is not None:
             raise
         raise BrokerError(_why(config, _first(lost))) from group
+
+
+async def gather(
+    client: aiomqtt.Client, *, most: int, most_bytes: int, until_s: float
+) -> list[aiomqtt.Message]:
+    """Wait for a message, then until a moment for more, and return what came, in order.
+
+    aiomqtt's own iterator makes a task for each message; here only the first has one.
+
+    Args:
+        client: The connection.
+        most: How many messages at most; with so many nothing is waited for.
+        most_bytes: No further message is taken once the payloads have so many bytes.
+        until_s: The loop's clock, until which messages may gather.
+
+    Raises:
+        aiomqtt.MqttError: The connection was lost.
+    """
+    gathered = [await anext(client.messages)]
+    clock, queue = asyncio.get_running_loop().time, client._queue  # noqa: SLF001
+    if queue.qsize() < most - 1 and (wait_s := until_s - clock()) > 0:
+        await asyncio.sleep(wait_s)
+    taken_bytes = len(gathered[0].payload)
+    while len(gathered) < most and taken_bytes < most_bytes and not queue.empty():
+        gathered.append(queue.get_nowait())
+        taken_bytes += len(gathered[-1].payload)
+    return gathered
 
 
 class _SilenceError(aiomqtt.MqttError):
@@ -164,6 +192,8 @@ def _options(
         "tls_context": _tls_context(config) if config.tls else None,
         "max_inflight_messages": MAX_IN_FLIGHT,
         "max_queued_incoming_messages": max_queued_incoming,
+        # Small packets one behind the other would each wait for the word on the one before.
+        "socket_options": [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
     }
 
 

@@ -233,11 +233,14 @@ async def _watch(  # noqa: PLR0913  one parameter for each thing a client choose
 
 
 async def _send(socket: Socket, watcher: Watcher, *, batch: bool) -> None:
+    clock = asyncio.get_running_loop().time
     while True:
         events = await watcher.take()
         if batch:
+            next_s = clock() + BATCH_S
             await socket.send_data(b"[" + b",".join(events) + b"]", mode="text")
-            await asyncio.sleep(BATCH_S)
+            # From when they were taken: whoever is given what one commit brought is ready for the next.
+            await asyncio.sleep(next_s - clock())
         else:
             for event in events:
                 await socket.send_data(event, mode="text")

@@ -35,6 +35,7 @@ persistence true
 persistence_location {folder}/
 autosave_interval 30
 max_queued_messages 20000
+set_tcp_nodelay true
 max_packet_size 300000
 memory_limit 268435456
 log_dest stderr

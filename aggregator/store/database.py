@@ -27,8 +27,8 @@ READERS = 4
 
 # A smaller threshold makes commits wait for checkpoints; a larger one makes starting slow.
 SETTINGS: dict[str, str | bool | int | float | list[str]] = {
-    "checkpoint_threshold": "96MB",
-    "memory_limit": "512MB",
+    "checkpoint_threshold": "64MB",
+    "memory_limit": "192MB",  # of DuckDB alone; beyond it things go to a file beside the database
     "threads": 2,
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,

@@ -8,7 +8,7 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
-from runtime.broker import connect
+from runtime.broker import connect, gather
 from runtime.config import BrokerConfig
 from runtime.errors import BrokerError, ConfigError
 from tests.brokers import amqtt, free_port, mosquitto
@@ -49,6 +49,31 @@ async def test_the_session_outlives_the_connection(tmp_path):
         async with connect(local(port), client_id="device") as client, asyncio.timeout(5):
             message = await anext(aiter(client.messages))
             assert message.payload == b"while you were away"
+
+
+async def test_messages_are_gathered_in_order_and_in_bounds(tmp_path):
+    async with mosquitto(tmp_path) as port, connect(local(port), client_id="a") as client:
+        await client.subscribe("many", qos=1)
+        for number in range(7):
+            await client.publish("many", b"%d" % number * 100, qos=1)
+        found = []
+        async with asyncio.timeout(20):
+            while len(client.messages) < 7:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            for most, most_bytes in ((2, 10_000), (10, 150), (10, 10_000)):
+                messages = await gather(client, most=most, most_bytes=most_bytes, until_s=0.0)
+                found.append([int(message.payload[:1]) for message in messages])
+    assert found == [[0, 1], [2, 3], [4, 5, 6]]
+
+
+async def test_a_broker_that_is_lost_while_messages_gather_is_a_broker_error(tmp_path):
+    async def listen(client: aiomqtt.Client) -> None:
+        while True:
+            await gather(client, most=10, most_bytes=1000, until_s=0.0)
+
+    with pytest.raises(BrokerError):
+        async with asyncio.timeout(20):
+            await _listen_until_the_broker_dies(tmp_path, listen)
 
 
 async def test_an_absent_broker_is_a_broker_error():
