@@ -1,5 +1,6 @@
 """How far an isolation may go, and for how long: modes, budgets, repeat offenders, grace."""
 
+from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -8,6 +9,7 @@ from agent.config import Mode, PolicyConfig
 from agent.exempt import Exempt, configured, written_down
 from agent.peers import Critical, Peers, Radius
 from contract.attacks import AttackType
+from contract.cuts import Part
 from contract.messages import Alert
 
 SECOND_NS: Final = 1_000_000_000
@@ -19,14 +21,30 @@ BOLDNESS: Final[dict[Mode, int]] = {"observe": 0, "suggest": 1, "enforce": 2}
 State = Literal["simulated", "suggested", "applied"]
 
 
+REMAINDER: Final = "00:00:00:00:00:00"  # many hosts judged together
+
+
 class Cut(msgspec.Struct, frozen=True):
-    """The smallest cut that stops a host: by MAC, by IP behind a router, by a MAC at one port."""
+    """The smallest cut that stops a host: by MAC, by IP behind a router, by a MAC at one port.
+
+    Of these a part, or all; or a bridge port alone, where hosts are invented by the thousand.
+    """
 
     mac: str | None = None
     ip: str | None = None
     bridge_port: str | None = (
         None  # the only one at which the MAC is cut: it is not this host's alone
     )
+    part: Part | None = None
+
+    @property
+    def is_port(self) -> bool:
+        """Whether it is a bridge port alone."""
+        return self.bridge_port is not None and self.mac is None
+
+    def whole(self) -> "Cut":
+        """Return the cut of all of the host."""
+        return msgspec.structs.replace(self, part=None)
 
 
 _NOBODY: Final = Cut()
@@ -93,6 +111,7 @@ class Allowance:
             for exemption in configured([each.text], each.text, "policy.critical")
         )
         self.peers = Peers(0)  # the observer's, once there is one
+        self.ports: Sequence[str] = ()  # names of the bridge ports that peers know by number
         self._durations_s = [config.isolation_s, *config.repeat_isolation_s]
         self.exempt = Exempt(written_down(config.exempt))
         self.hosts_known = 0  # by what is usual for them
@@ -110,29 +129,46 @@ class Allowance:
         self._mode = self._boldest = mode
 
     def decide(
-        self, alert: Alert, isolation_id: str, now_ns: int, *, shared_mac: bool = False
+        self,
+        alert: Alert,
+        isolation_id: str,
+        now_ns: int,
+        *,
+        shared_mac: bool = False,
+        part: Part | None = None,
     ) -> Allowed:
         """Return how far an isolation may go; what is `applied` counts from now on.
 
         Args:
             alert: Names the host.
-            isolation_id: Of the isolation.
+            isolation_id: Of the isolation; of one that was allowed already, to be widened.
             now_ns: The data's time.
             shared_mac: The host's MAC was seen behind another bridge port too.
+            part: Of the host, where a part may do.
         """
         self._forget(now_ns)
-        cut = _cut(alert, shared_mac=shared_mac)
-        times = sum(each.cut == cut for each in self.memory.begun)
+        cut = _cut(alert, shared_mac=shared_mac, part=part)
+        narrower = [each for each in self.memory.begun if each.isolation_id == isolation_id]
+        earlier = [each for each in self.memory.begun if each.isolation_id != isolation_id]
+        times = sum(each.cut.whole() == cut.whole() for each in earlier)
         duration_s = self._durations_s[min(times, len(self._durations_s) - 1)]
         attack_ns = abs(alert.last_seen_ns - alert.first_seen_ns)
         radius = self._radius(cut, attack_ns)
-        state, detail = self._state(alert, cut, radius, now_ns)
+        group = self._group_of(self._hit(alert, cut, attack_ns))
+        asked = _Asked(alert, cut, radius, group, attack_ns)
+        state, detail = self._state(asked, now_ns, earlier)
         if state == "applied":
             until_ns = now_ns + duration_s * SECOND_NS
             begun = Begun(isolation_id, cut, alert.attack_type, now_ns, until_ns)
-            self.memory.begun = [*self.memory.begun, begun][-MAX_REMEMBERED:]
+            # Widening is another cut of the hour.
+            before = [*earlier, *map(_of_nobody, narrower)]
+            self.memory.begun = [*before, begun][-MAX_REMEMBERED:]
             detail = f"isolated {times + 1} times within a week" if times else ""
-        return Allowed(cut, state, duration_s, radius, self._group_of(alert, cut), detail)
+        return Allowed(cut, state, duration_s, radius, group, detail)
+
+    def stands(self, isolation_id: str) -> bool:
+        """Return whether an isolation was allowed, and neither failed nor was lifted since."""
+        return any(each.isolation_id == isolation_id for each in self.memory.begun)
 
     def lifted(self, isolation_id: str, now_ns: int) -> None:
         """Take in that a person ended an isolation: it was none of the host's offences."""
@@ -143,69 +179,99 @@ class Allowance:
     def forgive(self, isolation_id: str) -> list[Begun]:
         """Count an isolation no more among a host's offences; return it, nothing if it is unknown."""
         found = [each for each in self.memory.begun if each.isolation_id == isolation_id]
-        # It still counts against the budget of its hour, as a cut of nobody.
-        nobody = [
-            msgspec.structs.replace(each, cut=_NOBODY, until_ns=each.begun_ns) for each in found
-        ]
         others = [each for each in self.memory.begun if each.isolation_id != isolation_id]
-        self.memory.begun = others + nobody
+        self.memory.begun = [*others, *map(_of_nobody, found)]
         return found
 
     def _radius(self, cut: Cut, attack_ns: int) -> Radius:
         """Return what a cut takes away; of a borrowed MAC at one port nothing is known."""
-        if cut == _NOBODY or cut.bridge_port is not None:
+        slowed = cut.part is not None and cut.part.kind == "rate"
+        if cut.is_port and cut.bridge_port in self.ports:
+            number = self.ports.index(cut.bridge_port)
+            return self.peers.radius_of_port(number, attack_ns, self._critical)
+        if cut == _NOBODY or cut.bridge_port is not None or slowed:
             return Radius([], 0, 0, None)
-        return self.peers.radius(cut.mac, cut.ip, attack_ns, self._critical)
+        return self.peers.radius(cut.mac, cut.ip, attack_ns, self._critical, cut.part)
 
-    def _state(self, alert: Alert, cut: Cut, radius: Radius, now_ns: int) -> tuple[State, str]:
+    def _hit(self, alert: Alert, cut: Cut, attack_ns: int) -> list[tuple[str | None, str | None]]:
+        """Return MAC and IP of whom a cut is known to hit."""
+        if not cut.is_port or cut.bridge_port not in self.ports:
+            return [(cut.mac, alert.src_ip)]
+        return list(self.peers.behind(self.ports.index(cut.bridge_port), attack_ns))
+
+    def _state(self, asked: "_Asked", now_ns: int, begun: list[Begun]) -> tuple[State, str]:
+        alert, cut = asked.alert, asked.cut
         if cut == _NOBODY:
             return "suggested", "its MAC is not its alone, and the bridge port cannot be named"
-        # The host's address counts too where the host is cut by its own MAC.
-        ip = cut.ip if cut.mac is None or cut.bridge_port else alert.src_ip
-        who = self.exempt.why(cut.mac, ip, cut.bridge_port)
+        who = self._exempt_hit(asked)
         if who is not None:
             return "simulated", f"would have isolated, but it is {who}"
-        mode = self._mode_of(alert, cut)
-        question = self._question(radius, self._critical_hosts.why(cut.mac, ip, cut.bridge_port))
+        mode = self._mode_of(alert, asked.group)
+        ip = alert.src_ip if cut.mac and not cut.bridge_port else cut.ip
+        critical = self._critical_hosts.why(cut.mac, ip, cut.bridge_port)
+        question = self._question(asked, critical)
         if mode == "observe":
             return "simulated", f"would have asked: {question}" if question else ""
         if any(
-            each.cut == cut and each.attack == alert.attack_type for each in self.memory.graces
+            each.cut.whole() == cut.whole() and each.attack == alert.attack_type
+            for each in self.memory.graces
         ):
             return "suggested", "a person lifted this isolation a short while ago"
         if question or mode == "suggest":
             return "suggested", question
-        return self._within_budget(now_ns)
+        return self._within_budget(asked, now_ns, begun)
 
-    def _question(self, radius: Radius, critical: str | None) -> str:
+    def _exempt_hit(self, asked: "_Asked") -> str | None:
+        """Return who exempt would be hit, None if nobody is."""
+        alert, cut = asked.alert, asked.cut
+        if cut.is_port:
+            behind = (
+                self.exempt.why(mac, ip) for mac, ip in self._hit(alert, cut, asked.attack_ns)
+            )
+            who = next((f"the way to {who}" for who in behind if who), None)
+            return who or self.exempt.why(None, None, cut.bridge_port)
+        # The host's address counts too where the host is cut by its own MAC.
+        ip = cut.ip if cut.mac is None or cut.bridge_port else alert.src_ip
+        return self.exempt.why(cut.mac, ip, cut.bridge_port)
+
+    def _question(self, asked: "_Asked", critical: str | None) -> str:
         """Return why a person has to decide whatever the mode, nothing if none has to."""
+        radius = asked.radius
         critical = critical or radius.critical
         if critical is not None:
             return f"it takes away what is critical: {critical}"
         if radius.clients > self._config.most_clients:
-            return f"{radius.clients} hosts use its services"
+            live = "hosts live behind it" if asked.cut.is_port else "hosts use its services"
+            return f"{radius.clients} {live}"
+        if asked.cut.is_port and not self.exempt.ways:
+            return "it may be the uplink: none is known, so name it in [isolation] uplinks"
         return ""
 
-    def _group_of(self, alert: Alert, cut: Cut) -> str | None:
-        """Return the group whose mode counts, None where the host is in none."""
+    def _group_of(self, hit: Iterable[tuple[str | None, str | None]]) -> str | None:
+        """Return the group whose mode counts, None where nobody who is hit is in any."""
         found = [
             (BOLDNESS[mode], name)
+            for mac, ip in hit
             for name, hosts, mode in self._groups
-            if hosts.why(cut.mac, alert.src_ip)
+            if hosts.why(mac, ip)
         ]
         return min(found)[1] if found else None
 
-    def _mode_of(self, alert: Alert, cut: Cut) -> Mode:
-        group = self._group_of(alert, cut)
+    def _mode_of(self, alert: Alert, group: str | None) -> Mode:
         said = [] if group is None else [self._config.groups[group].mode]
         if alert.attack_type in self._config.modes:
             said.append(self._config.modes[alert.attack_type])
         # Of several the most careful.
         return min([*(said or [self._mode]), self._boldest], key=BOLDNESS.__getitem__)
 
-    def _within_budget(self, now_ns: int) -> tuple[State, str]:
-        begun = self.memory.begun
-        this_hour = sum(not _is_apart(each.begun_ns, now_ns, HOUR_NS) for each in begun)
+    def _within_budget(
+        self, asked: "_Asked", now_ns: int, begun: list[Begun]
+    ) -> tuple[State, str]:
+        """Return whether one more cut is allowed beside those begun for others."""
+        this_hour = sum(
+            not _is_apart(each.begun_ns, now_ns, HOUR_NS) for each in self.memory.begun
+        )
+        hosts = max(1, asked.radius.clients) if asked.cut.is_port else 1
         at_once = sum(
             not _is_apart(each.begun_ns, now_ns, each.until_ns - each.begun_ns - 1)
             for each in begun
@@ -215,8 +281,10 @@ class Allowance:
             detail = (
                 f"over the budget of {self._config.max_isolations_per_hour} isolations an hour"
             )
-        elif at_once >= most_at_once:
+        elif at_once + hosts > most_at_once:
             detail = f"{at_once} of {self.hosts_known} known hosts are isolated already"
+            if hosts > 1:
+                detail += f", and {hosts} live behind it"
         else:
             return "applied", ""
         self.over_budget += 1
@@ -229,12 +297,29 @@ class Allowance:
         memory.graces = [e for e in memory.graces if not _is_apart(e.since_ns, now_ns, grace_ns)]
 
 
-def _cut(alert: Alert, *, shared_mac: bool) -> Cut:
+class _Asked(msgspec.Struct, frozen=True):
+    """A cut that is asked for, and what it would do."""
+
+    alert: Alert
+    cut: Cut
+    radius: Radius
+    group: str | None
+    attack_ns: int
+
+
+def _of_nobody(begun: Begun) -> Begun:
+    """Return what still counts against the budget of its hour, and against nobody."""
+    return msgspec.structs.replace(begun, isolation_id="", cut=_NOBODY, until_ns=begun.begun_ns)
+
+
+def _cut(alert: Alert, *, shared_mac: bool, part: Part | None) -> Cut:
     """Return the smallest cut that stops the alert's host; nobody if that cannot be told."""
+    if alert.host == REMAINDER:
+        return Cut(bridge_port=alert.bridge_port)
     if alert.host == alert.src_ip:
-        return Cut(ip=alert.src_ip)  # never the router's MAC
+        return Cut(ip=alert.src_ip, part=part)  # never the router's MAC
     if not shared_mac:
-        return Cut(mac=alert.src_mac)
+        return Cut(mac=alert.src_mac, part=part)
     return Cut(mac=alert.src_mac, bridge_port=alert.bridge_port) if alert.bridge_port else _NOBODY
 
 

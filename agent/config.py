@@ -1,13 +1,14 @@
 """The agent's settings; every default is safe to start with."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 from contract.attacks import AttackType
 from contract.commands import MAX_ISOLATION_S
+from contract.cuts import PartKind
 from contract.identifiers import BridgePort, DeviceId, OrganizationId
 from runtime.config import BrokerConfig, LogConfig, Section
 
@@ -50,6 +51,14 @@ class HostGroup(Section, frozen=True):
     mode: Mode
 
 
+FirstCuts = Annotated[list[PartKind], Meta(max_length=3)]
+FIRST_CUTS: Final[dict[AttackType, FirstCuts]] = {
+    "DOS": ["pair", "rate"],
+    "BruteForce": ["flow", "pair"],
+    "Replay": ["pair"],
+}
+
+
 class PolicyConfig(Section, frozen=True):
     """What follows from verdicts. Nobody is isolated until a person chooses `enforce`."""
 
@@ -70,6 +79,13 @@ class PolicyConfig(Section, frozen=True):
     max_isolated_share: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.25
     # After a person lifted an isolation: the same class isolates that host no more for so long.
     grace_s: Annotated[int, Meta(ge=0, le=MAX_ISOLATION_S)] = 3600
+    # Which part of a host may be cut off before all of it, by class, the gentlest that will do first;
+    # an empty list: the whole host at once. Classes that are not named keep what FIRST_CUTS says.
+    first_cuts: dict[AttackType, FirstCuts] = msgspec.field(
+        default_factory=lambda: dict(FIRST_CUTS)
+    )
+    # A part is not enough for an attack that goes on for so long, whatever becomes of its packets.
+    first_cut_s: Annotated[int, Meta(ge=1)] = 60
     strikes: Annotated[int, Meta(ge=1)] = 2
     quiet_s: Annotated[int, Meta(ge=1)] = 60  # without a strike, until an alert closes
 
@@ -93,6 +109,8 @@ class IsolationConfig(Section, frozen=True):
 
     enforcer: Literal["dry_run", "nft", "bridge_port", "snmp_switch"] = "dry_run"
     bridge: BridgePort = "br0"
+    # Bridge ports that are never cut off as a whole; the ways to the exempt are not anyway.
+    uplinks: Annotated[list[BridgePort], Meta(max_length=64)] = msgspec.field(default_factory=list)
     switch: SwitchConfig = SwitchConfig()
     # of the authenticator whose code `release` asks for on this box; None: none is needed
     release_secret_file: Path | None = None

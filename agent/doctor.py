@@ -14,13 +14,14 @@ from typing import Final, Literal
 import msgspec
 
 from agent.centre import Centre
-from agent.config import AgentConfig
+from agent.config import FIRST_CUTS, AgentConfig
 from agent.errors import AgentError, IsolationError
 from agent.exempt import THIS_BOX, Exempt
 from agent.isolation.enforcer import beginning_of, surroundings
 from agent.isolation.on_this_box import chosen_isolator
 from agent.isolation.snmp_switch import SnmpSwitchIsolator, SwitchLook
 from agent.model_bundle import DEFAULT_BUNDLE, load_bundle
+from agent.policy import NARROW
 from agent.scoring import OnnxScorer
 from runtime.config import BrokerConfig
 from runtime.errors import ConfigError
@@ -113,6 +114,7 @@ def _isolation(config: AgentConfig) -> Iterator[Finding]:
     if enforcer == "dry_run":
         fix = '[isolation] enforcer = "nft"'
         yield Finding("warning", "policy mode enforce, but the enforcer is dry_run", fix)
+    yield _first_cuts(config)
     program = {"nft": "nft", "bridge_port": "bridge"}.get(enforcer)
     if program and not shutil.which(program, path=os.defpath + ":/usr/sbin:/sbin"):
         package = {"nft": "nftables", "bridge": "iproute2"}[program]
@@ -120,6 +122,17 @@ def _isolation(config: AgentConfig) -> Iterator[Finding]:
     if enforcer == "bridge_port" and not Path("/sys/class/net", config.isolation.bridge).exists():
         fix = "name the bridge in [isolation] bridge"
         yield Finding("broken", f"no bridge {config.isolation.bridge}", fix)
+
+
+def _first_cuts(config: AgentConfig) -> Finding:
+    """Say how little is cut off at first."""
+    enforcer = config.isolation.enforcer
+    if enforcer not in NARROW:
+        return Finding("fine", f"{enforcer} closes whole ports: no part of a host is cut off")
+    chosen = {**FIRST_CUTS, **config.policy.first_cuts}
+    told = [f"{attack} by {' or '.join(cuts)}" for attack, cuts in chosen.items() if cuts]
+    what = f"cut off in part at first: {', '.join(told) or 'nothing'}; all else as whole hosts"
+    return Finding("fine", what)
 
 
 def _switch(config: AgentConfig) -> Iterator[Finding]:

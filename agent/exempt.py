@@ -18,7 +18,7 @@ _NOBODY: Final = "00:00:00:00:00:00"
 
 
 class Exemption(msgspec.Struct, frozen=True, kw_only=True):
-    """One who is exempt, by a MAC or by an address or network, not by both."""
+    """One who is exempt, by a MAC or by an address or network, not by both; or a bridge port alone."""
 
     who: str  # for people, behind "it is"
     mac: str | None = None
@@ -42,6 +42,11 @@ class Exempt:
             for each in self.exemptions
             if each.network
         ]
+
+    @property
+    def ways(self) -> set[str]:
+        """The bridge ports behind which anybody exempt is known to live, but for this box."""
+        return self._ports.keys() - {THIS_BOX}
 
     def why(
         self, mac: str | None, ip: str | None = None, bridge_port: str | None = None
@@ -82,6 +87,11 @@ class Exempt:
         # Whom the box needs now may be behind any port until it is known where.
         lost = [each.who for each in self.exemptions if each.mac not in {None, *self._homes}]
         return next((f"perhaps the way to {who}" for who in lost if who != WRITTEN_DOWN), None)
+
+
+def uplinks(names: Iterable[str]) -> list[Exemption]:
+    """Return the bridge ports that `[isolation] uplinks` names."""
+    return [Exemption(who="the rest of the network", home=name) for name in names]
 
 
 def configured(texts: Iterable[str], who: str, setting: str) -> list[Exemption]:

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.records import I64, U64
+from agent.records import I16, I64, U64
 
 _FEW_ROWS: Final = 10  # a group
 
@@ -71,6 +71,12 @@ class Groups(msgspec.Struct, frozen=True, eq=False):
         sums: I64 = ordered.cumsum().take(self.starts + self.sizes - 1)
         sums[1:] -= sums[:-1].copy()
         return sums
+
+    def most(self, values: I16) -> I16:
+        """Return the largest of each group, shape (groups,)."""
+        ordered = values.take(self.order)
+        largest: I16 = np.maximum.reduceat(ordered, self.starts) if len(self.starts) else ordered
+        return largest
 
     def only(self, groups: I64) -> Self:
         """Return some of the groups."""

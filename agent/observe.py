@@ -16,6 +16,7 @@ from agent.homes import Homes
 from agent.hosts import Hosts, HostTable
 from agent.peers import Peers
 from agent.records import I16, I32, I64, Bool, FrameBatch, Observations, PacketBatch, concatenate
+from agent.targets import targets
 from agent.windows import WINDOW_NS, Block, StreamClock, Windows
 from contract.features import FEATURE_COUNT
 
@@ -184,6 +185,7 @@ class Observer:
             **self._timing.count(view, opened),
             **self._services.count(view),
         }
+        aimed = targets(flows, hosts, holders, self._seed)
         rows = _in_order(hosts)
         observations = Observations(
             window_start_ns=np.full(hosts.senders, start_ns, np.int64),
@@ -199,6 +201,10 @@ class Observer:
             wire_bytes=counts["sent_bytes"][rows].astype(np.int64),
             sampled_one_in=self._sampling.close(hosts.bridge_port[rows]),
             shared_mac=hosts.shared_mac[rows],
+            peer_mac=aimed.peer_mac[rows],
+            peer_ip_high=aimed.peer_ip_high[rows],
+            peer_ip_low=aimed.peer_ip_low[rows],
+            service=aimed.service[rows],
             features=self._histories.vectors(counts, hosts, now_ns)[rows],
         )
         return Closed(observations, flows, hosts.sender, rows, holders.foreign)
@@ -250,6 +256,10 @@ def _nothing() -> Observations:
         wire_bytes=whole,
         sampled_one_in=np.zeros(0, np.int32),
         shared_mac=np.zeros(0, np.bool_),
+        peer_mac=address,
+        peer_ip_high=address,
+        peer_ip_low=address,
+        service=whole,
         features=np.zeros((0, FEATURE_COUNT), np.float32),
     )
 

@@ -13,8 +13,9 @@ from agent.bindings import ARP
 from agent.exempt import configured
 from agent.flows import TCP, UDP, Flows
 from agent.grouping import Groups, distinct
-from agent.records import I64, U8, U16, U64, Bool
+from agent.records import I16, I64, U8, U16, U64, Bool
 from agent.tables import KeyTable, hashed
+from contract.cuts import Part
 from contract.messages import MAX_LOSSES, Loss
 from runtime.errors import ConfigError
 
@@ -100,6 +101,7 @@ class Peers:
         self.table = KeyTable(CAPACITY, KEEP_NS)
         size = self.table.capacity
         self._columns = {name: np.zeros(size, np.uint64) for name in _COLUMNS}
+        self._ports = {side: np.full(size, -1, np.int16) for side in ("client", "server")}
         self._first_ns = np.zeros(size, np.int64)
         self._seen_ns = np.zeros(size, np.int64)
         self._windows = np.zeros(size, np.int64)
@@ -120,18 +122,27 @@ class Peers:
         keys = hashed(self._seed, *columns.values())
         groups = Groups.of(keys)
         asked = groups.sums(to_server.astype(np.int64))
-        first = groups.first[(asked > 0) & (asked < groups.sizes)]
+        both = (asked > 0) & (asked < groups.sizes)
+        first = groups.first[both]
         slots, fresh = self.table.claim(keys[first], now_ns)
         new, kept = slots[fresh & (slots >= 0)], slots[slots >= 0]
         newcomers = first[fresh & (slots >= 0)]
         for name, column in columns.items():
             self._columns[name][new] = column[newcomers]
+        for side, is_source in (("client", to_server), ("server", ~to_server)):
+            port = groups.most(np.where(is_source, said.bridge_port, np.int16(-1)))
+            self._ports[side][kept] = port[both][slots >= 0]
         self._first_ns[new], self._windows[new] = now_ns, 0
         self._seen_ns[kept] = now_ns
         self._windows[kept] += 1
 
     def radius(
-        self, mac: str | None, ip: str | None, attack_ns: int, critical: Sequence[Critical] = ()
+        self,
+        mac: str | None,
+        ip: str | None,
+        attack_ns: int,
+        critical: Sequence[Critical] = (),
+        part: Part | None = None,
     ) -> Radius:
         """Return what cutting a host off would take away.
 
@@ -140,12 +151,54 @@ class Peers:
             ip: What is cut, or None.
             attack_ns: For how long the host attacks: what it has said only since then counts not.
             critical: Whose loss is asked about.
+            part: Of the host, a pair or a flow; None: all of it.
         """
-        mine = Critical("", _mac(mac), None if ip is None else _network(ip), None)
+        mine = _end(mac, ip)
         held = self._established(attack_ns)
         clients, servers = self._ends(held)
-        serves = mine.names(servers)
-        lost = (serves | mine.names(clients)).nonzero()[0]
+        serves, asks = mine.names(servers), mine.names(clients)
+        if part is not None:
+            peer = _end(part.peer_mac, part.peer_ip)
+            serves, asks = serves & peer.names(clients), asks & peer.names(servers)
+        if part is not None and part.protocol is not None:
+            # What it serves itself does not go to the peer's port.
+            service = np.uint64(_NUMBERS[part.protocol] << 16 | (part.port or 0))
+            serves, asks = (
+                np.zeros_like(serves),
+                asks & (self._columns["service"][held] == service),
+            )
+        return self._radius(held, serves, serves | asks, critical)
+
+    def radius_of_port(
+        self, port: int, attack_ns: int, critical: Sequence[Critical] = ()
+    ) -> Radius:
+        """Return what cutting off a bridge port would take away; `port` is its number.
+
+        What two hosts behind it say to each other goes on.
+        """
+        held = self._established(attack_ns)
+        asks, serves = (self._ports[side][held] == port for side in ("client", "server"))
+        found = self._radius(held, serves & ~asks, serves ^ asks, critical)
+        return msgspec.structs.replace(found, clients=len(self.behind(port, attack_ns)))
+
+    def behind(self, port: int, attack_ns: int) -> list[tuple[str, str | None]]:
+        """Return who is known to live behind a bridge port: MAC and IP of each, by its number."""
+        held = self._established(attack_ns)
+        found = set()
+        for side, end in zip(("client", "server"), self._ends(held), strict=True):
+            here = np.flatnonzero(self._ports[side][held] == port)
+            columns = (column[here].tolist() for column in end)
+            found |= {
+                (mac_text(mac), ip_text(high, low))
+                for mac, high, low in zip(*columns, strict=True)
+            }
+        return sorted(found, key=str)
+
+    def _radius(
+        self, held: I64, serves: Bool, is_lost: Bool, critical: Sequence[Critical]
+    ) -> Radius:
+        clients, _ = self._ends(held)
+        lost = np.flatnonzero(is_lost)
         lost = lost[np.argsort(-self._windows[held[lost]], kind="stable")]
         told = lost[:MAX_LOSSES].tolist()
         return Radius(
@@ -198,6 +251,7 @@ class _Said(NamedTuple):
     src_port: U16
     dst_port: U16
     protocol: U8
+    bridge_port: I16
 
 
 def _said(flows: Flows, rows: I64) -> _Said:
@@ -233,6 +287,10 @@ def _columns(said: _Said, to_server: Bool) -> dict[str, U64]:
     )
     service = said.protocol.astype(np.uint64) << _PORT_BITS | port
     return dict(zip(_COLUMNS, (*sides, service), strict=True))
+
+
+def _end(mac: str | None, ip: str | None) -> Critical:
+    return Critical("", _mac(mac), None if ip is None else _network(ip), None)
 
 
 def _mac(text: str | None) -> int | None:

@@ -165,6 +165,7 @@ class Pipeline:
             self._window_ns, self._told = start_ns, 0
             # Who was ever calm; the observer would tell of windows that are not judged yet.
             self.policy.allowance.hosts_known = self.baselines.table.used
+            self.policy.allowance.ports = self.ports
         found = cache(partial(self.verdict, judged))  # what strikes is mostly told as well
         # The closing of alerts and verdicts in the order of time.
         effects = [

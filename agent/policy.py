@@ -7,10 +7,11 @@ from typing import Final
 
 import msgspec
 
-from agent.allowance import Allowance
-from agent.config import Mode, PolicyConfig
+from agent.allowance import REMAINDER, Allowance
+from agent.config import FIRST_CUTS, Mode, PolicyConfig
 from agent.effects import Effect, Isolate, Publish
 from contract.attacks import ATTACKS, AttackType
+from contract.cuts import Part
 from contract.messages import Alert, Change, Flow, Isolation, TopFeature, Verdict
 
 SECOND_NS: Final = 1_000_000_000
@@ -20,8 +21,11 @@ LAST_NS: Final = 2**63 - 1
 UPDATE_NS: Final = 10 * SECOND_NS  # an open alert is told again at most this often
 MAX_SUSPECTS: Final = 4096
 MAX_OPEN_ALERTS: Final = 256
-REMAINDER: Final = "00:00:00:00:00:00"  # many hosts judged together
-# A host, its bridge port where its MAC is not its alone, and a class.
+SETTLE_NS: Final = 2 * SECOND_NS  # windows that begin later have no frames of before a cut
+# What enforcers are fine enough for a part of a host, and know our bridge ports by their names.
+NARROW: Final = frozenset({"nft", "dry_run"})
+OF_PORTS: Final = frozenset({"nft", "bridge_port", "dry_run"})
+# A host, its bridge port where its MAC is not its alone or there are many behind it, and a class.
 Suspect = tuple[str, str | None, AttackType]
 
 
@@ -44,6 +48,9 @@ class _OpenAlert:
         self.told_ns = alert.opened_ns
         self.isolations = 0
         self.isolated_until_ns: int | None = None  # None: it was not isolated
+        self.part: Isolation | None = None  # that stands and may be widened
+        self.strays = 0  # weight of the windows that it did not hold
+        self.takes_all = False  # no part was enough
 
 
 class Policy:
@@ -55,8 +62,12 @@ class Policy:
         ConfigError: An exemption is neither a MAC nor an IP nor a network.
     """
 
-    def __init__(self, config: PolicyConfig, device_id: str, model_id: str) -> None:
+    def __init__(
+        self, config: PolicyConfig, device_id: str, model_id: str, enforcer: str = "nft"
+    ) -> None:
         self._config = config
+        self._first_cuts = {**FIRST_CUTS, **config.first_cuts} if enforcer in NARROW else {}
+        self._cuts_ports = enforcer in OF_PORTS
         self.allowance = Allowance(config)
         self._device_id = device_id
         self.model_id = model_id  # of what judges now; an alert keeps the one that opened it
@@ -88,7 +99,8 @@ class Policy:
             attack: Its label.
             reasons: Explains the verdict; called only when an alert opens.
         """
-        key = (verdict.host, verdict.bridge_port if verdict.shared_mac else None, attack)
+        by_port = verdict.shared_mac or verdict.host == REMAINDER
+        key = (verdict.host, verdict.bridge_port if by_port else None, attack)
         if key in self._open:
             return self._grow(key, verdict)
         strikes = self._recent(key, verdict.window_start_ns)
@@ -113,11 +125,18 @@ class Policy:
         return strikes
 
     def failed(self, isolation: Isolation) -> None:
-        """Take in that an isolation was not carried out: while strikes go on it is tried again."""
-        self.allowance.forgive(isolation.isolation_id)
+        """Take in that an isolation was not carried out, or goes on to hold a part alone.
+
+        While strikes go on it is tried again.
+        """
+        still = isolation if isolation.state == "verified" else None
+        if still is None:
+            self.allowance.forgive(isolation.isolation_id)
         for held in self._open.values():
             if held.alert.alert_id == isolation.alert_id:
-                held.isolated_until_ns = held.alert.last_seen_ns + UPDATE_NS
+                held.part, held.strays = still, 0
+                if still is None:
+                    held.isolated_until_ns = held.alert.last_seen_ns + UPDATE_NS
 
     def advance(self, now_ns: int) -> list[Effect]:
         """Close alerts that have been quiet long enough; `now_ns` is the data's time."""
@@ -150,7 +169,10 @@ class Policy:
         # Who goes on when its isolation has ended is isolated again.
         until_ns = held.isolated_until_ns
         again = until_ns is not None and verdict.window_end_ns > until_ns
-        effects = self._isolation(held, verdict) if again else []
+        if again:
+            effects = self._isolation(held, verdict, self._first_part(held, verdict))
+        else:
+            effects = self._widened(held, verdict)
         if verdict.window_end_ns - held.told_ns < UPDATE_NS:
             return effects
         held.told_ns = verdict.window_end_ns
@@ -182,23 +204,75 @@ class Policy:
         )
         held = self._open[key] = _OpenAlert(alert)
         self.alerts += 1
-        return [Publish(alert), *self._isolation(held, last)]
+        return [Publish(alert), *self._isolation(held, last, self._first_part(held, last))]
 
-    def _isolation(self, held: _OpenAlert, last: Verdict) -> list[Effect]:
+    def _first_part(self, held: _OpenAlert, last: Verdict) -> Part | None:
+        """Return the gentlest part of the host that ends the attack, None: all of it has to go."""
+        aimed_at = last.aimed_at
+        first_cuts = self._first_cuts.get(held.alert.attack_type, [])
+        for kind in [] if held.takes_all else first_cuts:
+            if kind == "rate":
+                return Part(kind="rate")
+            if aimed_at is not None and kind == "pair":
+                return _pair(aimed_at)
+            if aimed_at is not None and aimed_at.kind == kind:
+                return aimed_at
+        return None
+
+    def _widened(self, held: _OpenAlert, verdict: Verdict) -> list[Effect]:
+        """Cut off more where a part did not end the attack: a flow's pair, or the whole host."""
+        standing = held.part
+        if standing is None or standing.part is None:
+            return []
+        since_ns = verdict.window_start_ns - standing.isolated_ns
+        if since_ns < SETTLE_NS or not self.allowance.stands(standing.isolation_id):
+            return []
+        is_held = _holds(standing.part, verdict.aimed_at, held.alert.attack_type)
+        held.strays += 0 if is_held else _weight(verdict)
+        # Behind what is dropped nobody can see what gets through: no part is trusted for ever.
+        is_over = since_ns >= self._config.first_cut_s * SECOND_NS
+        if held.strays < self._config.strikes and not is_over:
+            return []
+        aimed_at = verdict.aimed_at
+        is_same_peer = aimed_at is not None and _pair(aimed_at) == _pair(standing.part)
+        wider = _pair(standing.part) if standing.part.kind == "flow" and is_same_peer else None
+        held.takes_all = wider is None
+        return self._isolation(held, verdict, wider, standing)
+
+    def _isolation(
+        self,
+        held: _OpenAlert,
+        last: Verdict,
+        part: Part | None,
+        narrower: Isolation | None = None,
+    ) -> list[Effect]:
+        """Isolate as far as it is allowed.
+
+        Args:
+            held: The alert.
+            last: The verdict that proved it.
+            part: Of the host, where a part may do.
+            narrower: What stands already and is to be widened in place.
+        """
         alert, now_ns = held.alert, last.window_end_ns
-        if alert.host == REMAINDER:
+        if alert.host == REMAINDER and not self._is_cut_at_its_port(alert):
             return []
         number = (held.isolations,) if held.isolations else ()
-        isolation_id = _id(alert.alert_id, "isolation", *number)
-        allowed = self.allowance.decide(alert, isolation_id, now_ns, shared_mac=last.shared_mac)
+        fresh_id = _id(alert.alert_id, "isolation", *number)
+        isolation_id = fresh_id if narrower is None else narrower.isolation_id
+        allowed = self.allowance.decide(
+            alert, isolation_id, now_ns, shared_mac=last.shared_mac, part=part
+        )
+        applied = allowed.state == "applied"
         isolation = Isolation(
-            isolation_id=isolation_id,
+            # What is only asked for must not be told of what goes on to hold.
+            isolation_id=isolation_id if applied else fresh_id,
             alert_id=alert.alert_id,
             host=alert.host,
             isolated_mac=allowed.cut.mac,
             isolated_ip=allowed.cut.ip,
             isolated_port=allowed.cut.bridge_port,
-            reason=f"{alert.attack_type} by {alert.host}",
+            reason=f"{alert.attack_type} by {_name(alert)}",
             enforcement="dry_run",
             state=allowed.state,
             isolated_ns=now_ns,
@@ -207,12 +281,36 @@ class Policy:
             losses=allowed.radius.losses,
             further_losses=allowed.radius.further,
             host_group=allowed.host_group,
+            part=allowed.cut.part,
         )
         held.isolations += 1
-        applied = allowed.state == "applied"
-        held.isolated_until_ns = isolation.expires_ns if applied else None
+        held.part, held.strays = (isolation if applied else None), 0
+        if narrower is None or applied:
+            held.isolated_until_ns = isolation.expires_ns if applied else None
         # What is applied is published by who applied it, after reading the kernel back.
         return [Isolate(isolation) if applied else Publish(isolation)]
+
+    def _is_cut_at_its_port(self, alert: Alert) -> bool:
+        """Return whether of many hosts together the bridge port is cut: where they are invented."""
+        return self._cuts_ports and alert.attack_type == "DOS" and alert.bridge_port is not None
+
+
+def _name(alert: Alert) -> str:
+    return f"hosts behind {alert.bridge_port}" if alert.host == REMAINDER else alert.host
+
+
+def _pair(part: Part) -> Part:
+    """Return the pair of a flow, and of a pair itself."""
+    return Part(kind="pair", peer_mac=part.peer_mac, peer_ip=part.peer_ip)
+
+
+def _holds(part: Part, aimed_at: Part | None, attack: AttackType) -> bool:
+    """Return whether a part that is cut off holds what a window did."""
+    if part.kind == "rate":
+        return attack == "DOS"  # a slow flood is none; all else goes on slowly
+    if aimed_at is None:
+        return False
+    return aimed_at == part if part.kind == "flow" else _pair(aimed_at) == part
 
 
 def _weight(verdict: Verdict) -> int:

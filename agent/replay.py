@@ -56,7 +56,8 @@ def build_pipeline(
         ports: Names of the source's bridge ports.
     """
     scorer = OnnxScorer(bundle)
-    policy = Policy(config.policy, config.device_id, scorer.metadata.model_id)
+    enforcer = config.isolation.enforcer
+    policy = Policy(config.policy, config.device_id, scorer.metadata.model_id, enforcer)
     observer = Observer(config.window.max_hosts, seed)
     pipeline = Pipeline(observer, scorer, Explainer(bundle), policy, Baselines(seed))
     pipeline.ports = ports

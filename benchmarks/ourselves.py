@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from agent.addresses import mac_text
-from agent.policy import REMAINDER
+from agent.allowance import REMAINDER
 from benchmarks.captures import (
     ATTACK_BEGIN_S,
     BY_HOSTS,

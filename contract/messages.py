@@ -62,6 +62,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     wire_bytes: Count
     sampled_one_in: SampledOneIn = 1
     shared_mac: bool = False  # its MAC was seen behind another bridge port too
+    aimed_at: Part | None = None  # the pair or flow that nearly all of it was, if there is one
 
 
 class VerdictBatch(Message, frozen=True, kw_only=True, tag="verdict_batch"):

@@ -16,7 +16,7 @@ import msgspec
 from agent.centre import Centre
 from agent.config import AgentConfig
 from agent.errors import AgentError, EnforcerGoneError, IsolationError
-from agent.exempt import Exempt, written_down
+from agent.exempt import Exempt, uplinks, written_down
 from agent.isolation import GuardedIsolator, Isolator, Lease
 from agent.isolation.guard import ExemptError, Guard
 from agent.isolation.on_this_box import chosen_isolator
@@ -124,7 +124,8 @@ def _guard(begin: Begin) -> Guard:
 
 def surroundings(begin: Begin, isolator: Isolator) -> Surroundings:
     """Return who finds the exempt, and behind which of the isolator's ports they live."""
-    return Surroundings(written_down(begin.exempt), begin.names, isolator.learnt)
+    exempt = [*written_down(begin.exempt), *uplinks(begin.isolation.uplinks)]
+    return Surroundings(exempt, begin.names, isolator.learnt)
 
 
 async def _obeyed(guard: Guard, request: Request) -> Answer:

@@ -91,7 +91,8 @@ class Keeper:
     async def isolate(self, isolation: Isolation) -> Isolation:
         """Cut off; return the isolation as `verified`, or `failed` with the reason."""
         done = await self._desired.isolate(isolation)
-        if done.state == "failed":
+        # One that could not be widened goes on to hold what it held.
+        if done.state == "failed" or done.part != isolation.part:
             await self._on_engine(partial(self._policy.failed, done))
         await self._remember()
         return done

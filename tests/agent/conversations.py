@@ -1,6 +1,10 @@
 """Hosts that talk to each other, and what is learned of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import numpy as np
+from scapy.layers.l2 import Ether
 
 from agent.observe import Observer
 from agent.peers import Peers
@@ -23,10 +27,12 @@ def lasting(client: Box, server: Box, port: int = 502) -> list[Timed]:
     ]
 
 
-def learned(*conversations: Sequence[Timed]) -> Peers:
+def learned(*conversations: Sequence[Timed], ports: Mapping[str, int] | None = None) -> Peers:
+    """Learn conversations; `ports` says behind which bridge port a MAC is, if not the first."""
     observer = Observer()
-    observer.feed(
-        batch(sorted((frame for each in conversations for frame in each), key=lambda f: f[0]))
-    )
+    timed = sorted((frame for each in conversations for frame in each), key=lambda f: f[0])
+    numbers = [(ports or {}).get(Ether(bytes(frame)).src, 0) for _, frame in timed]
+    frames = msgspec.structs.replace(batch(timed), bridge_port=np.array(numbers, np.int16))
+    observer.feed(frames)
     observer.flush()
     return observer.peers

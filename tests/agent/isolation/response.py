@@ -26,7 +26,32 @@ while time.monotonic() < until_s:
     port += 1
     time.sleep(0.002)
 """
-# Says when a frame from a MAC arrived last.
+# Sends datagrams to one port, and says when it began.
+FLOOD = """
+import socket, sys, time
+print(time.time_ns(), flush=True)
+until_s = time.monotonic() + float(sys.argv[2])
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mouth:
+    while time.monotonic() < until_s:
+        for _ in range(10):
+            mouth.sendto(b"x" * 64, (sys.argv[1], 9))
+        time.sleep(0.004)
+"""
+# Sends frames from MACs that nobody has (they begin with 06:66) to one MAC, and says when it began.
+INVENT = """
+import os, socket, sys, time
+to = bytes.fromhex(sys.argv[1].replace(":", ""))
+head = bytes.fromhex("4500002000010000401166300a4d00020a4d0001000900090010")
+print(time.time_ns(), flush=True)
+until_s = time.monotonic() + float(sys.argv[2])
+with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as mouth:
+    mouth.bind(("eth0", 0))
+    while time.monotonic() < until_s:
+        for _ in range(10):
+            mouth.send(to + b"\\x06\\x66" + os.urandom(4) + b"\\x08\\x00" + head + bytes(20))
+        time.sleep(0.004)
+"""
+# Says when a frame from a MAC, or from one that begins so, arrived last; one to all is no attack.
 LISTEN = """
 import socket, sys, time
 mac, until_s, last = bytes.fromhex(sys.argv[1].replace(":", "")), time.monotonic() + float(sys.argv[2]), 0
@@ -35,7 +60,8 @@ with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as ear:
     print("listening", flush=True)
     while time.monotonic() < until_s:
         try:
-            if ear.recv(2048)[6:12] == mac:
+            frame = ear.recv(2048)
+            if frame[6:12].startswith(mac) and not frame[0] & 1:
                 last = time.time_ns()
         except TimeoutError:
             pass
@@ -64,14 +90,16 @@ class Agent:
 
 
 @contextmanager
-def agent(built: Lab, folder: Path, *more: str, isolation_s: int = 60) -> Iterator[Agent]:
+def agent(
+    built: Lab, folder: Path, *more: str, isolation_s: int = 60, isolation: str = ""
+) -> Iterator[Agent]:
     settings = folder / "agent.toml"
     settings.write_text(
         "\n".join(
             [
                 '[capture]\ninterfaces = ["lan1", "lan2"]\nring_slots = 4096',
                 f'[spool]\npath = "{folder}/spool.sqlite"',
-                '[isolation]\nenforcer = "nft"',
+                f'[isolation]\nenforcer = "nft"\n{isolation}',
                 '[policy]\nmode = "enforce"\nisolation_s = ' + str(isolation_s),
                 *more,
             ]
@@ -99,10 +127,27 @@ def started(prefix: tuple[str, ...], program: str, *words: str) -> subprocess.Po
 
 def scanned(built: Lab, seconds: float) -> tuple[int, int]:
     """Scan the victim; return when the first frame left and when the last one arrived, in ns."""
-    ear = started(built.victim.prefix, LISTEN, built.suspect.mac, str(seconds + 0.5))
+    return attacked(built, seconds, SCAN, built.victim.ip, built.suspect.mac)
+
+
+def flooded(built: Lab, seconds: float) -> tuple[int, int]:
+    """Flood one port of the victim; return the same."""
+    return attacked(built, seconds, FLOOD, built.victim.ip, built.suspect.mac)
+
+
+def flooded_by_invented_macs(built: Lab, seconds: float) -> tuple[int, int]:
+    """Flood the victim from a MAC for each frame; return the same."""
+    return attacked(built, seconds, INVENT, built.victim.mac, "06:66")
+
+
+def attacked(
+    built: Lab, seconds: float, program: str, target: str, sender: str
+) -> tuple[int, int]:
+    """Let the suspect attack; return when the first frame left and when the last one arrived."""
+    ear = started(built.victim.prefix, LISTEN, sender, str(seconds + 0.5))
     assert ear.stdout is not None
     assert ear.stdout.readline() == "listening\n"
-    hand = started(built.suspect.prefix, SCAN, built.victim.ip, str(seconds))
+    hand = started(built.suspect.prefix, program, target, str(seconds))
     began, _ = hand.communicate(timeout=PATIENCE_S)
     last, _ = ear.communicate(timeout=PATIENCE_S)
     return int(began), int(last)

@@ -24,8 +24,9 @@ from tests.agent.isolation.world import (
 )
 
 MACS = st.sampled_from(HOSTS)
-ATTACKS = st.sampled_from(["Scan", "DOS"])
+ATTACKS = st.sampled_from(["Scan", "DOS", "BruteForce"])
 PORTS = st.sampled_from([HOME, HOME, ELSEWHERE])
+FLOWS = [(HOSTS[0], 22), (HOSTS[1], 22), (HOSTS[1], 23)]
 PARTS = st.none() | st.sampled_from(
     [
         Part(kind="rate"),
@@ -33,6 +34,9 @@ PARTS = st.none() | st.sampled_from(
         Part(kind="pair", peer_ip="10.77.0.1"),
         Part(kind="flow", peer_mac=HOSTS[1], protocol="tcp", port=22),
     ]
+)
+AIMS = st.none() | st.sampled_from(
+    [Part(kind="flow", peer_mac=mac, protocol="tcp", port=port) for mac, port in FLOWS]
 )
 ROUNDING_NS = SECOND_NS  # nft counts whole seconds
 
@@ -47,9 +51,19 @@ class AnySequence(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.world.close()
 
-    @rule(host=MACS, attack=ATTACKS, port=PORTS)
-    def a_host_attacks(self, host: str, attack: AttackType, port: str) -> None:
-        self.world.attack(host, attack, port)
+    @rule(host=MACS, attack=ATTACKS, port=PORTS, aimed_at=AIMS)
+    def a_host_attacks(
+        self, host: str, attack: AttackType, port: str, aimed_at: Part | None
+    ) -> None:
+        self.world.attack(host, attack, port, aimed_at)
+
+    @rule(host=MACS, attack=ATTACKS, aims=st.lists(AIMS, min_size=2, max_size=4))
+    def a_host_goes_on_attacking(
+        self, host: str, attack: AttackType, aims: list[Part | None]
+    ) -> None:
+        for aimed_at in aims:
+            self.world.attack(host, attack, HOME, aimed_at)
+            self.world.wait(5)
 
     @rule(host=MACS, seconds=st.integers(60, 90_000), part=PARTS)
     def a_person_isolates(self, host: str, seconds: int, part: Part | None) -> None:

@@ -9,9 +9,18 @@ import psutil
 import pytest
 
 from agent.isolation.lease_file import LeaseFile
+from contract.cuts import Part
 from runtime.capabilities import CAP_NET_ADMIN, CAP_NET_RAW
 from tests.agent.isolation.lab import Lab
-from tests.agent.isolation.response import SCAN, agent, scanned, started
+from tests.agent.isolation.response import (
+    FLOOD,
+    SCAN,
+    agent,
+    flooded,
+    flooded_by_invented_macs,
+    scanned,
+    started,
+)
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -28,6 +37,60 @@ def test_a_scanner_is_cut_off_and_its_victim_is_not(built: Lab, tmp_path: Path) 
         isolated = set(re.findall(r"((?:[0-9a-f]{2}:){5}[0-9a-f]{2}) timeout", listed))
         assert isolated == {built.suspect.mac}
         assert running.process.poll() is None
+
+
+def test_a_flood_at_one_host_is_cut_off_there_and_its_sender_talks_to_everybody_else(
+    built: Lab, tmp_path: Path
+) -> None:
+    box_ip = "10.77.0.254"
+    built.on_box("ip", "address", "add", f"{box_ip}/24", "dev", "br0")
+    try:
+        with agent(built, tmp_path):
+            began_ns, last_ns = flooded(built, 5.0)
+            assert (last_ns - began_ns) / 1e9 < MOST_S
+            assert not built.reachable()
+            (kept,) = LeaseFile(tmp_path).read().values()
+            assert kept.isolation.part == Part(kind="pair", peer_mac=built.victim.mac)
+            built.on_suspect("ping", "-c", "1", "-W", "2", box_ip)
+    finally:
+        built.on_box("ip", "address", "flush", "dev", "br0")
+        built.on_box("ip", "neighbour", "flush", "all")
+
+
+def test_a_flood_that_turns_to_another_host_is_cut_off_whole(built: Lab, tmp_path: Path) -> None:
+    box_ip = "10.77.0.254"
+    built.on_box("ip", "address", "add", f"{box_ip}/24", "dev", "br0")
+    try:
+        with agent(built, tmp_path) as running:
+            flooded(built, 4.0)
+            assert not built.reachable()
+            hand = started(built.suspect.prefix, FLOOD, box_ip, "6.0")
+            hand.communicate(timeout=15)
+            (kept,) = LeaseFile(tmp_path).read().values()
+            assert kept.isolation.part is None
+            ping = [*built.suspect.prefix, "ping", "-c", "1", "-W", "0.5", box_ip]
+            assert subprocess.run(ping, capture_output=True, check=False).returncode != 0
+            assert running.process.poll() is None
+    finally:
+        built.on_box("ip", "address", "flush", "dev", "br0")
+        built.on_box("ip", "neighbour", "flush", "all")
+
+
+def test_a_flood_of_invented_macs_is_cut_off_at_its_port_and_no_uplink_is(
+    built: Lab, tmp_path: Path
+) -> None:
+    few = "[window]\nmax_hosts = 64"
+    for uplink, is_cut in (("lan1", True), ("lan2", False)):
+        folder = tmp_path / uplink
+        folder.mkdir()
+        with agent(built, folder, few, isolation=f'uplinks = ["{uplink}"]') as running:
+            began_ns, last_ns = flooded_by_invented_macs(built, 5.0)
+            running.until("alert")
+            assert last_ns > began_ns
+            assert ((last_ns - began_ns) / 1e9 < MOST_S) == is_cut
+            assert built.reachable() != is_cut
+            held = [each.isolation for each in LeaseFile(folder).read().values()]
+            assert [each.isolated_port for each in held] == (["lan2"] if is_cut else [])
 
 
 def test_who_scans_with_the_gateway_s_mac_is_cut_off_at_its_port_and_the_gateway_never(

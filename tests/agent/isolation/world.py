@@ -172,7 +172,9 @@ class World:
         """Somebody flushes the ruleset."""
         self.kernel.elements = {}
 
-    def attack(self, host: str, attack: AttackType, port: str) -> None:
+    def attack(
+        self, host: str, attack: AttackType, port: str, aimed_at: Part | None = None
+    ) -> None:
         """Let the model call a host malicious twice."""
         self.run(self.guard.refresh())
         self.policy.allowance.exempt = self.run(self.look())
@@ -180,7 +182,8 @@ class World:
         effects = []
         for at in (second - 1, second):
             shared = port == ELSEWHERE
-            found = verdict(at, attack, host, bridge_port=port, shared_mac=shared, src_ip=None)
+            where = {"bridge_port": port, "shared_mac": shared, "aimed_at": aimed_at}
+            found = verdict(at, attack, host, src_ip=None, **where)
             effects += self.policy.advance(found.window_start_ns)
             effects += self.policy.strike(found, attack, lambda: Explanation([], []))
         for effect in effects:
@@ -211,7 +214,9 @@ class World:
     def _isolate(self, isolation: Isolation) -> None:
         seconds = (isolation.expires_ns - isolation.isolated_ns) // SECOND_NS
         done = self.run(self.desired.isolate(isolation))
-        if done.state == "verified":
+        if done.state == "failed" or done.part != isolation.part:
+            self.policy.failed(done)
+        if done.state == "verified" and done.expires_ns == isolation.expires_ns:
             self.until[done.isolation_id] = self.true_ns + seconds * SECOND_NS
             self.given[done.isolation_id] = (seconds, self.step_ns)
 
