@@ -26,6 +26,7 @@ from aggregator.commands.convergence import Convergence
 from aggregator.commands.signing import load_signer
 from aggregator.config import AggregatorConfig, HttpConfig
 from aggregator.export.exporter import Exporter
+from aggregator.home_assistant.bridge import HomeAssistant
 from aggregator.ingest.service import Ingest
 from aggregator.live import LiveFeed
 from aggregator.notify.address import KEY_FILE as CHANNELS_KEY
@@ -105,6 +106,7 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
         config.enrolment.authority()  # said now, not when the first device comes
         delivery = Delivery(config.notifications, load_seal(config.store.path / CHANNELS_KEY))
         exporter = Exporter(database, live, config.exports)
+        home_assistant = HomeAssistant(database, config.home_assistant, config.store.path)
         recordings = Recordings(database, config.store.path / FOLDER)
         await recordings.settle()
         name = own.kind if own is not None else broker.host
@@ -150,6 +152,7 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
                 tasks.create_task(convergence.run(), name="desired"),
                 tasks.create_task(Notifier(database, delivery).run(), name="notifications"),
                 tasks.create_task(exporter.run(), name="exports"),
+                tasks.create_task(home_assistant.run(), name="home_assistant"),
                 tasks.create_task(_feed_watchdog(database), name="watchdog"),
                 tasks.create_task(_stop(stop, server, sandbox), name="stop"),
             ]

@@ -19,6 +19,7 @@ Seconds = Annotated[int, Meta(ge=1)]
 SYSLOG = re.compile(r"(udp|tcp|tls)://(\[[0-9A-Fa-f:.]+\]|[^\s/:@\[\]]{1,253}):([0-9]{1,5})")
 MAX_EXPORTS = 32
 
+TopicPrefix = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+){0,7}$(?!\n)")]
 AlertEvent = Literal["opened", "updated", "closed", "decided"]
 Method = Literal["*", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
 
@@ -180,6 +181,29 @@ class ExportConfig(Section, frozen=True):
         return SyslogTarget(found[1], found[2].strip("[]"), int(found[3]))
 
 
+class HomeAssistantConfig(Section, frozen=True):
+    """Devices of one organization in Home Assistant, by MQTT discovery."""
+
+    enabled: bool = False  # what was told before is taken away when it is not
+    organization: OrganizationId = "default"
+    broker: BrokerConfig = BrokerConfig()  # Home Assistant's, with a user of its own for us
+    discovery_prefix: TopicPrefix = "homeassistant"
+    state_prefix: TopicPrefix = "edgewarden/home_assistant"
+    url: Annotated[str, Meta(max_length=500)] = ""  # of the dashboard, to be opened from there
+
+    def __post_init__(self) -> None:
+        """Refuse what leads nowhere.
+
+        Raises:
+            ValueError: It is enabled without a broker.
+        """
+        if self.enabled and not self.broker.host:
+            message = (
+                "`host` in [home_assistant.broker] is needed: that of Home Assistant's broker"
+            )
+            raise ValueError(message)
+
+
 class WallConfig(Section, frozen=True):
     """The alert wall with its chat."""
 
@@ -237,6 +261,7 @@ class AggregatorConfig(Section, frozen=True):
     models: ModelsConfig = ModelsConfig()
     notifications: NotificationsConfig = NotificationsConfig()
     exports: Annotated[tuple[ExportConfig, ...], Meta(max_length=MAX_EXPORTS)] = ()
+    home_assistant: HomeAssistantConfig = HomeAssistantConfig()
     wall: WallConfig = WallConfig()
     device_events: DeviceEventsConfig = DeviceEventsConfig()
     query: QueryConfig = QueryConfig()

@@ -1,0 +1,39 @@
+-- What Home Assistant shows of each device; the rate is that of the last minute, within one boot.
+SELECT
+  d.device_id, d.name, d.type, d.version,
+  store.presence_of(d.online, d.vouched, d.last_seen_ns, $late_ns::BIGINT, $stale_ns::BIGINT)
+    <> 'offline' AS online,
+  coalesce(a.alerts_open, 0), coalesce(i.isolations_active, 0), h.packets_per_s,
+  a.attack_type, a.severity, a.host, a.opened_ns
+FROM store.devices AS d
+LEFT JOIN (
+  SELECT
+    device_id,
+    count(*) FILTER (state = 'open' AND status NOT IN ('resolved', 'false_positive')) AS alerts_open,
+    arg_max(attack_type, (opened_ns, id)) AS attack_type,
+    arg_max(severity, (opened_ns, id)) AS severity,
+    arg_max(host, (opened_ns, id)) AS host,
+    max(opened_ns) AS opened_ns
+  FROM store.alerts
+  WHERE organization = $organization AND suppressed_by IS NULL AND status <> 'false_positive'
+  GROUP BY device_id
+) AS a ON a.device_id = d.device_id
+LEFT JOIN (
+  SELECT device_id, count(*) AS isolations_active
+  FROM store.isolations
+  WHERE organization = $organization AND state IN ('applied', 'verified')
+    AND expires_ns > $now_ns::BIGINT
+  GROUP BY device_id
+) AS i ON i.device_id = d.device_id
+LEFT JOIN (
+  SELECT
+    device_id,
+    (max(frames) - min(frames)) * 1e9 / nullif(max(sent_ns) - min(sent_ns), 0) AS packets_per_s
+  FROM store.health
+  WHERE organization = $organization AND received_ns >= $since_ns::BIGINT
+  GROUP BY device_id, boot
+  QUALIFY row_number() OVER (PARTITION BY device_id ORDER BY max(received_ns) DESC) = 1
+) AS h ON h.device_id = d.device_id
+WHERE d.organization = $organization AND NOT d.pending
+ORDER BY d.id
+LIMIT $limit;
