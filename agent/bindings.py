@@ -49,15 +49,15 @@ class Bindings:
         self._seen_ns = np.zeros(self.table.capacity, np.int64)
         self._traits = np.zeros(self.table.capacity, np.uint8)
 
-    def learn(self, flows: Flows, ends: Ends, now_ns: int) -> Holders:
+    def learn(self, ends: Ends, now_ns: int) -> Holders:
         """Take in the flows of a window and judge their addresses.
 
         Args:
-            flows: All flows of one window.
-            ends: Of these flows, with the seed of these bindings.
+            ends: All flows of one window, keys made with the seed of these bindings.
             now_ns: The window's start.
         """
-        source, direct = self._sources(flows, ends)
+        flows = ends.flows
+        source, direct = self._sources(ends)
         src_slot, mine = self._claim(source, flows, now_ns)
         dst_key = _of_somebody(ends.dst_ip, flows.dst_ip_high, flows.dst_ip_low)
         dst_slot = self.table.find(dst_key, now_ns)
@@ -74,8 +74,9 @@ class Bindings:
             dst_behind=self._behind(dst_slot),
         )
 
-    def _sources(self, flows: Flows, ends: Ends) -> tuple[U64, Bool]:
+    def _sources(self, ends: Ends) -> tuple[U64, Bool]:
         """Return the key of the address each row speaks for, 0 for none; and whether it is a claim."""
+        flows = ends.flows
         keys = _of_somebody(ends.src_ip, flows.src_ip_high, flows.src_ip_low)
         claimed = flows.claim_ip_low > 0
         rows = claimed.nonzero()[0]  # few of a window's rows claim anything

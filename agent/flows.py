@@ -101,15 +101,17 @@ class Flows(msgspec.Struct, frozen=True, eq=False):
 
 
 class Ends(msgspec.Struct, frozen=True, eq=False):
-    """Keys of the addresses of each flow row, of IPs and those that are none; shape (n,)."""
+    """Flows with keys of their IP addresses, each hashed once a window."""
 
-    src_ip: U64
+    flows: Flows
+    src_ip: U64  # shape (n,), as all keys: of rows without an IP as well
     dst_ip: U64
 
     @classmethod
     def of(cls, flows: Flows, seed: int) -> Self:
-        """Return the keys of some flows' addresses."""
+        """Return some flows with the keys of their addresses."""
         return cls(
+            flows,
             hashed(seed, flows.src_ip_high, flows.src_ip_low),
             hashed(seed, flows.dst_ip_high, flows.dst_ip_low),
         )

@@ -171,10 +171,10 @@ class Observer:
         self._parts = []
         self.windows += 1
         ends = Ends.of(flows, self._seed)
-        holders = self._bindings.learn(flows, ends, now_ns)
+        holders = self._bindings.learn(ends, now_ns)
         hosts = self._hosts.assign(flows, holders, self._homes.learn(flows, now_ns), now_ns)
         self.peers.learn(flows, now_ns)
-        view = View(flows, ends, hosts, holders, now_ns, self._seed)
+        view = View(ends, hosts, holders, now_ns, self._seed)
         contacts, opened = self._fan_out.count(view)
         counts = {
             **volume.count(view),

@@ -3,7 +3,7 @@
 import numpy as np
 
 from agent.bindings import Holders
-from agent.flows import Ends, Flows
+from agent.flows import Ends
 from agent.grouping import Groups
 from agent.hosts import Hosts
 from agent.records import F64, I64, U64, Bool
@@ -18,10 +18,8 @@ IS_ICMP = members(ICMP, ICMPV6)
 class View:
     """One window. Every method that counts returns float64 of shape (hosts,)."""
 
-    def __init__(
-        self, flows: Flows, ends: Ends, hosts: Hosts, holders: Holders, now_ns: int, seed: int
-    ) -> None:
-        self.flows = flows
+    def __init__(self, ends: Ends, hosts: Hosts, holders: Holders, now_ns: int, seed: int) -> None:
+        flows = self.flows = ends.flows
         self.hosts = hosts
         self.holders = holders
         self.now_ns = now_ns
