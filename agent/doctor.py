@@ -7,7 +7,9 @@ import shutil
 import socket
 import struct
 import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal
 
@@ -17,7 +19,9 @@ from agent.centre import Centre
 from agent.config import FIRST_CUTS, AgentConfig
 from agent.errors import AgentError, IsolationError
 from agent.exempt import THIS_BOX, Exempt
+from agent.isolation import Isolator, Lease
 from agent.isolation.enforcer import beginning_of, surroundings
+from agent.isolation.lease_file import LeaseFile
 from agent.isolation.on_this_box import chosen_isolator
 from agent.isolation.snmp_switch import SnmpSwitchIsolator, SwitchLook
 from agent.model_bundle import DEFAULT_BUNDLE, load_bundle
@@ -124,6 +128,32 @@ def _isolation(config: AgentConfig) -> Iterator[Finding]:
         yield Finding("broken", f"no bridge {config.isolation.bridge}", fix)
 
 
+def _drift(config: AgentConfig) -> Iterator[Finding]:
+    """Compare what should be cut off with what is."""
+    if config.isolation.enforcer == "dry_run":
+        return
+    folder = config.spool.path.parent
+    wanted = LeaseFile(folder).read().values()
+    try:
+        held = {lease.isolation_id for lease in asyncio.run(_held(config))}
+    except (IsolationError, ConfigError) as error:
+        fix = "sudo edgewarden-agent doctor: reading what is cut off takes CAP_NET_ADMIN"
+        yield Finding("warning", f"cannot read back who is cut off: {error}", fix)
+        return
+    # By the wall's clock: another boot's monotonic one says nothing here.
+    now_ns = time.time_ns()
+    missing = [
+        each.isolation.host
+        for each in wanted
+        if each.isolation.isolation_id not in held and each.isolation.expires_ns > now_ns
+    ]
+    if missing:
+        what = f"should be cut off and is not: {', '.join(missing)}"
+        yield Finding("warning", what, "start the agent: it puts back what remains within seconds")
+    else:
+        yield Finding("fine", f"cut off as it should be: {len(held)} isolations")
+
+
 def _first_cuts(config: AgentConfig) -> Finding:
     """Say how little is cut off at first."""
     enforcer = config.isolation.enforcer
@@ -202,9 +232,20 @@ def _exempt(config: AgentConfig) -> Iterator[Finding]:
 
 
 async def _exempt_now(config: AgentConfig) -> Exempt:
+    with _isolator(config) as isolator:
+        return await surroundings(beginning_of(config), isolator).look()
+
+
+async def _held(config: AgentConfig) -> tuple[Lease, ...]:
+    with _isolator(config) as isolator:
+        return await isolator.read_back()
+
+
+@contextmanager
+def _isolator(config: AgentConfig) -> Iterator[Isolator]:
     isolator = chosen_isolator(config.isolation, config.spool.path.parent)
     try:
-        return await surroundings(beginning_of(config), isolator).look()
+        yield isolator
     finally:
         if isinstance(isolator, SnmpSwitchIsolator):
             isolator.close()
@@ -255,6 +296,7 @@ _LOOKS: Final[tuple[Callable[[AgentConfig], Iterator[Finding]], ...]] = (
     _capture,
     _isolation,
     _switch,
+    _drift,
     _exempt,
     _spool,
     _broker,

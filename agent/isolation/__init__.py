@@ -8,6 +8,7 @@ import msgspec
 from agent.exempt import Exempt
 from contract.cuts import Part
 from contract.identifiers import BridgePort, IpAddress, IsolationId, LongText, MacAddress, TimeNs
+from contract.messages import Isolation
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +21,18 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     part: Part | None = None
     expires_ns: TimeNs
     at: LongText = ""  # for people: where it holds, when that says more than what is cut
+
+
+def as_lease(isolation: Isolation, expires_ns: int) -> Lease:
+    """Return what has to hold for an isolation until then."""
+    return Lease(
+        isolation_id=isolation.isolation_id,
+        mac=isolation.isolated_mac,
+        ip=isolation.isolated_ip,
+        bridge_port=isolation.isolated_port,
+        part=isolation.part,
+        expires_ns=expires_ns,
+    )
 
 
 class Enforcing(Protocol):

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from agent.errors import IsolationError
-from agent.isolation import Enforcing, Lease
+from agent.isolation import Enforcing, Lease, as_lease
 from agent.isolation.guard import ExemptError
 from agent.isolation.lease_file import MAX_ISOLATIONS, Desired, LeaseFile
 from contract.cuts import Part
@@ -69,6 +69,8 @@ class DesiredIsolations:
         self._now_ns = now_ns
         self._passed_ns = passed_ns
         self._boot = boot()
+        # What `settle` found to hold no more, before it put it back; None: it could not be told.
+        self.slipped: list[Isolation] | None = None
         self._desired: dict[str, Desired] = {}
         self._on_disk: set[str] = set()
         self._begun = False
@@ -190,7 +192,7 @@ class DesiredIsolations:
         enforcer had lost (`verified` again, or `failed`).
         """
         async with self._turn:
-            why = ""
+            why, self.slipped = "", None
             try:
                 await self._begin()
                 await self._save()
@@ -212,7 +214,7 @@ class DesiredIsolations:
         self._is_behind |= bool(ended)
 
     async def _reconcile(self) -> None:
-        slipped = await self._slipped()
+        slipped = self.slipped = await self._slipped()
         failed = None
         if self._is_behind or slipped:
             try:
@@ -281,7 +283,7 @@ class DesiredIsolations:
         self._is_behind = True
         ahead_ns = self._now_ns() - self._passed_ns()
         leases = [
-            _lease(each.isolation, each.until_ns + ahead_ns) for each in self._desired.values()
+            as_lease(each.isolation, each.until_ns + ahead_ns) for each in self._desired.values()
         ]
         try:
             await self._isolator.apply(leases)
@@ -373,18 +375,6 @@ class DesiredIsolations:
     def _failed(self, isolation: Isolation, why: str) -> Isolation:
         log.error("isolation_failed", extra={"host": isolation.host, "why": why})
         return msgspec.structs.replace(isolation, state="failed", detail=why)
-
-
-def _lease(isolation: Isolation, expires_ns: int) -> Lease:
-    mac, ip, bridge_port, part = _target(isolation)
-    return Lease(
-        isolation_id=isolation.isolation_id,
-        mac=mac,
-        ip=ip,
-        bridge_port=bridge_port,
-        part=part,
-        expires_ns=expires_ns,
-    )
 
 
 def _targets(leases: Iterable[Lease]) -> set[Target]:

@@ -13,11 +13,12 @@ import msgspec
 from agent.errors import IsolationError
 from agent.isolation import GuardedIsolator
 from agent.isolation.desired import NOBODY, DesiredIsolations
+from agent.isolation.drift import Drift
 from agent.isolation.lease_file import LeaseFile
 from agent.isolation.safekeeping import keep_memory, kept_memory
 from agent.policy import Policy
 from contract.commands import Isolate
-from contract.messages import Isolation
+from contract.messages import AnyMessage, Isolation
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ SECOND_NS: Final = 1_000_000_000
 SETTLE_S: Final = 1.0
 LOOK_S: Final = 10.0
 
-Tell = Callable[[Sequence[Isolation]], Awaitable[None]]
+Tell = Callable[[Sequence[AnyMessage]], Awaitable[None]]
 # Runs something on the thread of the policy, between two windows.
 OnEngine = Callable[[Callable[[], None]], Awaitable[None]]
 
@@ -53,6 +54,7 @@ class Keeper:
         self._guard = guard
         self._policy = policy
         self._desired = DesiredIsolations(guard, LeaseFile(folder))
+        self._drift = Drift(guard.name, policy.model_id)
         self._path = folder / "allowance.json"
         self._tell = tell
         self._on_engine = on_engine
@@ -105,12 +107,17 @@ class Keeper:
 
     async def settle(self) -> None:
         """Tell, for ever, what became of isolations by itself, and put back what the kernel lost."""
-        while True:
-            changed = await self._desired.settle()
-            if changed:
+        try:
+            while True:
+                changed = await self._desired.settle()
+                alerts = self._drift.note(self._desired.slipped, time.time_ns())
                 await self._take_note(changed)
-                await self._tell(changed)
-            await asyncio.sleep(SETTLE_S)
+                if changed or alerts:
+                    await self._tell([*changed, *alerts])
+                await asyncio.sleep(SETTLE_S)
+        finally:
+            if ended := self._drift.end():
+                await self._tell(ended)
 
     async def look_around(self) -> None:
         """Keep fresh, for ever, what policy and enforcer know of the exempt."""

@@ -8,13 +8,12 @@ import msgspec
 
 from agent.config import AgentConfig, IsolationConfig
 from agent.errors import IsolationError
-from agent.isolation import Enforcing, Isolator, Lease
+from agent.isolation import Enforcing, Isolator, Lease, as_lease
 from agent.isolation.bridge_port import BridgePortIsolator
 from agent.isolation.dry_run import DryRun
 from agent.isolation.lease_file import LeaseFile
 from agent.isolation.nft import NftIsolator
 from agent.isolation.snmp_switch import SnmpSwitchIsolator
-from contract.messages import Isolation
 
 
 def chosen_isolator(config: IsolationConfig, folder: Path) -> Isolator:
@@ -87,22 +86,15 @@ def _forget(file: LeaseFile, target: str | None) -> tuple[bool, str]:
     """Take leases out of the file; return whether there were any, and why it failed."""
     try:
         gone = file.take_out(
-            lambda each: target is None or target == each.host or _is_meant(_of(each), target)
+            lambda each: (
+                target is None
+                or target == each.host
+                or _is_meant(as_lease(each, each.expires_ns), target)
+            )
         )
     except IsolationError as error:
         return False, f"{error}; an agent that runs will isolate again: stop it first"
     return bool(gone), ""
-
-
-def _of(isolation: Isolation) -> Lease:
-    return Lease(
-        isolation_id=isolation.isolation_id,
-        mac=isolation.isolated_mac,
-        ip=isolation.isolated_ip,
-        bridge_port=isolation.isolated_port,
-        part=isolation.part,
-        expires_ns=isolation.expires_ns,
-    )
 
 
 def _is_meant(lease: Lease, target: str) -> bool:

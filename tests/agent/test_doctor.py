@@ -1,11 +1,16 @@
 """What `edgewarden-agent doctor` says of this machine."""
 
+import time
+from pathlib import Path
 from typing import Literal
 
 import pytest
+from msgspec import structs
 
-from agent.config import AgentConfig, IsolationConfig, PolicyConfig
+from agent.config import AgentConfig, IsolationConfig, PolicyConfig, SpoolConfig
 from agent.doctor import examine
+from agent.isolation.lease_file import Desired, LeaseFile
+from tests.agent.messages import isolation
 from tests.tools import require
 
 
@@ -29,6 +34,24 @@ def test_the_doctor_says_how_little_is_cut_off_first(capsys: pytest.CaptureFixtu
         policy = PolicyConfig(mode="enforce", first_cuts={"Replay": [], "Scan": ["rate"]})
         examine(AgentConfig(policy=policy, isolation=IsolationConfig(enforcer=enforcer)))
         assert told in capsys.readouterr().out
+
+
+@pytest.mark.root
+def test_the_doctor_compares_what_should_be_cut_off_with_what_is(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    require("nft", package="nftables")
+    config = AgentConfig(
+        isolation=IsolationConfig(enforcer="nft"), spool=SpoolConfig(path=tmp_path / "spool")
+    )
+    examine(config)
+    assert "cut off as it should be: 0 isolations" in capsys.readouterr().out
+    now_ns = time.time_ns()
+    wanted = structs.replace(isolation(), expires_ns=now_ns + 60_000_000_000, isolated_ns=now_ns)
+    LeaseFile(tmp_path).exchange([Desired(wanted, 2**62, "this")], set())
+    examine(config)
+    told = capsys.readouterr().out
+    assert f"should be cut off and is not: {wanted.host}\n       fix: start the agent" in told
 
 
 def test_a_machine_that_cannot_tell_whom_it_needs_hears_how_to_mend_it(
