@@ -15,6 +15,7 @@ from aggregator.accounts import ensure_admin
 from aggregator.api.app import Parts, create_api
 from aggregator.api.authenticator import Authenticator, signing_key
 from aggregator.api.authorization import AuthorizationCodes, code_key
+from aggregator.api.calls import Calls
 from aggregator.api.connection import BoundedHttp
 from aggregator.api.envelope import Envelope
 from aggregator.api.health import BrokerState
@@ -79,6 +80,7 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
         await ensure_admin(database, config.auth.organization, tell)
         authenticator = Authenticator(database, config.auth, signing_key(config.store.path))
         broker, own = await stack.enter_async_context(_broker(config))
+        calls = Calls(database)
         archive = Archive(database)
         await archive.open()
         sandbox = Sandbox(database, archive, config.query)
@@ -114,6 +116,7 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
             database=database,
             live=live,
             authenticator=authenticator,
+            calls=calls,
             http=config.http,
             auth=config.auth,
             enrolment=config.enrolment,
@@ -150,6 +153,7 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
                 tasks.create_task(evidence.run(), name="evidence"),
                 tasks.create_task(commander.expire(), name="commands"),
                 tasks.create_task(convergence.run(), name="desired"),
+                tasks.create_task(calls.run(), name="calls"),
                 tasks.create_task(Notifier(database, delivery).run(), name="notifications"),
                 tasks.create_task(exporter.run(), name="exports"),
                 tasks.create_task(home_assistant.run(), name="home_assistant"),

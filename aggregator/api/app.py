@@ -52,6 +52,7 @@ from aggregator.api import (
 )
 from aggregator.api.authenticator import Authenticator
 from aggregator.api.authorization import AuthorizationCodes
+from aggregator.api.calls import Calls
 from aggregator.api.description import describe_errors
 from aggregator.api.envelope import REQUEST_ID_HEADER
 from aggregator.api.errors import HANDLERS
@@ -89,6 +90,7 @@ class Parts(msgspec.Struct, frozen=True):
     database: Database
     live: LiveFeed
     authenticator: Authenticator
+    calls: Calls
     http: HttpConfig
     auth: AuthConfig
     enrolment: EnrolmentConfig
@@ -197,6 +199,7 @@ def create_api(parts: Parts) -> Litestar:
         state=State(
             {
                 "authenticator": parts.authenticator,
+                "calls": parts.calls,
                 "guests": parts.guests,
                 "allowed_origins": parts.http.allowed_origins,
             }

@@ -10,7 +10,7 @@ from litestar.status_codes import HTTP_200_OK
 
 from aggregator.api.authenticator import TICKET_S, Authenticator, Origin, Tokens
 from aggregator.api.description import SignIn
-from aggregator.api.identity import PUBLIC, SESSION, ApiRequest, address_of, person
+from aggregator.api.identity import EVEN_OVER_PLAN, PUBLIC, SESSION, ApiRequest, address_of, person
 from aggregator.api.passwords import check_password
 from aggregator.errors import ForbiddenError, InvalidError, UnauthenticatedError
 from aggregator.shapes import UserShape, user_shape
@@ -158,4 +158,5 @@ router = Router(
     "/auth",
     route_handlers=[login, refresh, logout, me, change_password, ws_ticket],
     tags=["auth"],
+    opt=EVEN_OVER_PLAN,
 )

@@ -10,7 +10,7 @@ from litestar.status_codes import HTTP_200_OK
 from aggregator.api.auth import Said
 from aggregator.api.authenticator import Authenticator
 from aggregator.api.authorization import AuthorizationCodes, Enrolment
-from aggregator.api.identity import SESSION, ApiRequest, person
+from aggregator.api.identity import EVEN_OVER_PLAN, SESSION, ApiRequest, person
 
 Code = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
@@ -81,5 +81,8 @@ async def remove_totp(
 
 
 router = Router(
-    "/auth/totp", route_handlers=[get_totp, enrol_totp, confirm_totp, remove_totp], tags=["auth"]
+    "/auth/totp",
+    route_handlers=[get_totp, enrol_totp, confirm_totp, remove_totp],
+    tags=["auth"],
+    opt=EVEN_OVER_PLAN,
 )

@@ -9,7 +9,14 @@ from litestar import Response, Router, get, post, put
 from litestar.di import NamedDependency
 
 from aggregator.api.devices import find_device
-from aggregator.api.identity import OPERATOR, OPERATOR_OR_DEVICE, ApiRequest, Machine, person
+from aggregator.api.identity import (
+    EVEN_OVER_PLAN,
+    OPERATOR,
+    OPERATOR_OR_DEVICE,
+    ApiRequest,
+    Machine,
+    person,
+)
 from aggregator.api.paging import Limit, Skip, paged
 from aggregator.commands.commander import Commander
 from aggregator.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
@@ -186,5 +193,8 @@ def _polled(who: SessionUser, device_id: str, given: CommandGiven, now_ns: int) 
 
 
 router = Router(
-    "/devices", route_handlers=[post_command, list_commands, put_command], tags=["devices"]
+    "/devices",
+    route_handlers=[post_command, list_commands, put_command],
+    tags=["devices"],
+    opt=EVEN_OVER_PLAN,
 )

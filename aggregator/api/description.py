@@ -87,7 +87,7 @@ def _errors(method: str, handler: HTTPRouteHandler, route: HTTPRoute) -> set[HTT
     public = handler.opt.get("public")
     found = {HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE}
     if not public:
-        found |= {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+        found |= {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
     if route.path_parameters:
         found.add(HTTPStatus.NOT_FOUND)
     if method in CHANGES:

@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 
 from aggregator.api.commands import AGENTS
 from aggregator.api.devices import find_device
-from aggregator.api.identity import ADMIN, ApiRequest, person
+from aggregator.api.identity import ADMIN, EVEN_OVER_PLAN, ApiRequest, person
 from aggregator.api.models import NO_SUCH
 from aggregator.commands.convergence import Convergence
 from aggregator.errors import ConflictError, InvalidError, NotFoundError
@@ -152,4 +152,6 @@ async def _shape(database: Database, organization: str, device_id: str) -> Desir
     )
 
 
-router = Router("/devices", route_handlers=[get_desired, put_desired], tags=["devices"])
+router = Router(
+    "/devices", route_handlers=[get_desired, put_desired], tags=["devices"], opt=EVEN_OVER_PLAN
+)

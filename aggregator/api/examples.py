@@ -47,7 +47,12 @@ EXAMPLES: Final[dict[str, dict[str, object]]] = {
         "location": "by the door",
     },
     "PUT /api/v1/devices/{device_id}/desired": {"mode": "suggest"},
-    "PUT /api/v1/organizations/{organization}/plan": {"devices": 50, "messages": 1_000_000},
+    "PUT /api/v1/organizations/{organization}/plan": {
+        "devices": 50,
+        "messages": 1_000_000,
+        "api_calls": 500_000,
+        "keep_days": 30,
+    },
     "PUT /api/v1/devices/{device_id}/host-key": {
         "host_key": "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"
     },

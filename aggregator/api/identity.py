@@ -64,6 +64,9 @@ class Guest(msgspec.Struct, frozen=True):
     organization: str
 
 
+# Routes without which somebody would stay cut off, or could not see why: no plan bounds them.
+EVEN_OVER_PLAN: Final = {"even_over_plan": True}
+
 Identity = Person | Machine
 ApiRequest = Request[Identity, Any, Any]
 
@@ -87,6 +90,7 @@ async def authorize(
     Raises:
         UnauthenticatedError: Who asks is not known.
         ForbiddenError: Who asks may not.
+        TooManyAttemptsError: Their organization's plan allows no more calls this month.
     """
     if route.opt.get("public"):
         return
@@ -100,6 +104,8 @@ async def authorize(
         raise UnauthenticatedError(message)
     identity = await connection.app.state.authenticator.identify(token, address_of(connection))
     require(identity, route.opt, connection.path_params)
+    bounded = isinstance(identity, Person) and not route.opt.get("even_over_plan")
+    await connection.app.state.calls.count(identity.organization, bounded=bounded)
     connection.scope["user"] = identity
 
 

@@ -13,7 +13,7 @@ from litestar.openapi import ResponseSpec
 
 from aggregator.api.authorization import AuthorizationCodes
 from aggregator.api.devices import find_device
-from aggregator.api.identity import OPERATOR, ApiRequest, person
+from aggregator.api.identity import EVEN_OVER_PLAN, OPERATOR, ApiRequest, person
 from aggregator.api.paging import Limit, Skip, paged
 from aggregator.commands.commander import Commander
 from aggregator.errors import ConflictError, InvalidError, NotFoundError
@@ -233,4 +233,5 @@ router = Router(
     "/ports",
     route_handlers=[list_isolations, isolate, extend_isolation, lift_isolation],
     tags=["isolations"],
+    opt=EVEN_OVER_PLAN,
 )

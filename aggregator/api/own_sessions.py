@@ -5,7 +5,7 @@ import time
 from litestar import Response, Router, delete, get
 from litestar.di import NamedDependency
 
-from aggregator.api.identity import SESSION, ApiRequest, person
+from aggregator.api.identity import EVEN_OVER_PLAN, SESSION, ApiRequest, person
 from aggregator.api.paging import Limit, Skip
 from aggregator.api.users import SessionShape, sessions_page
 from aggregator.errors import NotFoundError
@@ -42,5 +42,8 @@ async def end_own_session(
 
 
 router = Router(
-    "/auth/sessions", route_handlers=[list_own_sessions, end_own_session], tags=["auth"]
+    "/auth/sessions",
+    route_handlers=[list_own_sessions, end_own_session],
+    tags=["auth"],
+    opt=EVEN_OVER_PLAN,
 )

@@ -15,6 +15,7 @@ from aggregator.config import StoreConfig
 from aggregator.store.commands import CommandFilter, CommandRow, find_commands
 from aggregator.store.database import Database
 from aggregator.store.reported import Reported
+from aggregator.store.usage import Keeping, find_keeping
 from contract.commands import CollectEvidence
 from contract.messages import EVIDENCE_PART_BYTES, MAX_EVIDENCE_BYTES, EvidencePart
 
@@ -77,13 +78,16 @@ class EvidenceFiles:
     async def run(self) -> None:
         """Forget, for ever, what is as old as the alerts that are forgotten."""
         while True:
-            await asyncio.to_thread(self.forget, time.time_ns())
+            plans = await find_keeping(self._database)
+            await asyncio.to_thread(self.forget, time.time_ns(), plans)
             await asyncio.sleep(LOOK_S)
 
-    def forget(self, now_ns: int) -> None:
+    def forget(self, now_ns: int, plans: Sequence[Keeping] = ()) -> None:
         """Remove files that are older than alerts may be."""
-        before_ns = now_ns - self._config.keep_alerts_days * DAY_NS
+        most = self._config.keep_alerts_days
+        days = {plan.organization: min(plan.keep_alerts_days or most, most) for plan in plans}
         for path in self._folder.glob("*/*"):
+            before_ns = now_ns - days.get(path.parent.name, most) * DAY_NS
             if path.stat().st_mtime_ns < before_ns:
                 path.unlink(missing_ok=True)
 

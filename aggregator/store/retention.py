@@ -13,6 +13,7 @@ from aggregator.store.archive import GROWING, Archive, Part
 from aggregator.store.database import Database, Statement
 from aggregator.store.notifications import forget_notifications
 from aggregator.store.room import Room
+from aggregator.store.usage import find_keeping
 
 log = logging.getLogger(__name__)
 
@@ -59,15 +60,18 @@ class Retention:
             await self._archive.write(organization)
         midnight_ns = now_ns - now_ns % (DAY_S * NS_PER_S)
         before_ns = midnight_ns - self._config.hot_days * DAY_S * NS_PER_S
-        for view in GROWING:
-            await self._database.write(
-                Statement(f"forget_archived_{view}", {"before_ns": before_ns})
-            )
+        await self._forget_archived(before_ns)
         old_ns = now_ns - self._config.keep_alerts_days * DAY_S * NS_PER_S
+        await self._forget_alerts(old_ns)
+        for plan in await find_keeping(self._database):
+            if plan.keep_days is not None and plan.keep_days < self._config.hot_days:
+                begin_ns = midnight_ns - plan.keep_days * DAY_S * NS_PER_S
+                await self._forget_archived(begin_ns, plan.organization)
+            if plan.keep_alerts_days is not None:
+                begin_ns = now_ns - plan.keep_alerts_days * DAY_S * NS_PER_S
+                await self._forget_alerts(begin_ns, plan.organization)
         await self._database.write(
-            Statement("forget_alerts", {"before_ns": old_ns}),
             Statement("forget_incidents", {}),
-            Statement("forget_isolations", {"before_ns": old_ns}),
             Statement("forget_suppressions", {"before_ns": old_ns}),
             forget_notifications(
                 now_ns - KEEP_SENT_DAYS * DAY_S * NS_PER_S,
@@ -75,13 +79,31 @@ class Retention:
             ),
         )
 
+    async def _forget_archived(self, before_ns: int, organization: str | None = None) -> None:
+        bounds = {"before_ns": before_ns, "organization": organization}
+        for view in GROWING:
+            await self._database.write(Statement(f"forget_archived_{view}", bounds))
+
+    async def _forget_alerts(self, before_ns: int, organization: str | None = None) -> None:
+        bounds = {"before_ns": before_ns, "organization": organization}
+        await self._database.write(
+            Statement("forget_alerts", bounds), Statement("forget_isolations", bounds)
+        )
+
     async def _organizations(self) -> list[str]:
         rows = await self._database.read("organizations_to_archive", {}, _Organization)
         return [row.name for row in rows]
 
     async def _drop_old(self, now_ns: int) -> None:
-        first = _day_before(now_ns, self._config.keep_days)
-        await self._drop([part for part in await self._archive.parts() if part.day < first], "age")
+        most = self._config.keep_days
+        plans = {
+            plan.organization: min(plan.keep_days or most, most)
+            for plan in await find_keeping(self._database)
+        }
+        first = {days: _day_before(now_ns, days) for days in {most, *plans.values()}}
+        parts = await self._archive.parts()
+        old = [part for part in parts if part.day < first[plans.get(part.organization, most)]]
+        await self._drop(old, "age")
 
     async def _drop_beyond_size(self, now_ns: int) -> None:
         parts = await self._archive.parts()

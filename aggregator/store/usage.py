@@ -16,6 +16,9 @@ class Plan(msgspec.Struct, frozen=True):
     max_devices: int | None = None
     max_users: int | None = None
     max_messages: int | None = None  # a month
+    max_api_calls: int | None = None  # a month
+    keep_days: int | None = None  # at most as long as everybody's rows are kept
+    keep_alerts_days: int | None = None
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -32,12 +35,31 @@ class UsageRow(msgspec.Struct, frozen=True):
     max_devices: int | None
     max_users: int | None
     max_messages: int | None
+    max_api_calls: int | None
+    keep_days: int | None
+    keep_alerts_days: int | None
     devices: int
     users: int
     messages: int
     payload_bytes: int
+    api_calls: int
     alerts: int
     archive_bytes: int  # of all months
+
+
+class CallsRow(msgspec.Struct, frozen=True):
+    """How often an organization called the API in a month, and how often it may."""
+
+    api_calls: int
+    max_api_calls: int | None
+
+
+class Keeping(msgspec.Struct, frozen=True):
+    """How long a plan lets an organization's rows be kept; None: as long as everybody's."""
+
+    organization: str
+    keep_days: int | None
+    keep_alerts_days: int | None
 
 
 def month_of(now_ns: int) -> date:
@@ -58,6 +80,24 @@ def add_usage(told: Mapping[str, Told], now_ns: int) -> Statement:
     )
 
 
+def add_calls(calls: Mapping[str, int], month: date) -> Statement:
+    """Add how often organizations called the API to a month."""
+    columns = {"organization": list(calls), "api_calls": list(calls.values())}
+    return Statement("add_calls", {"month": month.isoformat()} | columns)
+
+
+async def find_calls(database: Database, organization: str, month: date) -> CallsRow:
+    """Return how often an organization called the API in a month, and how often it may."""
+    sought = {"organization": organization, "month": month.isoformat()}
+    rows = await database.read("calls", sought, CallsRow)
+    return rows[0] if rows else CallsRow(0, None)
+
+
+async def find_keeping(database: Database) -> list[Keeping]:
+    """Return the organizations whose plans say how long rows are kept."""
+    return await database.read("keeping", {}, Keeping)
+
+
 def set_plan(organization: str, plan: Plan) -> Statement:
     """Change what an organization may have; returns Named, or nothing when there is none."""
     return Statement("set_plan", {"organization": organization} | msgspec.structs.asdict(plan))
@@ -69,7 +109,7 @@ async def find_usage(database: Database, organization: str, month: date) -> Usag
         "organization": organization,
         "month": month.isoformat(),
         "since_ns": _ns(month),
-        "until_ns": _ns(_next(month)),
+        "until_ns": _ns(next_month(month)),
     }
     rows = await database.read("usage", parameters, UsageRow)
     return rows[0] if rows else None
@@ -80,6 +120,7 @@ def _ns(day: date) -> int:
     return int(start.timestamp()) * 10**9
 
 
-def _next(month: date) -> date:
+def next_month(month: date) -> date:
+    """Return the month after one."""
     years, number = divmod(month.month, MONTHS)
     return date(month.year + years, number + 1, 1)

@@ -12,6 +12,7 @@ from websockets.asyncio.client import connect
 from aggregator.api.app import Parts, create_api
 from aggregator.api.authenticator import Authenticator
 from aggregator.api.authorization import AuthorizationCodes
+from aggregator.api.calls import Calls
 from aggregator.api.health import BrokerState
 from aggregator.commands.commander import Commander
 from aggregator.commands.convergence import Convergence
@@ -61,6 +62,7 @@ def routes(folder: Path) -> Iterator[str]:
         database=database,
         live=live,
         authenticator=Authenticator(database, AuthConfig(), b"-" * 32),
+        calls=Calls(database),
         http=HttpConfig(),
         auth=AuthConfig(),
         enrolment=EnrolmentConfig(),

@@ -2,11 +2,17 @@
 
 import asyncio
 import secrets
+from datetime import date
 from typing import Any
 
 import httpx
+import pytest
 
-from aggregator.store.usage import month_of
+from aggregator.api.calls import Calls
+from aggregator.errors import TooManyAttemptsError
+from aggregator.store.database import Database
+from aggregator.store.organizations import add_organization
+from aggregator.store.usage import Plan, find_calls, month_of, set_plan
 from tests.aggregator.conftest import PASSWORD, Centre
 from tests.aggregator.messages import alert, health
 
@@ -42,7 +48,8 @@ def test_a_plan_bounds_devices_and_users_and_warns_before(centre: Centre):
     given = {"organization": name, "admin": {"username": f"{name}-admin", "password": PASSWORD}}
     with centre.client() as runner:
         runner.post("/organizations", json=given).raise_for_status()
-        plan = {"devices": 2, "users": 2, "messages": 10}
+        plan = dict.fromkeys(("api_calls", "keep_days", "keep_alerts_days"))
+        plan |= {"devices": 2, "users": 2, "messages": 10}
         changed = runner.put(f"/organizations/{name}/plan", json=plan).raise_for_status()
         assert changed.json() == plan
         assert runner.put("/organizations/nowhere/plan", json=plan).status_code == 404
@@ -83,3 +90,73 @@ def test_a_month_begins_at_midnight_utc():
     assert month_of(1_798_761_600 * 10**9 - 1).isoformat() == "2026-12-01"
     assert month_of(1_798_761_600 * 10**9).isoformat() == "2027-01-01"
     assert month_of(1_798_761_600 * 10**9 + 31 * day_ns).isoformat() == "2027-02-01"
+
+
+def made(runner: httpx.Client, plan: dict[str, Any]) -> str:
+    name = f"bounded-{secrets.token_hex(4)}"
+    given = {"organization": name, "admin": {"username": f"{name}-admin", "password": PASSWORD}}
+    runner.post("/organizations", json=given).raise_for_status()
+    runner.put(f"/organizations/{name}/plan", json=plan).raise_for_status()
+    return name
+
+
+def test_calls_are_counted_and_bounded_but_for_what_lets_somebody_go(centre: Centre):
+    with centre.client() as runner:
+        name = made(runner, {"api_calls": 5})
+        with centre.client(f"{name}-admin") as admin:
+            made_device = admin.post("/devices", json={"device_id": "d"}).raise_for_status().json()
+            for _ in range(3):
+                admin.get("/alerts").raise_for_status()
+            assert usage(admin)["usage"]["api_calls"] == 5  # with this one
+            assert usage(admin)["warnings"] == ["api_calls: 6 of 5"]
+            refused = admin.get("/alerts")
+            assert refused.status_code == 429
+            assert refused.json()["detail"].startswith("the plan allows 5 API calls a month")
+            assert 0 < int(refused.headers["retry-after"]) <= 31 * 24 * 3600
+            lift = admin.post(f"/ports/lift-isolation/{'f' * 32}", json={})
+            assert lift.status_code == 404
+            assert admin.get("/ports/isolations").status_code == 200
+            assert admin.get("/auth/me").status_code == 200
+            assert admin.get("/devices/d/desired").status_code == 200
+            key = {"Authorization": f"Bearer {made_device['api_key']}"}
+            beat = httpx.post(f"{centre.url}/api/v1/devices/d/heartbeat", headers=key)
+            assert beat.status_code == 200
+            counted = usage(admin)["usage"]["api_calls"]
+            assert counted == 12  # the refused one is none
+            runner.put(f"/organizations/{name}/plan", json={}).raise_for_status()
+            assert admin.get("/alerts").status_code == 200
+        with centre.client("stranger") as stranger:
+            assert usage(stranger)["organization"] == "elsewhere"
+
+
+async def test_calls_are_written_now_and_then_and_at_the_end_and_counted_on_after_a_restart(
+    database: Database,
+):
+    await database.write(add_organization("acme", "Acme", 1))
+    now_ns = [1_798_761_600 * 10**9 - 5 * 10**9]  # the last seconds of 2026
+    calls = Calls(database, lambda: now_ns[0])
+    month = month_of(now_ns[0])
+
+    async def stored(in_month: date) -> int:
+        return (await find_calls(database, "acme", in_month)).api_calls
+
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(calls.run())
+        await asyncio.sleep(0)
+        for _ in range(3):
+            await calls.count("acme", bounded=True)
+        assert (await stored(month), calls.unwritten("acme", month)) == (0, 3)
+        running.cancel()
+    assert (await stored(month), calls.unwritten("acme", month)) == (3, 0)
+    await database.write(set_plan("acme", Plan(max_api_calls=4)))
+    again = Calls(database, lambda: now_ns[0])
+    await again.count("acme", bounded=True)
+    with pytest.raises(TooManyAttemptsError) as refusal:
+        await again.count("acme", bounded=True)
+    assert refusal.value.retry_after_s == 5
+    await again.count("acme", bounded=False)
+    now_ns[0] += 5 * 10**9
+    await again.count("acme", bounded=True)  # a new month
+    await again.write()
+    await again.write()
+    assert (await stored(month), await stored(month_of(now_ns[0]))) == (5, 1)

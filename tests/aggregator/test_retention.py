@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -14,12 +15,15 @@ import pytest
 from aggregator.config import QueryConfig, StoreConfig
 from aggregator.ingest.reading import Arrival
 from aggregator.sandbox.runner import Query, Sandbox
-from aggregator.store.alerts import save_alerts
+from aggregator.store.alerts import AlertFilter, find_alerts, save_alerts
 from aggregator.store.archive import Archive
 from aggregator.store.database import Database
+from aggregator.store.evidence import EvidenceFiles
+from aggregator.store.organizations import add_organization
 from aggregator.store.reported import Reported
 from aggregator.store.retention import Retention
 from aggregator.store.room import Room
+from aggregator.store.usage import Keeping, Plan, set_plan
 from aggregator.store.verdicts import VerdictFilter, find_verdicts, save_verdicts
 from tests.aggregator.messages import BOOT, alert, envelope, health, now_ns, topic, verdicts
 from tests.aggregator.test_ingest import ingest
@@ -120,6 +124,57 @@ async def test_alerts_are_kept_longer_than_anything_else(database: Database):
     await retention.apply(NOW_NS)
     sandbox = Sandbox(database, archive, QueryConfig())
     assert await rows(sandbox, "SELECT alert_id FROM alerts") == [[f"{0:032x}"]]
+
+
+async def test_a_plan_bounds_how_long_one_organization_s_rows_are_kept(
+    database: Database, tmp_path: Path
+):
+    for name, plan in (("default", Plan(keep_days=1, keep_alerts_days=30)), ("elsewhere", Plan())):
+        await database.write(add_organization(name, name, 1), set_plan(name, plan))
+    for days_ago in (0, 1, 2, 5):
+        await store(database, days_ago=days_ago)
+    for number, days_ago in enumerate((29, 31)):
+        at_ns = NOW_NS - days_ago * DAY_NS
+        message = msgspec.structs.replace(alert(number, opened_ns=at_ns), last_seen_ns=at_ns)
+        for name in ("default", "elsewhere"):
+            await database.write(save_alerts([Reported(name, "pi", BOOT, at_ns, message)]))
+    archive, retention = await opened(database, hot_days=2)
+    await retention.apply(NOW_NS)
+    kept = {
+        name: {part.day for part in await archive.parts(name)} for name in ("default", "elsewhere")
+    }
+    assert (len(kept["default"]), len(kept["elsewhere"])) == (2, 4)
+    assert min(kept["default"]) == sorted(kept["elsewhere"])[2]
+    assert len(files(tmp_path)) == 6
+    assert await hot(database) == 4  # of today and yesterday
+    sandbox = Sandbox(database, archive, QueryConfig())
+    assert await rows(sandbox, "SELECT count(*) FROM verdicts") == [[4]]
+    assert await rows(sandbox, "SELECT alert_id FROM alerts") == [[f"{0:032x}"]]
+    elsewhere = await find_verdicts(database, "elsewhere", VerdictFilter(), limit=1000)
+    assert len(elsewhere) == 6
+    alerts = await find_alerts(database, "elsewhere", AlertFilter(), limit=10)
+    assert len(alerts) == 2
+
+
+async def test_a_plan_never_keeps_longer_than_the_settings(database: Database):
+    plan = Plan(keep_days=1000, keep_alerts_days=1000)
+    await database.write(add_organization("default", "d", 1), set_plan("default", plan))
+    for days_ago in (1, 11):
+        await store(database, days_ago=days_ago)
+    archive, retention = await opened(database, keep_days=10)
+    await retention.apply(NOW_NS)
+    assert len(await days(archive)) == 1
+
+
+def test_frames_are_kept_as_long_as_the_plan_lets_alerts_be(tmp_path: Path):
+    evidence = EvidenceFiles(None, StoreConfig(path=tmp_path))  # type: ignore[arg-type]
+    for name in ("default", "elsewhere"):
+        folder = tmp_path / "evidence" / name
+        folder.mkdir(parents=True)
+        (folder / "x.pcap").write_bytes(b"x")
+        os.utime(folder / "x.pcap", ns=(NOW_NS - 31 * DAY_NS,) * 2)
+    evidence.forget(NOW_NS, [Keeping("default", None, 30)])
+    assert [path.parent.name for path in tmp_path.glob("evidence/*/*")] == ["elsewhere"]
 
 
 WRITE_AND_RETAIN = """

@@ -41,6 +41,7 @@ ACROSS = {
     "broker_logins": "what the broker is to know, whose ever it is; answers with the organization",
     "due_models": "the centre tells everybody what is wanted; answers with the organization",
     "due_modes": "the centre tells everybody what is wanted; answers with the organization",
+    "keeping": "retention: what plans say; answers with the organization",
     "model_files": "which files are anybody's; answers with the organization",
     "note_drift": "the centre compares everybody with what is wanted",
     "due_commands": "what the broker is to be given, whoever asked for it",

@@ -2,4 +2,5 @@
 DELETE FROM store.readings AS r
 USING store.archive_marks AS m
 WHERE m.view = 'readings' AND m.organization = r.organization AND r.position <= m.position
-  AND r.received_ns < $before_ns;
+  AND r.received_ns < $before_ns
+  AND ($organization::VARCHAR IS NULL OR r.organization = $organization::VARCHAR);

@@ -1,1 +1,2 @@
-DELETE FROM store.isolations WHERE expires_ns < $before_ns AND received_ns < $before_ns;
+DELETE FROM store.isolations WHERE expires_ns < $before_ns AND received_ns < $before_ns
+  AND ($organization::VARCHAR IS NULL OR organization = $organization::VARCHAR);

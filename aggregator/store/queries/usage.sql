@@ -1,9 +1,11 @@
 SELECT
-  o.organization, o.max_devices, o.max_users, o.max_messages,
+  o.organization, o.max_devices, o.max_users, o.max_messages, o.max_api_calls, o.keep_days,
+  o.keep_alerts_days,
   (SELECT count(*) FROM store.devices WHERE organization = $organization) AS devices,
   (SELECT count(*) FROM store.users WHERE organization = $organization AND is_active) AS users,
   coalesce(u.messages, 0) AS messages,
   coalesce(u.payload_bytes, 0) AS payload_bytes,
+  coalesce(u.api_calls, 0) AS api_calls,
   (
     SELECT count(*) FROM store.alerts
     WHERE organization = $organization AND first_seen_ns >= $since_ns AND first_seen_ns < $until_ns
