@@ -40,7 +40,7 @@ _LOWER: Final = 0.85
 _SENDERS_CORE, _WATCHERS_CORE = "0", "1"
 _CORES: Final = 2
 _PRIORITY: Final = "-15"
-_LEAST, _MOST = 1_000.0, 1_000_000.0  # frames/s
+_LEAST, _MOST = 1_000.0, 2_000_000.0  # frames/s
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -201,7 +201,7 @@ def _on_core(core: str) -> list[str]:
 def _send(frames_per_s: float, name: str) -> dict[str, float]:
     path = str(capture(name).path)
     order = [*_on_core(_SENDERS_CORE), sys.executable, "-m", "benchmarks.workers.sender"]
-    order += [SENDING, path, str(frames_per_s), str(STEP_S)]
+    order += [SENDING, WATCHING, path, str(frames_per_s), str(STEP_S)]
     done = subprocess.run(order, cwd=ROOT, stdout=subprocess.PIPE, check=True)
     return msgspec.json.decode(done.stdout, type=dict[str, float])
 
