@@ -225,10 +225,16 @@ def _sums(packets: PacketBatch, marks: dict[str, Bool], groups: Groups) -> dict[
 
 
 def merged(parts: list[Flows]) -> Flows:
-    """Return the flows of all parts, oldest part first, each flow once."""
+    """Return the flows of all parts, oldest part first, each flow once.
+
+    Args:
+        parts: At least one; emptied, for in a flood a third copy would be the most that this
+            process holds at any time.
+    """
     if len(parts) == 1:
-        return parts[0]
+        return parts.pop()
     together = _concatenated(parts)
+    parts.clear()
     return _once_each(together, Groups.of(together.key), folding=False)
 
 
@@ -243,13 +249,14 @@ def folded(flows: Flows, most: int, seed: int) -> Flows:
         return flows
     # A quarter is kept as it is, so that blocks fit beside it before it is all folded again.
     large = _largest(flows.total("packets"), most // 4)
-    small = flows.take(~large)
+    small, kept = flows.take(~large), flows.take(large)
+    del flows  # as in `merged`
     address = hashed(seed, small.src_ip_high, small.src_ip_low)
     groups = _coarsened(small, _FORGOTTEN, most // 2, seed)
     few = _once_each(small, groups, folding=True)
     apart = Groups.of(paired(small.key, address)).first
     few.sources[:] += np.bincount(groups.of_rows()[apart], minlength=len(groups)) - 1
-    both = _concatenated([flows.take(large), few])
+    both = _concatenated([kept, few])
     return _once_each(both, Groups.of(both.key), folding=True)
 
 

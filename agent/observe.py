@@ -161,14 +161,11 @@ class Observer:
             self._parts = [self._bounded()]
 
     def _bounded(self) -> Flows:
-        flows = merged(self._parts)
-        bounded = folded(flows, MAX_FLOWS, self._seed)
-        self._folded += len(flows) - len(bounded)
-        return bounded
+        return folded(merged(self._parts), MAX_FLOWS, self._seed)
 
     def _close(self, start_ns: int, now_ns: int) -> Closed:
         flows = self._bounded()
-        self._parts = []
+        self._folded += int(flows.folded.sum())
         self.windows += 1
         ends = Ends.of(flows, self._seed)
         holders = self._bindings.learn(ends, now_ns)
