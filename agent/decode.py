@@ -54,7 +54,6 @@ _DIGEST_BYTES: Final = 64
 MOST_DIGESTED_BYTES: Final = 512
 _HEADS: Final = np.tri(_DIGEST_BYTES + 1, _DIGEST_BYTES, -1, np.uint8) * np.uint8(255)  # masks
 
-
 _Column = NDArray[Any]
 _Inner = tuple[I64, I64, I64, U8, Bool]
 
@@ -69,8 +68,7 @@ def _scalar(column: object) -> type[np.generic]:
 _COLUMN_KINDS: Final = {name: _scalar(kind) for name, kind in get_type_hints(PacketBatch).items()}
 _DHCP_PORTS: Final = members(67, 68)
 _DNS_PORT: Final = 53
-_NEIGHBOR_SOLICITATION: Final = 135
-_NEIGHBOR_ADVERTISEMENT: Final = 136
+_NEIGHBOR_SOLICITATION, _NEIGHBOR_ADVERTISEMENT = 135, 136
 
 
 def decode(frames: FrameBatch) -> PacketBatch:
@@ -97,13 +95,17 @@ class _Decoder:
         self._data = _padded(frames)
         self._start = frames.offset.astype(np.int64, copy=False)
         self._length = np.minimum(frames.captured_bytes, SNAP_BYTES).astype(np.int64)
-        self._wire = frames.wire_bytes - np.where(frames.vlan_tci != NO_VLAN, np.int32(4), 0)
+        self._wire = frames.wire_bytes
+        told = frames.vlan_tci != NO_VLAN  # tags that the kernel took off: none in a file
+        if np.count_nonzero(told):
+            self._wire = frames.wire_bytes - np.where(told, np.int32(4), 0)
         self.columns: dict[str, Any] = {
             name: np.zeros(count, kind) for name, kind in _COLUMN_KINDS.items()
         }
-        self.columns["time_ns"] = frames.time_ns
-        self.columns["wire_bytes"] = frames.wire_bytes
-        self.columns["bridge_port"] = frames.bridge_port
+        for name in ("time_ns", "wire_bytes", "bridge_port"):
+            self.columns[name] = getattr(frames, name)
+        self.columns["vlan_id"] = np.full(count, NO_VLAN, np.int16)
+        np.copyto(self.columns["vlan_id"], frames.vlan_tci & 0xFFF, "unsafe", where=told)
 
     def packets(self) -> PacketBatch:
         """Return the packets."""
@@ -130,28 +132,29 @@ class _Decoder:
         blocks: U8 = view[where].view(np.uint8).reshape(len(rows), width)
         return blocks
 
-    def _mark(self, rows: I64, bad: Bool, status: Status) -> Bool:
-        if bad.any():
-            self.columns["status"][rows[bad]] = status
+    def _mark(self, rows: I64, bad: Bool, status: Status) -> Bool | None:
+        """Note what is wrong with bad rows; return the good ones, None where all are."""
+        if not np.count_nonzero(bad):
+            return None
+        self.columns["status"][rows[bad]] = status
         return ~bad
 
     def _ethernet(self) -> I64:
         """Read MACs, tags and ethertype of all rows; return where the network layer starts."""
         columns, count = self.columns, len(self._frames)
-        rows = np.arange(count)
-        at = np.full(count, 14, np.int64)
+        rows, at = np.arange(count), np.full(count, 14, np.int64)
         good = self._mark(rows, self._length < 14, Status.SHORT_FRAME)
         block = self._blocks(rows, np.zeros(count, np.int64), 16)
-        columns["dst_mac"] = (_u64(block, 0) >> np.uint64(16)) * good
-        columns["src_mac"] = (_u64(block, 6) >> np.uint64(16)) * good
-        ethertype = _u16(block, 12) * good
-        tci = self._frames.vlan_tci
-        columns["vlan_id"] = np.where(tci != NO_VLAN, tci & 0xFFF, NO_VLAN).astype(np.int16)
+        if good is not None:
+            block[~good] = 0
+        columns["dst_mac"] = _u64(block, 0) >> np.uint64(16)
+        columns["src_mac"] = _u64(block, 6) >> np.uint64(16)
+        columns["ethertype"] = ethertype = _u16(block, 12)
         for _ in range(_MAX_TAGS):
             tagged = is_one_of(ethertype, *_TAGS).nonzero()[0]
             if not len(tagged):
                 break
-            short = self._length[tagged] < at[tagged] + 4
+            short: Bool = self._length[tagged] < at[tagged] + 4
             self._mark(tagged, short, Status.BAD_NETWORK)
             ethertype[tagged[short]] = 0
             tagged = tagged[~short]
@@ -160,7 +163,6 @@ class _Decoder:
             columns["vlan_id"][tagged[outer]] = (_u16(tag, 0)[outer] & 0xFFF).astype(np.int16)
             ethertype[tagged] = _u16(tag, 2)
             at[tagged] += 4
-        columns["ethertype"] = ethertype
         return at
 
     def _arp(self, rows: I64, at: I64) -> None:
@@ -271,7 +273,7 @@ class _Decoder:
             protocol: The transport protocol.
             later: Later fragments, which have no transport header.
         """
-        if later.any():
+        if np.count_nonzero(later):
             self.columns["payload_bytes"][rows[later]] = length[later]
         for numbers, minimum, read in (
             ((TCP,), 20, self._tcp),
@@ -279,7 +281,7 @@ class _Decoder:
             ((ICMP, ICMPV6), 4, self._icmp),
         ):
             mine = is_one_of(protocol, *numbers) & ~later
-            if not mine.any():
+            if not np.count_nonzero(mine):
                 continue
             chosen, where, size = _only(mine, rows, at, length)
             short = (size < minimum) | (self._length.take(chosen) < where + minimum)
@@ -343,7 +345,7 @@ class _Decoder:
         seen = (
             (length > 0) & (length <= MOST_DIGESTED_BYTES) & (self._length.take(rows) >= at + head)
         )
-        if not seen.any():
+        if not np.count_nonzero(seen):
             return
         rows, at, length, head = _only(seen, rows, at, length, head)
         block = self._heads(rows, at, head)
@@ -358,7 +360,7 @@ class _Decoder:
         worth = (length > 0) & (self._length.take(rows) >= at + head)
         first = self._data.take(self._start.take(rows) + at * worth)
         worth &= may_tell(first, length > MOST_DIGESTED_BYTES)
-        if worth.any():
+        if np.count_nonzero(worth):
             rows, at, head = _only(worth, rows, at, head)
             self.columns["login"][rows] = logins(self._heads(rows, at, head))
 
@@ -369,9 +371,9 @@ class _Decoder:
         return block
 
 
-def _only(good: Bool, *columns: _Column) -> tuple[Any, ...]:
-    """Return the good rows of some columns; nothing is copied where all are."""
-    if good.all():
+def _only(good: Bool | None, *columns: _Column) -> tuple[Any, ...]:
+    """Return the good rows of some columns; None: all are, and nothing is copied."""
+    if good is None or np.count_nonzero(good) == len(good):
         return columns
     rows = good.nonzero()[0]  # several columns by numbers take less than each by a mask
     return tuple(column.take(rows, axis=0) for column in columns)
@@ -379,9 +381,8 @@ def _only(good: Bool, *columns: _Column) -> tuple[Any, ...]:
 
 def _padded(frames: FrameBatch) -> U8:
     """Return the buffer with room behind the last frame, so that every block can be read."""
-    end = int(frames.offset[-1]) + 2 * SNAP_BYTES + _DIGEST_BYTES if len(frames) else 0
     longest = int(frames.offset.max(initial=0)) + 2 * SNAP_BYTES + _DIGEST_BYTES
-    missing = max(end, longest) - len(frames.data)
+    missing = longest - len(frames.data)
     if missing <= 0:
         return np.ascontiguousarray(frames.data)
     return np.concatenate([frames.data, np.zeros(missing, np.uint8)])

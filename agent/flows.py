@@ -47,6 +47,10 @@ TCP: Final = 6
 UDP: Final = 17
 _ICMP: Final = (1, 58)
 _HAVE_PAYLOAD: Final = (TCP, UDP)
+_IPV6: Final = 6
+_ARP: Final = 0x0806
+_DHCP_PORTS: Final = (67, 68)
+_WIDE: Final = ("src_ip_high", "dst_ip_high", "claim_ip_low", "asked_ip_low", "dhcp_client")
 _FIN, _SYN, _RST, _PSH, _ACK, _URG = 1, 2, 4, 8, 16, 32
 
 
@@ -163,9 +167,13 @@ def _keys(packets: PacketBatch, protocol: U8, dst_port: U16, seed: int) -> U64:
         packets.dst_ip_low,
         kind | packets.bridge_port.astype(np.uint64),
     )
-    wide = packets.src_ip_high | packets.dst_ip_high
-    wide |= packets.claim_ip_low | packets.asked_ip_low | packets.dhcp_client
-    rows = wide.nonzero()[0]  # IPv6, ARP and DHCP only, so that the others cost nothing more
+    # IPv6, ARP and DHCP only, told by their narrow columns, so that the others cost nothing more.
+    maybe = (packets.ip_version == _IPV6) | (packets.ethertype == _ARP)
+    rows = (maybe | is_one_of(packets.src_port, *_DHCP_PORTS)).nonzero()[0]
+    wide = np.zeros(len(rows), np.uint64)
+    for name in _WIDE:
+        wide |= getattr(packets, name).take(rows)
+    rows = rows[wide > 0]
     if len(rows):
         key[rows] = hashed(
             seed,

@@ -165,10 +165,11 @@ class KeyTable:
             return np.zeros(0, np.int64), np.zeros(0, np.bool_)
         sets = self._sets(keys)
         slots = self._matching(keys, sets)
-        fresh = self._used_ns.take(slots) < now_ns - self.keep_ns
+        used_ns = self._used_ns.take(slots)
+        fresh = used_ns < now_ns - self.keep_ns
         fresh |= slots < 0
-        known = slots[~fresh]
-        self._rank(known[self._used_ns[known] != now_ns], now_ns + self._bonus_ns)
+        known = slots.take((~fresh & (used_ns != now_ns)).nonzero()[0])
+        self._rank(known, now_ns + self._bonus_ns)
         self._used_ns[known] = now_ns
         missing = fresh.nonzero()[0]
         if len(missing):
@@ -199,9 +200,10 @@ class KeyTable:
         oldest = self._used_ns.take(slot)
         # A later newcomer does not push out what was used again: the one before it looks older.
         free = (oldest != now_ns) & (turn < self.WAYS) & ((turn == 0) | (rank < now_ns))
-        self.evicted += int((free & (oldest >= now_ns - self.keep_ns)).sum())
-        self.refused += len(keys) - int(free.sum())
-        order, slot = order[free], slot[free]
+        self.evicted += int(np.count_nonzero(free & (oldest >= now_ns - self.keep_ns)))
+        settled = free.nonzero()[0]
+        self.refused += len(keys) - len(settled)
+        order, slot = order.take(settled), slot.take(settled)
         self._keys.reshape(-1)[slot] = keys.take(order)
         self._renew(slot, now_ns)
         slots = np.full(len(keys), -1, np.int64)

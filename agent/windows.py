@@ -65,7 +65,7 @@ class Windows:
                 self._index = int(indexes[at])
             end, index = self._run(indexes, at)
             if end > at:
-                self.late += int((indexes[at:end] < self._index).sum())
+                self.late += int(np.count_nonzero(indexes[at:end] < self._index))
                 yield from self._take(packets.take(slice(at, end)))
                 at = end
             else:
