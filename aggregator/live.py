@@ -5,8 +5,24 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import msgspec
+
+EventKind = Literal[
+    "new_alert",
+    "alert_updated",
+    "incident",
+    "detection",
+    "isolation",
+    "command",
+    "device_health",
+    "presence",
+    "device_event",
+    "readings",
+    "packet",
+    "wall_post",
+]
 
 MAX_WAITING = 1000  # events a slow watcher may have outstanding; older ones are dropped
 KEPT_EVENTS = 5000  # events that a returning watcher can still be given
@@ -77,7 +93,7 @@ class LiveFeed:
         """How many watch."""
         return len(self._watchers)
 
-    def publish(self, organization: str, kind: str, data: object, **extra: object) -> None:
+    def publish(self, organization: str, kind: EventKind, data: object, **extra: object) -> None:
         """Give an event to every watcher of an organization who wants it."""
         self._cursor += 1
         bare = _encode(data)

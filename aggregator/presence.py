@@ -5,6 +5,7 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 import msgspec
 
@@ -28,7 +29,7 @@ from aggregator.store.device_events import (
 )
 from aggregator.store.devices import Page, find_devices
 
-DEVICE_EVENT = "device_event"  # the type of its events on the live feed
+DEVICE_EVENT: Final = "device_event"  # the type of its events on the live feed
 PERIOD_S = 2.0
 MAX_VOUCHED = 10_000  # devices for which one service vouches
 

@@ -1,4 +1,4 @@
-"""What the API and the live feed show of readings and packets."""
+"""What the API and the live feed show of readings, packets and verdicts as they happen."""
 
 import msgspec
 
@@ -42,6 +42,19 @@ class PacketShape(msgspec.Struct, frozen=True, kw_only=True):
     captured_by_device_id: str
     captured_at: str
     processed_at: str
+
+
+class Detection(msgspec.Struct, frozen=True):
+    """One malicious verdict, as it happens."""
+
+    device_id: str
+    detected_at: str
+    host: str
+    src_ip: str | None
+    dst_ip: str | None
+    attack_type: str
+    confidence: float
+    packets: int
 
 
 def reading_shape(row: ReadingRow) -> ReadingShape:

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
@@ -17,7 +17,7 @@ from aggregator.shapes import rfc3339
 from aggregator.store.database import Database
 from aggregator.store.wall_posts import PostType, WallPost, add_wall_post, last_wall_posts
 
-WALL_POST = "wall_post"  # the type of its events on the live feed
+WALL_POST: Final = "wall_post"  # the type of its events on the live feed
 SHOWN = 10
 MAX_GUESTS = 200  # who look at it at the same time
 DEMO_PERIOD_S = 10.0

@@ -50,6 +50,7 @@ from aggregator.api import (
     verdicts,
     wall,
 )
+from aggregator.api.asyncapi import describe_feeds
 from aggregator.api.authenticator import Authenticator
 from aggregator.api.authorization import AuthorizationCodes
 from aggregator.api.calls import Calls
@@ -159,6 +160,7 @@ def create_api(parts: Parts) -> Litestar:
             billing.router,
             gaps,
             describe,
+            describe_feeds,
             watch,
         ],
     )

@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 
-import msgspec
-
 from aggregator.ingest.storing import AnyReported, of_kind
-from aggregator.live import LiveFeed
-from aggregator.samples import packet_told, readings_told
+from aggregator.live import EventKind, LiveFeed
+from aggregator.samples import Detection, packet_told, readings_told
 from aggregator.shapes import (
     NS_PER_S,
     alert_shape,
@@ -24,19 +22,6 @@ from aggregator.store.reported import Reported
 from aggregator.store.verdicts import confidences
 from contract.attacks import BENIGN
 from contract.messages import Alert, Health, Isolation, PacketSample, Readings, VerdictBatch
-
-
-class Detection(msgspec.Struct, frozen=True):
-    """One malicious verdict, as it happens."""
-
-    device_id: str
-    detected_at: str
-    host: str
-    src_ip: str | None
-    dst_ip: str | None
-    attack_type: str
-    confidence: float
-    packets: int
 
 
 def alerts_in(reported: Sequence[AnyReported]) -> set[tuple[str, str]]:
@@ -73,7 +58,7 @@ class Announcer:
             await self._alerts(organization, own, known)
             await self._isolations(organization, of_kind(own, Isolation), now_ns)
             devices = {item.device_id for item in of_kind(own, Health)}
-            await self._devices(organization, devices, "device_health", now_ns)
+            await self._devices(organization, devices, now_ns)
             for batch in of_kind(own, VerdictBatch):
                 self._detections(batch)
             for told in of_kind(own, Readings):
@@ -96,7 +81,7 @@ class Announcer:
         for row in reversed(rows):
             if (row.device_id, row.alert_id) in told:
                 key = AlertKey(organization, row.device_id, row.alert_id)
-                kind = "alert_updated" if key in known else "new_alert"
+                kind: EventKind = "alert_updated" if key in known else "new_alert"
                 self._live.publish(organization, kind, alert_shape(row))
         touched = sorted({row.incident_id for row in rows if row.incident_id is not None})
         await self._incidents(organization, touched)
@@ -120,16 +105,16 @@ class Announcer:
         for row in reversed(rows):
             self._live.publish(organization, "isolation", isolation_shape(row))
 
-    async def _devices(
-        self, organization: str, device_ids: set[str], kind: str, now_ns: int
-    ) -> None:
+    async def _devices(self, organization: str, device_ids: set[str], now_ns: int) -> None:
         if not device_ids:
             return
         rows = await find_devices(
             self._database, organization, now_ns=now_ns, device_ids=list(device_ids)
         )
         for row in rows:
-            self._live.publish(organization, kind, device_shape(row), device_id=row.device_id)
+            self._live.publish(
+                organization, "device_health", device_shape(row), device_id=row.device_id
+            )
 
     def _detections(self, reported: Reported[VerdictBatch]) -> None:
         batch = reported.message

@@ -133,6 +133,7 @@ RULES: dict[str, Rule] = {
     "GET /static/{file_path}": EVERYBODY,
     "GET /api/v1/health": EVERYBODY,
     "GET /api/v1/openapi.json": EVERYBODY,
+    "GET /api/v1/asyncapi.json": EVERYBODY,
     "GET /api/v1/schema": EVERYBODY,
     "GET /api/v1/schema/openapi.json": EVERYBODY,
     "GET /api/v1/schema/{path}": Rule("everybody", answer=404),

@@ -39,7 +39,7 @@ DESCRIBED = [
     and "/schema" not in route
     and not route.endswith("docs")
     and not route.endswith("redoc")
-    and "openapi.json" not in route
+    and "api.json" not in route
 ]
 
 

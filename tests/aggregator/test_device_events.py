@@ -225,12 +225,12 @@ class Line:
 
     async def told(self) -> list[str]:
         """Return what was told since the last time."""
-        self.keeper._live.publish("ours", "mark", None)
+        self.keeper._live.publish("ours", "command", None)  # marks the end
         events = [json.loads(data) for data in await self._watcher.take()]
         return [
             event["data"].get("event_type") or event["status"]
             for event in events
-            if event["type"] != "mark"
+            if event["type"] != "command"
         ]
 
 

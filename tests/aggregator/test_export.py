@@ -18,7 +18,7 @@ from aggregator.export import exporter as exporter_module
 from aggregator.export import syslog
 from aggregator.export.exporter import Exporter, OutputState
 from aggregator.export.files import FileSink
-from aggregator.live import LiveFeed
+from aggregator.live import EventKind, LiveFeed
 from aggregator.shapes import alert_shape, rfc3339
 from aggregator.store.alert_changes import AlertChange, change_alerts
 from aggregator.store.alerts import AlertFilter, find_alerts, save_alerts
@@ -59,7 +59,7 @@ class World:
         wanted = AlertFilter(alert_ids=list(ids))
         rows = await find_alerts(self.database, organization, wanted, limit=1000)
         for row in sorted(rows, key=lambda row: row.id):
-            kind = "new_alert" if new else "alert_updated"
+            kind: EventKind = "new_alert" if new else "alert_updated"
             self.live.publish(organization, kind, alert_shape(row))
 
     @property
