@@ -1,4 +1,4 @@
-"""What the API and the live feed show of readings, packets and verdicts as they happen."""
+"""What the API and the live feed show of verdicts, readings and packets, and of detections as they happen."""
 
 import msgspec
 
@@ -6,8 +6,28 @@ from aggregator.shapes import rfc3339
 from aggregator.store.packets import PacketRow
 from aggregator.store.reported import Reported
 from aggregator.store.telemetry import ReadingRow
+from aggregator.store.verdicts import VerdictRow
 from contract.attacks import BENIGN
 from contract.messages import PacketSample, Readings
+
+
+class VerdictShape(msgspec.Struct, frozen=True, kw_only=True):
+    """What an agent concluded about one host in one window."""
+
+    device_id: str
+    window_start: str
+    window_end: str
+    host: str
+    src_mac: str | None
+    src_ip: str | None
+    dst_ip: str | None
+    label: str
+    confidence: float
+    scores: dict[str, float]
+    packets: int
+    wire_bytes: int
+    sampled_one_in: int
+    model_id: str
 
 
 class ReadingShape(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +75,26 @@ class Detection(msgspec.Struct, frozen=True):
     attack_type: str
     confidence: float
     packets: int
+
+
+def verdict_shape(row: VerdictRow) -> VerdictShape:
+    """Return a verdict."""
+    return VerdictShape(
+        device_id=row.device_id,
+        window_start=rfc3339(row.window_start_ns),
+        window_end=rfc3339(row.window_start_ns + row.window_ns),
+        host=row.host,
+        src_mac=row.src_mac,
+        src_ip=row.src_ip,
+        dst_ip=row.dst_ip,
+        label=row.label,
+        confidence=row.confidence,
+        scores=dict(zip(row.classes, row.scores, strict=True)),
+        packets=row.packets,
+        wire_bytes=row.wire_bytes,
+        sampled_one_in=row.sampled_one_in,
+        model_id=row.model_id,
+    )
 
 
 def reading_shape(row: ReadingRow) -> ReadingShape:

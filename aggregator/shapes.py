@@ -11,7 +11,6 @@ from aggregator.store.devices import DeviceRow, DeviceType
 from aggregator.store.incidents import STAGES, IncidentRow, IncidentStatus
 from aggregator.store.isolations import IsolationRow, losses, part
 from aggregator.store.users import Role, User
-from aggregator.store.verdicts import VerdictRow
 from contract.attacks import ATTACKS, SEVERITIES, AttackType, Severity
 from contract.cuts import CutKind, Part, cut_kind
 from contract.messages import CommandState, Flow, IsolationState, Loss, TopFeature
@@ -180,25 +179,6 @@ class CommandShape(msgspec.Struct, frozen=True, kw_only=True):
     told_at: str | None
 
 
-class VerdictShape(msgspec.Struct, frozen=True, kw_only=True):
-    """What an agent concluded about one host in one window."""
-
-    device_id: str
-    window_start: str
-    window_end: str
-    host: str
-    src_mac: str | None
-    src_ip: str | None
-    dst_ip: str | None
-    label: str
-    confidence: float
-    scores: dict[str, float]
-    packets: int
-    wire_bytes: int
-    sampled_one_in: int
-    model_id: str
-
-
 class UserShape(msgspec.Struct, frozen=True, kw_only=True):
     """A user."""
 
@@ -357,26 +337,6 @@ def command_shape(row: CommandRow) -> CommandShape:
         expires_at=rfc3339(row.expires_ns),
         sent_at=maybe_rfc3339(row.sent_ns),
         told_at=maybe_rfc3339(row.told_ns),
-    )
-
-
-def verdict_shape(row: VerdictRow) -> VerdictShape:
-    """Return a verdict."""
-    return VerdictShape(
-        device_id=row.device_id,
-        window_start=rfc3339(row.window_start_ns),
-        window_end=rfc3339(row.window_start_ns + row.window_ns),
-        host=row.host,
-        src_mac=row.src_mac,
-        src_ip=row.src_ip,
-        dst_ip=row.dst_ip,
-        label=row.label,
-        confidence=row.confidence,
-        scores=dict(zip(row.classes, row.scores, strict=True)),
-        packets=row.packets,
-        wire_bytes=row.wire_bytes,
-        sampled_one_in=row.sampled_one_in,
-        model_id=row.model_id,
     )
 
 

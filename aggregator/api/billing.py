@@ -17,7 +17,7 @@ from aggregator.errors import ForbiddenError, LimitError, NotFoundError
 from aggregator.store.audit import audit
 from aggregator.store.database import Database
 from aggregator.store.organizations import Named
-from aggregator.store.usage import Plan, UsageRow, find_usage, month_of, set_plan
+from aggregator.store.usage import Plan, UsageRow, find_seats, find_usage, month_of, set_plan
 from contract.identifiers import whole
 
 NEARLY = 0.8  # of what a plan allows: it is said
@@ -124,7 +124,7 @@ async def check_plan(
     Raises:
         LimitError: It would.
     """
-    row = await find_usage(database, organization, month_of(time.time_ns()))
+    row = await find_seats(database, organization)
     if row is None:
         return
     for what, have, more, most in (

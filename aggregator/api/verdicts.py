@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from aggregator.api.identity import ApiRequest
 from aggregator.api.paging import Limit, Skip, Text, paged
 from aggregator.api.times import to_ns
-from aggregator.shapes import VerdictShape, verdict_shape
+from aggregator.samples import VerdictShape, verdict_shape
 from aggregator.store.database import Database
 from aggregator.store.verdicts import VerdictFilter, count_verdicts, find_verdicts
 

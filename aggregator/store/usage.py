@@ -62,6 +62,15 @@ class Keeping(msgspec.Struct, frozen=True):
     keep_alerts_days: int | None
 
 
+class SeatsRow(msgspec.Struct, frozen=True):
+    """What an organization may have, and what it has."""
+
+    max_devices: int | None
+    max_users: int | None
+    devices: int
+    users: int
+
+
 def month_of(now_ns: int) -> date:
     """Return the month of a moment, as its first day (UTC)."""
     return datetime.fromtimestamp(now_ns // 10**9, UTC).date().replace(day=1)
@@ -112,6 +121,12 @@ async def find_usage(database: Database, organization: str, month: date) -> Usag
         "until_ns": _ns(next_month(month)),
     }
     rows = await database.read("usage", parameters, UsageRow)
+    return rows[0] if rows else None
+
+
+async def find_seats(database: Database, organization: str) -> SeatsRow | None:
+    """Return what an organization has and may have, if there is one of that name."""
+    rows = await database.read("seats", {"organization": organization}, SeatsRow)
     return rows[0] if rows else None
 
 
