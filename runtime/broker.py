@@ -33,13 +33,14 @@ T = TypeVar("T")
 
 
 @asynccontextmanager
-async def connect(
+async def connect(  # noqa: PLR0913  a connection has so many sides
     config: BrokerConfig,
     *,
     client_id: str,
     will: aiomqtt.Will | None = None,
     clean: bool = False,
     max_queued_incoming: int = MAX_QUEUED_INCOMING,
+    queue_type: type[asyncio.Queue[aiomqtt.Message]] | None = None,
 ) -> AsyncIterator[aiomqtt.Client]:
     """Connect for the length of the block; MQTT 5, or 3.1.1 where the broker refuses that.
 
@@ -53,13 +54,14 @@ async def connect(
         clean: Start with an empty session.
         max_queued_incoming: Incoming messages that may wait for us. More are discarded although
             the broker was told they arrived: who must not lose any needs receipts of its own.
+        queue_type: Where they wait, and in which order they are given; None: as they came.
 
     Raises:
         BrokerError: The broker cannot be reached, refuses us, or was lost inside the block;
             also where a task group in the block wraps that loss.
         ConfigError: A file that the configuration names cannot be used.
     """
-    options = _options(config, client_id, will, max_queued_incoming)
+    options = _options(config, client_id, will, max_queued_incoming) | {"queue_type": queue_type}
     try:
         async with AsyncExitStack() as stack:
             client = await _enter(stack, options, clean=clean)

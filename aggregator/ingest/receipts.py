@@ -1,6 +1,7 @@
 """Receipts on their way: the newest of each boot, told while the next messages are being stored."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 
 from aggregator.store.watermarks import Boot, Mark
@@ -20,7 +21,7 @@ class Receipts:
 
     def __init__(self, publish: Callable[[str, bytes], Awaitable[None]]) -> None:
         self._publish = publish
-        self._waiting: dict[Boot, Mark] = {}
+        self._waiting: OrderedDict[Boot, Mark] = OrderedDict()
         self._some = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -44,10 +45,9 @@ class Receipts:
     async def _publish_some(self) -> None:
         while True:
             await self._some.wait()
-            boot = next(iter(self._waiting), None)
-            if boot is None:
+            if not self._waiting:
                 continue
-            mark = self._waiting.pop(boot)
+            boot, mark = self._waiting.popitem(last=False)
             self._note()
             topic = topics.receipts_topic(boot.organization, boot.device_id)
             await self._publish(topic, codec.encode(Receipt(boot=boot.boot, upto=mark.last_seq)))

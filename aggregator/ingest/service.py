@@ -11,6 +11,7 @@ import msgspec
 from aggregator.commands.commander import Commander
 from aggregator.errors import RefusedError, StoreError
 from aggregator.ingest.announcing import Announcer, alerts_in
+from aggregator.ingest.inbox import Inbox
 from aggregator.ingest.ordering import Ordered, order
 from aggregator.ingest.reading import Arrival, Numbered, Present, read, reject
 from aggregator.ingest.receipts import Receipts
@@ -113,7 +114,7 @@ class Ingest:
         known_lost = False
         while True:
             try:
-                async with broker.connect(config, client_id=CLIENT_ID) as client:
+                async with broker.connect(config, client_id=CLIENT_ID, queue_type=Inbox) as client:
                     await _subscribe(client)
                     self.connected = True
                     log.info("broker_back" if known_lost else "broker_connected")

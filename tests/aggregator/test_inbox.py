@@ -1,0 +1,78 @@
+"""The order in which waiting messages are stored: a device's own, and alerts before floods of others."""
+
+import asyncio
+from collections import defaultdict
+
+import aiomqtt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aggregator.ingest.inbox import PLAIN_EVERY, Inbox
+from contract import topics
+from contract.messages import Alert, Health, Message, VerdictBatch
+
+KINDS: list[type[Message]] = [Alert, Health, VerdictBatch]
+
+
+def message(device: str, kind: type[Message], number: int) -> aiomqtt.Message:
+    topic = f"{topics.ROOT}/default/{device}/{topics.LEAVES[kind]}"
+    return aiomqtt.Message(topic, b"%d" % number, 1, retain=False, mid=number, properties=None)
+
+
+def taken(inbox: Inbox) -> list[tuple[str, int]]:
+    found = []
+    while not inbox.empty():
+        item = inbox.get_nowait()
+        found.append((item.topic.value.split("/")[3], int(item.payload)))
+    return found
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(KINDS)), max_size=60))
+def test_each_device_keeps_its_order_and_nothing_is_lost(told: list[tuple[str, type[Message]]]):
+    inbox = Inbox()
+    sent = defaultdict(list)
+    for number, (device, kind) in enumerate(told):
+        inbox.put_nowait(message(device, kind, number))
+        sent[device].append(number)
+    assert inbox.qsize() == len(told)
+    found = defaultdict(list)
+    for device, number in taken(inbox):
+        found[device].append(number)
+    assert found == sent
+
+
+def test_an_alert_hardly_waits_for_the_floods_of_other_devices():
+    inbox = Inbox()
+    for number in range(500):
+        inbox.put_nowait(message(f"flood-{number % 50}", VerdictBatch, number))
+    inbox.put_nowait(message("quiet", Health, 1))
+    inbox.put_nowait(message("quiet", Alert, 2))
+    order = taken(inbox)
+    assert order.index(("quiet", 1)) < order.index(("quiet", 2)) <= PLAIN_EVERY
+
+
+def test_a_flood_of_alerts_does_not_starve_the_others():
+    inbox = Inbox()
+    for number in range(500):
+        inbox.put_nowait(message("flood", Alert, number))
+    for number in range(10):
+        inbox.put_nowait(message("quiet", Health, number))
+    order = taken(inbox)
+    assert order.index(("quiet", 9)) < 20 * PLAIN_EVERY
+
+
+def test_devices_without_anything_urgent_take_turns():
+    inbox = Inbox()
+    for number in range(500):
+        inbox.put_nowait(message("flood", VerdictBatch, number))
+    inbox.put_nowait(message("quiet", Health, 1))
+    assert taken(inbox).index(("quiet", 1)) == 1
+
+
+def test_it_is_as_full_as_it_was_made():
+    inbox = Inbox(maxsize=2)
+    for device in ("a", "b"):
+        inbox.put_nowait(message(device, Alert, 1))
+    with pytest.raises(asyncio.QueueFull):
+        inbox.put_nowait(message("a", Alert, 2))
