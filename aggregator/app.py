@@ -41,6 +41,7 @@ from aggregator.shell.shells import KEY_FILE as SHELLS_KEY
 from aggregator.shell.shells import Shells
 from aggregator.store.archive import Archive
 from aggregator.store.backups import Backups
+from aggregator.store.counts import Counts
 from aggregator.store.database import Database
 from aggregator.store.evidence import EvidenceFiles
 from aggregator.store.models import ModelFiles
@@ -149,6 +150,7 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
             background = [
                 tasks.create_task(ingest.run(broker), name="ingest"),
                 tasks.create_task(presence.run(), name="presence"),
+                tasks.create_task(Counts(database, room).run(), name="counts"),
                 tasks.create_task(retention.run(), name="retention"),
                 tasks.create_task(evidence.run(), name="evidence"),
                 tasks.create_task(commander.expire(), name="commands"),

@@ -129,7 +129,7 @@ async def post_alert(
     alert = _by_hand(data, to_ns(data.detected_at) or now_ns)
     told = Reported(who.organization, device_id, "", now_ns, alert)
     await database.write(
-        save_alerts([told]),
+        *save_alerts([told]),
         *gather([alert.alert_id]),
         audit(who.user, "alert.create", alert.alert_id, now_ns=now_ns, after=data),
     )

@@ -11,17 +11,17 @@ from litestar.params import Parameter
 
 from aggregator.api.identity import ApiRequest
 from aggregator.api.paging import Text
+from aggregator.api.tallies import TypeCount, by_severity, by_type
 from aggregator.api.times import DAY_S, HOUR_S, steps
 from aggregator.shapes import NS_PER_S, rfc3339
-from aggregator.store.alerts import TypeCount, count_by_type
 from aggregator.store.analytics import (
     CostRow,
     Metric,
-    count_by_severity,
     find_cost,
     find_trend,
     summarize,
 )
+from aggregator.store.counts import count_alerts_since
 from aggregator.store.database import Database
 from aggregator.store.devices import Page, find_devices
 from contract.attacks import SEVERITIES
@@ -107,23 +107,24 @@ async def would_have(
 async def summary(
     request: ApiRequest, database: NamedDependency[Database], hours: Hours = 24
 ) -> Summary:
-    """Return the last hours in numbers, by the time at which things reached us."""
+    """Return the last hours in numbers, by when things reached us; of alerts, to the minute."""
     organization = request.user.organization
     now_ns = time.time_ns()
     since_ns = now_ns - hours * HOUR_S * NS_PER_S
     row = await summarize(database, organization, since_ns=since_ns, now_ns=now_ns)
-    severities = await count_by_severity(database, organization, since_ns)
-    found = {item.severity: item.count for item in severities}
+    counts = await count_alerts_since(database, organization, since_ns)
+    shown = [each for each in counts if not each.suppressed]
+    severities = by_severity(shown)
     return Summary(
         since=rfc3339(since_ns),
         until=rfc3339(now_ns),
         devices=await _devices(database, organization, now_ns),
         alerts=AlertCounts(
-            total=row.alerts,
-            active=row.active_alerts,
-            suppressed=row.suppressed_alerts,
-            by_severity={severity: found.get(severity, 0) for severity in SEVERITIES},
-            by_type=await count_by_type(database, organization, since_ns),
+            total=severities.total(),
+            active=sum(each.count for each in shown if each.status == "active"),
+            suppressed=sum(each.count for each in counts if each.suppressed),
+            by_severity={severity: severities[severity] for severity in SEVERITIES},
+            by_type=by_type(shown),
         ),
         active_isolations=row.active_isolations,
         readings=row.readings,

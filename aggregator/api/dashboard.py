@@ -10,16 +10,12 @@ from litestar.di import NamedDependency
 from litestar.params import Parameter
 
 from aggregator.api.identity import ApiRequest
+from aggregator.api.tallies import TypeCount, by_severity, by_type
 from aggregator.api.times import DAY_S, HOUR_S, steps
 from aggregator.shapes import NS_PER_S, AlertShape, alert_shape, rfc3339
-from aggregator.store.alerts import (
-    AlertFilter,
-    TypeCount,
-    count_by_time,
-    count_by_type,
-    find_alerts,
-)
-from aggregator.store.analytics import count_by_severity
+from aggregator.store.alerts import AlertFilter, find_alerts
+from aggregator.store.analytics import count_alerts_by_time
+from aggregator.store.counts import count_alerts_since
 from aggregator.store.database import Database
 from aggregator.store.devices import count_active_devices
 from aggregator.store.health import count_frames
@@ -59,7 +55,7 @@ class Timeline(msgspec.Struct, frozen=True):
 
 @get("/overview")
 async def overview(request: ApiRequest, database: NamedDependency[Database]) -> Overview:
-    """Return the last 24 hours by the time at which alerts reached us."""
+    """Return the last 24 hours, to the minute, by the time at which alerts reached us."""
     organization = request.user.organization
     now_ns = time.time_ns()
     since_ns = now_ns - DAY_S * NS_PER_S
@@ -69,22 +65,22 @@ async def overview(request: ApiRequest, database: NamedDependency[Database]) -> 
             count_active_devices(database, organization, now_ns), name="devices"
         )
         frames = tasks.create_task(count_frames(database, organization, since_ns), name="frames")
-        types = tasks.create_task(count_by_type(database, organization, since_ns), name="types")
-        severities = tasks.create_task(
-            count_by_severity(database, organization, since_ns), name="severities"
+        counts = tasks.create_task(
+            count_alerts_since(database, organization, since_ns), name="counts"
         )
         rows = tasks.create_task(
             find_alerts(database, organization, recent, limit=RECENT), name="recent"
         )
-    by_severity = {each.severity: each.count for each in severities.result()}
+    shown = [each for each in counts.result() if not each.suppressed]
+    severities = by_severity(shown)
     return Overview(
         stats=Stats(
-            total_alerts=sum(by_severity.values()),
-            critical_alerts=by_severity.get("critical", 0),
+            total_alerts=severities.total(),
+            critical_alerts=severities["critical"],
             active_devices=devices.result(),
             total_packets=frames.result(),
         ),
-        attack_distribution=types.result(),
+        attack_distribution=by_type(shown),
         recent_alerts=[alert_shape(row) for row in rows.result()],
     )
 
@@ -99,7 +95,7 @@ async def timeline(
 ) -> Timeline:
     """Return alerts over time: by when they were detected, or by when they reached us."""
     starts = steps(time.time_ns(), hours, step_s)
-    counts = await count_by_time(
+    counts = await count_alerts_by_time(
         database,
         request.user.organization,
         since_ns=starts[0],

@@ -59,12 +59,12 @@ def statements_for(
 ) -> Iterator[Statement]:
     """Yield what stores some reports, except that their senders were heard."""
     if health := of_kind(reported, Health):
-        yield save_health(health)
+        yield from save_health(health)
         yield save_device_health(health)
     if models := of_kind(reported, ModelsHave):
         yield save_models(models)
     if alerts := of_kind(reported, Alert):
-        yield save_alerts(alerts, community_id_seed)
+        yield from save_alerts(alerts, community_id_seed)
         yield from gather([item.message.alert_id for item in alerts])
     if isolations := of_kind(reported, Isolation):
         yield save_isolations(isolations)
@@ -74,7 +74,7 @@ def statements_for(
         yield save_command_acks(acks)
         yield move_commands(acks)
     if verdicts := of_kind(reported, VerdictBatch):
-        yield save_verdicts(verdicts)
+        yield from save_verdicts(verdicts)
     yield from map(save_logs, of_kind(reported, LogLines))
     yield from map(save_readings, of_kind(reported, Readings))
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from aggregator.store.counts import as_counted
 from aggregator.store.database import Database, Statement
 from aggregator.store.users import SessionUser
 
@@ -73,7 +74,7 @@ def change_alerts(
     assignee = {"assignee": decided.pop("assignee")}
     return (
         Statement("add_alert_changes", _who(user, change_id, now_ns) | decided),
-        Statement("change_alerts", _which(user.organization, change_id)),
+        *_decide(user.organization, change_id),
         Statement("assign_alerts", _which(user.organization, change_id) | assignee),
     )
 
@@ -85,7 +86,7 @@ def take_back(
     taken_back = {"undone": undone, "reason": reason}
     return (
         Statement("undo_alert_changes", _who(user, change_id, now_ns) | taken_back),
-        Statement("change_alerts", _which(user.organization, change_id)),
+        *_decide(user.organization, change_id),
     )
 
 
@@ -114,6 +115,11 @@ async def find_decided_again(
     """Return the alerts of a change that were decided about since, other than by taking it back."""
     parameters = {"organization": organization, "undone": undone, "undo": undo}
     return await database.read("decided_again", parameters, DecidedAgain)
+
+
+def _decide(organization: str, change_id: str) -> tuple[Statement, ...]:
+    which = _which(organization, change_id)
+    return as_counted("note_changed_alerts", which, Statement("change_alerts", which))
 
 
 def _which(organization: str, change_id: str) -> dict[str, object]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from aggregator.store.counts import as_counted
 from aggregator.store.database import Database, Statement
 from aggregator.store.reported import Reported, columns, json_text, latest
 from contract.attacks import AttackType, Severity
@@ -104,21 +105,9 @@ class Count(msgspec.Struct, frozen=True):
     count: int
 
 
-class TypeCount(msgspec.Struct, frozen=True):
-    """How many alerts of one class."""
-
-    type: str
-    count: int
-
-
-class TimeCount(msgspec.Struct, frozen=True):
-    """How many alerts from one moment to the next."""
-
-    start_ns: int
-    count: int
-
-
-def save_alerts(reported: Sequence[Reported[Alert]], community_id_seed: int = 0) -> Statement:
+def save_alerts(
+    reported: Sequence[Reported[Alert]], community_id_seed: int = 0
+) -> tuple[Statement, ...]:
     """Add alerts, or bring known ones up to date; what people decided about them stays.
 
     Args:
@@ -133,7 +122,9 @@ def save_alerts(reported: Sequence[Reported[Alert]], community_id_seed: int = 0)
     flows = [item.message.flow for item in newest]
     texts["flow"] = [flow and json_text(flow) for flow in flows]
     texts["community_id"] = [flow and community_id(flow, community_id_seed) for flow in flows]
-    return Statement("save_alerts", columns(newest, *_FIELDS) | texts)
+    told: dict[str, object] = {"alert_ids": [item.message.alert_id for item in newest]}
+    save = Statement("save_alerts", columns(newest, *_FIELDS) | texts)
+    return as_counted("note_told_alerts", told, save)
 
 
 async def known_alerts(database: Database, alert_ids: list[str]) -> set[AlertKey]:
@@ -153,27 +144,6 @@ async def count_alerts(database: Database, organization: str, wanted: AlertFilte
     """Return how many alerts of an organization there are."""
     rows = await database.read("count_alerts", _parameters(organization, wanted), Count)
     return rows[0].count
-
-
-async def count_by_type(
-    database: Database, organization: str, received_since_ns: int
-) -> list[TypeCount]:
-    """Return how many alerts of each class arrived since a moment, most frequent first."""
-    parameters = {"organization": organization, "since_ns": received_since_ns}
-    return await database.read("count_alerts_by_type", parameters, TypeCount)
-
-
-async def count_by_time(
-    database: Database, organization: str, *, since_ns: int, step_ns: int, by_arrival: bool
-) -> list[TimeCount]:
-    """Return how many alerts there are in each step of time that has any, oldest first."""
-    parameters = {
-        "organization": organization,
-        "since_ns": since_ns,
-        "step_ns": step_ns,
-        "by_arrival": by_arrival,
-    }
-    return await database.read("count_alerts_by_time", parameters, TimeCount)
 
 
 def top_features(row: AlertRow) -> list[TopFeature]:

@@ -1,32 +1,26 @@
 """Analytics: the last hours in numbers, and how they went."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Final, Literal
 
 import msgspec
 
+from aggregator.store.counts import NS_PER_S, Counted, source_of
 from aggregator.store.database import Database
 from contract.attacks import AttackType
 
 Metric = Literal["alerts", "detections", "readings"]
 
+_COUNTED: Final[Mapping[Metric, Counted]] = {"alerts": "opened", "detections": "verdicts"}
+
 
 class SummaryRow(msgspec.Struct, frozen=True):
-    """What reached us since a moment, and what is in force now."""
+    """What reached us since a moment beside alerts, and what is in force now."""
 
-    alerts: int
-    active_alerts: int
-    suppressed_alerts: int
     active_isolations: int
     readings: int
     sensors: int
     error_lines: int
-
-
-class SeverityCount(msgspec.Struct, frozen=True):
-    """How many alerts of one severity."""
-
-    severity: str
-    count: int
 
 
 class TrendRow(msgspec.Struct, frozen=True):
@@ -64,14 +58,6 @@ async def summarize(
     return (await database.read("summary", parameters, SummaryRow))[0]
 
 
-async def count_by_severity(
-    database: Database, organization: str, since_ns: int
-) -> list[SeverityCount]:
-    """Return how many alerts of each severity that has any reached us since a moment."""
-    parameters = {"organization": organization, "since_ns": since_ns}
-    return await database.read("count_alerts_by_severity", parameters, SeverityCount)
-
-
 async def find_trend(  # noqa: PLR0913  one parameter for each filter
     database: Database,
     organization: str,
@@ -90,4 +76,26 @@ async def find_trend(  # noqa: PLR0913  one parameter for each filter
         "device_id": device_id,
         "sensor_type": sensor_type,
     }
-    return await database.read(f"trend_{metric}", parameters, TrendRow)
+    source = source_of(step_ns // NS_PER_S)
+    if source is None or metric == "readings":
+        return await database.read(f"trend_{metric}", parameters, TrendRow)
+    if sensor_type is not None:
+        return []
+    del parameters["sensor_type"]
+    parameters |= {"source": source, "counted": _COUNTED[metric]}
+    return await database.read("counts_by_time", parameters, TrendRow)
+
+
+async def count_alerts_by_time(
+    database: Database, organization: str, *, since_ns: int, step_ns: int, by_arrival: bool
+) -> list[TrendRow]:
+    """Return how many alerts there are in each step of time that has any, oldest first."""
+    parameters = {"organization": organization, "since_ns": since_ns, "step_ns": step_ns}
+    source = source_of(step_ns // NS_PER_S)
+    if source is None:
+        parameters["by_arrival"] = by_arrival
+        return await database.read("count_alerts_by_time", parameters, TrendRow)
+    counted = {"source": source, "counted": "arrived" if by_arrival else "opened"}
+    return await database.read(
+        "counts_by_time", parameters | counted | {"device_id": None}, TrendRow
+    )

@@ -56,16 +56,18 @@ class Total(msgspec.Struct, frozen=True):
     total: int
 
 
-def save_health(reported: Sequence[Reported[Health]]) -> Statement:
-    """Add reports."""
-    return Statement(
-        "save_health",
-        columns(reported, *_FIELDS)
-        | {
-            "boot": [item.boot for item in reported],
-            "dropped": [json_text(item.message.dropped) for item in reported],
-            "queued": [json_text(item.message.queued) for item in reported],
-        },
+def save_health(reported: Sequence[Reported[Health]]) -> tuple[Statement, ...]:
+    """Add reports, and count the frames that they tell of."""
+    boots: dict[str, list[object]] = {"boot": [item.boot for item in reported]}
+    frames = columns(reported, "frames") | boots
+    texts: dict[str, list[object]] = {
+        "dropped": [json_text(item.message.dropped) for item in reported],
+        "queued": [json_text(item.message.queued) for item in reported],
+    }
+    return (
+        Statement("save_health", columns(reported, *_FIELDS) | boots | texts),
+        Statement("note_frames", frames),
+        Statement("mark_frames", frames),
     )
 
 
@@ -77,6 +79,6 @@ async def last_health(database: Database, organization: str, device_id: str) -> 
 
 
 async def count_frames(database: Database, organization: str, since_ns: int) -> int:
-    """Return how many frames the devices of an organization saw since a moment."""
+    """Return how many frames the devices of an organization saw since the minute of a moment."""
     parameters = {"organization": organization, "since_ns": since_ns}
     return (await database.read("count_frames", parameters, Total))[0].total

@@ -10,6 +10,7 @@ import msgspec
 
 from aggregator.config import StoreConfig
 from aggregator.store.archive import GROWING, Archive, Part
+from aggregator.store.counts import forget_counts
 from aggregator.store.database import Database, Statement
 from aggregator.store.notifications import forget_notifications
 from aggregator.store.room import Room
@@ -22,6 +23,7 @@ NS_PER_S = 1_000_000_000
 DAY_S = 24 * 3600
 KEEP_SENT_DAYS = 30  # notifications, of whose alerts it may still be told that they are over
 KEEP_UNSENT_DAYS = 2
+HOURS_DAYS = 91  # that counts by hour are kept at least: trends go back 90 days
 
 
 class _Organization(msgspec.Struct, frozen=True):
@@ -77,6 +79,12 @@ class Retention:
                 now_ns - KEEP_SENT_DAYS * DAY_S * NS_PER_S,
                 now_ns - KEEP_UNSENT_DAYS * DAY_S * NS_PER_S,
             ),
+            *forget_counts(
+                now_ns,
+                minutes_days=self._config.hot_days + 1,
+                hours_days=max(self._config.keep_days, HOURS_DAYS),
+                days_days=self._config.keep_alerts_days,
+            ),
         )
 
     async def _forget_archived(self, before_ns: int, organization: str | None = None) -> None:
@@ -87,7 +95,9 @@ class Retention:
     async def _forget_alerts(self, before_ns: int, organization: str | None = None) -> None:
         bounds = {"before_ns": before_ns, "organization": organization}
         await self._database.write(
-            Statement("forget_alerts", bounds), Statement("forget_isolations", bounds)
+            Statement("note_forgotten_alerts", bounds),
+            Statement("forget_alerts", bounds),
+            Statement("forget_isolations", bounds),
         )
 
     async def _organizations(self) -> list[str]:

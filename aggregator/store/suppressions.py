@@ -100,6 +100,7 @@ def delete_suppression(organization: str, suppression_id: int) -> tuple[Statemen
     which = {"organization": organization, "id": suppression_id}
     return (
         Statement("delete_suppression", which),
+        Statement("note_shown_alerts", which),
         Statement("show_suppressed", which),
         *gather([]),
     )

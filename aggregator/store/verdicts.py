@@ -75,8 +75,11 @@ def fault_of(batch: VerdictBatch) -> str | None:
     return None if _are_probabilities(batch.scores) else "verdict scores are no probabilities"
 
 
-def save_verdicts(reported: Sequence[Reported[VerdictBatch]]) -> Statement:
-    """Add batches of verdicts whose columns fit together, all at once: a statement costs more than its rows."""
+def save_verdicts(reported: Sequence[Reported[VerdictBatch]]) -> tuple[Statement, ...]:
+    """Add batches of verdicts whose columns fit together, and count them.
+
+    They are added all at once: a statement costs more than its rows.
+    """
     batches = [item.message for item in reported]
     sizes = [len(batch.host) for batch in batches]
     rows = {
@@ -95,7 +98,15 @@ def save_verdicts(reported: Sequence[Reported[VerdictBatch]]) -> Statement:
     )
     rows["place"] = arrow.integers(_joined(map(_places, batches)))
     of_batches = {name: [getattr(batch, name) for batch in batches] for name in _OF_BATCHES}
-    return Statement("save_verdicts", columns(reported) | of_batches, arrow.table(rows))
+    senders, given = columns(reported), arrow.table(rows)
+    return (
+        Statement("save_verdicts", senders | of_batches, given),
+        Statement("note_verdicts", _only(senders, "organization", "device_id"), given),
+    )
+
+
+def _only(fields: Mapping[str, T], *names: str) -> dict[str, T]:
+    return {name: fields[name] for name in names}
 
 
 def _places(batch: VerdictBatch) -> list[int]:

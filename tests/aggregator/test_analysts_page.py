@@ -50,9 +50,9 @@ def told(message: M, device_id: str = "pi") -> Reported[M]:
 async def fill(database: Database) -> Archive:
     now_s = now_ns() // SECOND_NS
     await database.write(
-        save_verdicts([told(verdicts(("benign", "Scan"), number=now_s))]),
-        save_verdicts([told(verdicts(("benign",), number=now_s - 1))]),
-        save_health([told(health())]),
+        *save_verdicts([told(verdicts(("benign", "Scan"), number=now_s))]),
+        *save_verdicts([told(verdicts(("benign",), number=now_s - 1))]),
+        *save_health([told(health())]),
     )
     archive = Archive(database)
     await archive.open()
@@ -61,7 +61,7 @@ async def fill(database: Database) -> Archive:
 
 async def fill_alerts(database: Database) -> None:
     await database.write(
-        save_alerts([told(alert(), "other-pi")]),
+        *save_alerts([told(alert(), "other-pi")]),
         save_isolations([told(isolation(), "other-pi")]),
     )
     (found,) = await find_alerts(database, "default", AlertFilter(), limit=9)

@@ -44,7 +44,7 @@ async def store(
     """Store alerts as one batch, as ingest does."""
     told = [Reported(organization, device_id, BOOT, now_ns(), each) for each in alerts]
     ids = [each.alert_id for each in alerts]
-    await database.write(save_alerts(told), *gather(ids))
+    await database.write(*save_alerts(told), *gather(ids))
 
 
 async def gathered(database: Database, organization: str = "default") -> list[list[int]]:

@@ -68,7 +68,7 @@ class Told:
 
     async def alerts(self, *alerts: Alert, organization: str = "default") -> None:
         told = [Reported(organization, "pi", BOOT, now_ns(), each) for each in alerts]
-        await self.database.write(save_alerts(told))
+        await self.database.write(*save_alerts(told))
 
     async def isolated(self, told: Isolation) -> None:
         await self.database.write(

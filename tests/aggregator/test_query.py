@@ -51,8 +51,8 @@ async def sandbox(database: Database) -> AsyncIterator[Sandbox]:
     for organization in (THEIRS, OURS):
         device = f"{organization}-pi"
         await database.write(
-            save_alerts([Reported(organization, device, BOOT, now_ns(), alert())]),
-            save_verdicts([Reported(organization, device, BOOT, now_ns(), verdicts())]),
+            *save_alerts([Reported(organization, device, BOOT, now_ns(), alert())]),
+            *save_verdicts([Reported(organization, device, BOOT, now_ns(), verdicts())]),
         )
     yield Sandbox(database, archive, QueryConfig(seconds=5, result_bytes=2**20))
     assert not list(archive.copies.glob("_jobs/*"))
@@ -111,7 +111,7 @@ async def test_what_reached_us_a_moment_ago_is_seen_when_the_files_are_old_enoug
     await archive.open()
     sandbox = Sandbox(database, archive, QueryConfig())
     for count in (2, 4, 6):
-        await database.write(save_verdicts([Reported(OURS, "pi", BOOT, now_ns(), verdicts())]))
+        await database.write(*save_verdicts([Reported(OURS, "pi", BOOT, now_ns(), verdicts())]))
         assert await rows(sandbox, "SELECT count(*) FROM verdicts") == [[count]]
 
 

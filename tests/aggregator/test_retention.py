@@ -38,7 +38,7 @@ async def store(database: Database, *, days_ago: int, batches: int = 1) -> None:
     for organization in ("default", "elsewhere"):
         for _ in range(batches):
             await database.write(
-                save_verdicts([Reported(organization, "pi", BOOT, at_ns, verdicts())])
+                *save_verdicts([Reported(organization, "pi", BOOT, at_ns, verdicts())])
             )
 
 
@@ -119,7 +119,7 @@ async def test_alerts_are_kept_longer_than_anything_else(database: Database):
     for number, days_ago in enumerate((399, 401)):
         at_ns = NOW_NS - days_ago * DAY_NS
         message = msgspec.structs.replace(alert(number, opened_ns=at_ns), last_seen_ns=at_ns)
-        await database.write(save_alerts([Reported("default", "pi", BOOT, at_ns, message)]))
+        await database.write(*save_alerts([Reported("default", "pi", BOOT, at_ns, message)]))
     archive, retention = await opened(database)
     await retention.apply(NOW_NS)
     sandbox = Sandbox(database, archive, QueryConfig())
@@ -197,7 +197,7 @@ async def main(path, batch):
         retention = Retention(database, archive, StoreConfig(), Room(path, 0))
         for number in itertools.count():
             at_ns = time.time_ns() - number % 5 * DAY_NS
-            await database.write(save_verdicts([Reported("default", "pi", "0" * 16, at_ns, batch)]))
+            await database.write(*save_verdicts([Reported("default", "pi", "0" * 16, at_ns, batch)]))
             print("stored", flush=True)
             await retention.apply(time.time_ns())
 batch = codec.decode_envelope(sys.stdin.buffer.read()).message

@@ -125,7 +125,7 @@ async def sandbox(database: Database) -> AsyncIterator[Sandbox]:
     await archive.open()
     for organization in ("elsewhere", "default"):
         stored = Reported(organization, f"{organization}-pi", BOOT, now_ns(), verdicts())
-        await database.write(save_verdicts([stored]))
+        await database.write(*save_verdicts([stored]))
     yield Sandbox(database, archive, QueryConfig(seconds=2))
 
 

@@ -174,7 +174,7 @@ async def store(
 ) -> None:
     received_ns = now_ns() + later_s * SECOND_NS
     told = [Reported(organization, "pi", BOOT, received_ns, each) for each in alerts]
-    await database.write(save_alerts(told))
+    await database.write(*save_alerts(told))
 
 
 async def shown(database: Database, organization: str = "default") -> list[int]:

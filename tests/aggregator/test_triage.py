@@ -105,7 +105,7 @@ def test_a_change_is_taken_back_except_where_somebody_decided_again(centre: Cent
 
 async def test_what_somebody_decides_while_a_change_is_taken_back_stays(database: Database):
     reported = Reported("default", "pi", BOOT, now_ns(), alert(1))
-    await database.write(save_alerts([reported]))
+    await database.write(*save_alerts([reported]))
     (row,) = await find_alerts(database, "default", AlertFilter(), limit=1)
     resolve, reopen = AlertChange(status="resolved"), AlertChange(status="acknowledged")
     await database.write(*change_alerts(ADA, "done", [row.id], resolve, 1))

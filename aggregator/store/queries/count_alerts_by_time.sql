@@ -1,4 +1,4 @@
-SELECT happened_ns // $step_ns::BIGINT * $step_ns::BIGINT AS start_ns, count(*)
+SELECT happened_ns // $step_ns::BIGINT * $step_ns::BIGINT AS start_ns, count(*), NULL::DOUBLE
 FROM (
   SELECT CASE WHEN $by_arrival::BOOLEAN THEN received_ns ELSE opened_ns END AS happened_ns
   FROM store.alerts

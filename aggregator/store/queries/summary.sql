@@ -1,13 +1,4 @@
 SELECT
-  (SELECT count(*) FROM store.alerts
-    WHERE organization = $organization AND received_ns >= $since_ns::BIGINT
-      AND suppressed_by IS NULL),
-  (SELECT count(*) FROM store.alerts
-    WHERE organization = $organization AND received_ns >= $since_ns::BIGINT
-      AND suppressed_by IS NULL AND status = 'active'),
-  (SELECT count(*) FROM store.alerts
-    WHERE organization = $organization AND received_ns >= $since_ns::BIGINT
-      AND suppressed_by IS NOT NULL),
   (SELECT count(*) FROM store.isolations
     WHERE organization = $organization AND state IN ('applied', 'verified')
       AND expires_ns > $now_ns::BIGINT),

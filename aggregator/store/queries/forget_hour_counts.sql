@@ -1,0 +1,3 @@
+-- Those of alerts go with the alerts. What a device dates far ahead of us counts for nothing.
+DELETE FROM store.hour_counts
+WHERE counted IN ('verdicts', 'frames') AND (start_ns < $before_ns OR start_ns > $after_ns);

@@ -1,0 +1,9 @@
+-- They leave those that are hidden and come to those that are not.
+INSERT INTO store.fresh_counts
+SELECT
+  counted, start_ns, organization, device_id, class, severity, status, moved.suppressed,
+  any_value(moved.sign) * count(*)
+FROM store.countable_alerts
+CROSS JOIN (VALUES (TRUE, -1), (FALSE, 1)) AS moved(suppressed, sign)
+WHERE organization = $organization AND suppressed_by = $id
+GROUP BY counted, start_ns, organization, device_id, class, severity, status, moved.suppressed;

@@ -1,0 +1,7 @@
+INSERT INTO store.fresh_counts
+SELECT
+  counted, start_ns, organization, device_id, class, severity, status, suppressed,
+  $sign * count(*)
+FROM store.countable_alerts
+WHERE alert_id IN (SELECT unnest($alert_ids::JSON::VARCHAR[]))
+GROUP BY ALL;
