@@ -1,5 +1,7 @@
 -- They leave those that are hidden and come to those that are not.
-INSERT INTO store.fresh_counts
+INSERT INTO store.fresh_counts (
+  counted, start_ns, organization, device_id, class, severity, status, suppressed, count
+)
 SELECT
   counted, start_ns, organization, device_id, class, severity, status, moved.suppressed,
   any_value(moved.sign) * count(*)

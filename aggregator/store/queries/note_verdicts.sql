@@ -1,4 +1,6 @@
-INSERT INTO store.fresh_counts
+INSERT INTO store.fresh_counts (
+  counted, start_ns, organization, device_id, class, severity, status, suppressed, count
+)
 SELECT
   'verdicts', start_ns, ($organization::JSON::VARCHAR[])[batch],
   ($device_id::JSON::VARCHAR[])[batch], label, '', '', FALSE, count
