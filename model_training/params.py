@@ -48,6 +48,7 @@ class BoosterParams(Section, frozen=True):
     min_child_weight: NotNegative
     subsample: Share
     colsample_bytree: Share
+    colsample_bynode: Share
     lambda_: NotNegative = msgspec.field(name="lambda")
     gamma: NotNegative
     max_bin: Annotated[int, Meta(ge=2, le=1024)]

@@ -87,6 +87,9 @@ def test_what_exceeds_a_limit_is_named():
         ("DOS", {"sent_udp_1s": 900, "ports_of_one_host_1s": 900, "bytes_per_packet_10s": 160}),
         ("DOS", {"sent_packets_1s": 2000, "received_rst_1s": 2000, "live_flows_1s": 1900}),
         ("DOS", {"dhcp_clients_10s": 60}),
+        ("DOS", {"sent_packets_1s": 860, "source_addresses_1s": 1, "sent_udp_1s": 65}),  # in a tunnel
+        ("DOS", {"sent_icmp_1s": 60, "contacted_services_1s": 2}),
+        ("Scan", {"new_services_60s": 9, "received_rst_60s": 9, "unanswered_ratio_60s": 1, "new_hosts_60s": 1}),
         ("Replay", {"replayed_frames_60s": 4, "sent_packets_1s": 5}),
         ("MITM", {"icmp_redirects_60s": 5, "foreign_source_60s": 5}),
         ("BruteForce", {"login_refusals_60s": 40}),
@@ -112,6 +115,29 @@ def test_the_shipped_limits_tell_a_plain_attack_from_a_calm_model(label, values)
         {"replayed_frames_60s": 1, "sent_packets_1s": 5},
         {"icmp_redirects_60s": 20},  # a router
         {"dhcp_clients_10s": 8},
+        # measurements to a group; a tunnel that is answered; a camera's pictures
+        {"sent_packets_1s": 4000, "source_addresses_1s": 1, "sent_group_1s": 4000},
+        {"sent_packets_1s": 4000, "source_addresses_1s": 1, "received_ratio_10s": 0.4},
+        {
+            "sent_packets_1s": 900,
+            "source_addresses_1s": 1,
+            "sent_udp_1s": 880,
+            "bytes_per_packet_10s": 1300,
+        },
+        {"sent_icmp_1s": 60, "contacted_services_1s": 60},  # looks who is there
+        # peers of a file that many share: most are gone, and each is another host
+        {
+            "new_services_60s": 40,
+            "received_rst_60s": 40,
+            "unanswered_ratio_60s": 0.9,
+            "new_hosts_60s": 40,
+        },
+        {
+            "new_services_60s": 9,
+            "received_rst_60s": 9,
+            "unanswered_ratio_60s": 0.1,
+            "new_hosts_60s": 1,
+        },
     ],
 )
 def test_the_shipped_limits_leave_what_honest_hosts_do_to_the_model(values):

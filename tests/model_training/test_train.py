@@ -30,6 +30,7 @@ eta = 0.4
 min_child_weight = 0.1
 subsample = 1.0
 colsample_bytree = 0.5
+colsample_bynode = 0.5
 lambda = 1.0
 gamma = 0.0
 max_bin = 64
