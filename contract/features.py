@@ -179,7 +179,7 @@ FEATURE_NAMES: Final = tuple(feature.name for feature in FEATURES)
 FEATURE_COUNT: Final = len(FEATURES)
 
 # Raised by hand when the same name begins to be computed in another way.
-FEATURE_REVISION: Final = 4
+FEATURE_REVISION: Final = 5
 
 
 def feature_schema_id() -> str:

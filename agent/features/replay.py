@@ -105,7 +105,9 @@ class Payloads:
         replayed &= pause_ns >= ECHO_NS
         replayed |= is_segment & (pause_ns >= RETRANSMISSION_NS)
         again = is_segment & ~replayed
-        taken = ~again & ~same_owner
+        # Answers of many to one port of a client are alike too; a service has the lower port.
+        to_service = packets.dst_port.take(target) <= packets.src_port.take(target)
+        taken = ~again & ~same_owner & to_service
         kept = slots >= 0
         new = slots[kept & fresh]
         self._lent[new] = self._common[new] = False

@@ -316,6 +316,8 @@ CASES: dict[str, list[Case]] = {
         Case(lambda: now(udp(ANN, BOB, data=HELLO), udp(EVE, BOB, data=HELLO)), EVE, 1),
         Case(lambda: now(udp(ANN, BOB, data=HELLO), udp(EVE, GATEWAY, data=HELLO)), EVE, 0),
         Case(lambda: now(udp(ANN, BOB, data=HELLO), udp(EVE, BOB, data=HELLO)), ANN, 0),
+        # servers that answer one port of a client alike borrow nothing
+        Case(lambda: now(*(udp(who, BOB, 53, 40_000, HELLO) for who in (ANN, EVE))), EVE, 0),
         Case(
             lambda: [(0, udp(ANN, BOB, data=HELLO)), (500, udp(EVE, BOB, data=HELLO))], EVE, 1, 500
         ),
