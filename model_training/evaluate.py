@@ -44,6 +44,7 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
     label: Label
     windows: int
     windows_found: int
+    loudest: int  # packets that its host sent in the loudest of them
     seconds: float | None  # from the start of its first attack window to the first right alert
     otherwise: list[Label]  # other classes that alerts called it, from then on
 
@@ -191,6 +192,7 @@ def _sightings(
             label=CLASSES[label],
             windows=len(mine),
             windows_found=int((verdict[mine] == label).sum()),
+            loudest=int(packets_sent(dataset, mine).max()),
             seconds=float(opened.opened_ns[right].min() - begun) / 1e9 if right.any() else None,
             otherwise=[CLASSES[other] for other in others],
         )

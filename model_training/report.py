@@ -22,6 +22,7 @@ from model_training.evaluate import (
 REPORT: Final = "detection.md"
 IMAGES: Final = "images"
 _FEW: Final = 5  # attackers of a class, below which a share says little
+LOUD_PACKETS: Final = 20  # that a loud attacker sends in its loudest second
 _HOURS_A_DAY: Final = 24
 
 _HOW: Final = """\
@@ -38,6 +39,9 @@ by hand with all captures at hand, so they know these origins.
 packet to the alert. Origins that begin with `edgewarden-` are this project's own: the laboratory's households share
 tools and programs, and the synthetic scenes share their author, so what they say of strangers is little; the others are
 foreign laboratories, devices and tools.
+"""
+_LOUD: Final = f"""\
+Loud is who poisons (MITM), or sends {LOUD_PACKETS} packets and more in its loudest second, its day's work counted; the others are slow.
 """
 _TOOLS: Final = """\
 Made by `edgewarden-train tools`: each tool is judged by a model that saw no scene of it, wherever it was recorded. The homes
@@ -92,6 +96,7 @@ def _text(evaluation: Evaluation) -> Iterator[str]:
     yield from ("# How well it detects on networks it has never seen", "", _HOW)
     yield from ("## In short", "", *_summary(judged, evaluation.baseline), "")
     yield "Fixed limits are those of `model_training/baseline.py`, judged by the same rules."
+    yield from ("", _LOUD, *_by_loudness(judged), "")
     yield from ("", "![Attackers found, by seconds](images/detection-delay.svg)", "")
     yield from ("## By origin and class", "", *_by_origin(judged), "")
     if evaluation.tools:
@@ -128,6 +133,31 @@ def _summary(judged: Judgement, baseline: Judgement) -> Iterator[str]:
                 waits = [str(_within(mine, most)) for most in (math.inf, SOON_S, LATE_S)]
                 rows.append([f"{label}{few}", str(len(mine)), *waits, limits])
         yield from (f"{title}:", "", *_table(columns, rows), "")
+
+
+def _by_loudness(judged: Judgement) -> Iterator[str]:
+    columns = (
+        "Origins", "Class", "Loud attackers", f"in {SOON_S:.0f} s", "Slow attackers",
+        f"in {LATE_S:.0f} s",
+    )  # fmt: skip
+    rows = []
+    for own, origins in ((False, "foreign"), (True, "own")):
+        theirs = [one for one in judged.sightings if is_own(one.origin) == own]
+        for label in (*CLASSES[1:], "all"):
+            mine = [one for one in theirs if label in {one.label, "all"}]
+            loud, slow = ([one for one in mine if _is_loud(one) == way] for way in (True, False))
+            shares = _share(loud, SOON_S), _share(slow, LATE_S)
+            rows.append([origins, label, str(len(loud)), shares[0], str(len(slow)), shares[1]])
+    yield from _table(columns, rows)
+
+
+def _is_loud(one: Sighting) -> bool:
+    return one.label == "MITM" or one.loudest >= LOUD_PACKETS
+
+
+def _share(sightings: Sequence[Sighting], most_s: float) -> str:
+    found = _within(sightings, most_s)
+    return f"{found} ({found / len(sightings):.0%})" if sightings else ""
 
 
 def _is(one: Sighting, own: bool, label: str) -> bool:  # noqa: FBT001

@@ -52,7 +52,7 @@ class World:
 
     async def tell(self, *alerts: Alert, organization: str = "default", new: bool = True) -> None:
         told = [Reported(organization, "pi", BOOT, now_ns(), each) for each in alerts]
-        await self.database.write(save_alerts(told))
+        await self.database.write(*save_alerts(told))
         await self.announce([each.alert_id for each in alerts], organization, new=new)
 
     async def announce(self, ids: Sequence[str], organization: str, *, new: bool) -> None:

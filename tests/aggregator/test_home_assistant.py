@@ -107,7 +107,7 @@ async def there(database: Database, device_id: str = "pi", organization: str = "
 
 async def alerts(database: Database, *alerts: Alert) -> None:
     await database.write(
-        save_alerts([Reported("default", "pi", BOOT, now_ns(), each) for each in alerts])
+        *save_alerts([Reported("default", "pi", BOOT, now_ns(), each) for each in alerts])
     )
 
 
@@ -185,7 +185,7 @@ async def test_packets_a_second_are_those_of_the_last_minute_of_one_boot(
         Reported("default", "pi", BOOT, told_ns, first),
         Reported("default", "pi", BOOT, told_ns + 1, later),
     ]
-    await database.write(save_health(reported), save_device_health(reported))
+    await database.write(*save_health(reported), save_device_health(reported))
     async with (
         mosquitto(tmp_path) as port,
         shown(port) as seen,

@@ -137,7 +137,7 @@ async def test_a_plan_bounds_how_long_one_organization_s_rows_are_kept(
         at_ns = NOW_NS - days_ago * DAY_NS
         message = msgspec.structs.replace(alert(number, opened_ns=at_ns), last_seen_ns=at_ns)
         for name in ("default", "elsewhere"):
-            await database.write(save_alerts([Reported(name, "pi", BOOT, at_ns, message)]))
+            await database.write(*save_alerts([Reported(name, "pi", BOOT, at_ns, message)]))
     archive, retention = await opened(database, hot_days=2)
     await retention.apply(NOW_NS)
     kept = {

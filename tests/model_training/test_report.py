@@ -10,7 +10,7 @@ from contract.features import FEATURE_COUNT, FEATURE_NAMES
 from model_training.baseline import LIMITS, limit_scores
 from model_training.drawings import Line, drawing
 from model_training.evaluate import Evaluation, judge
-from model_training.report import write_report
+from model_training.report import LOUD_PACKETS, write_report
 from tests.model_training.datasets import certain, dataset
 
 DOS, SCAN = CLASSES.index("DOS"), CLASSES.index("Scan")
@@ -33,6 +33,19 @@ def test_every_attacker_of_a_scene_is_a_line_with_the_wait_for_its_alert(evaluat
     text = write_report(evaluation, tmp_path).read_text()
     assert "| origin0 | scene0.pcap | Scan | 4 | 100% | 2 s |  |" in text
     assert "| Scan (too few to say) | 1 | 1 | 1 | 1 | 0 of 1 |" in text
+
+
+def test_the_report_tells_loud_attackers_from_slow_ones(tmp_path):
+    rows = [(0, host, second, SCAN) for host in (0, 1) for second in range(4)]
+    rows += [(0, 2, second, 0) for second in range(4)]
+    data = dataset(rows)
+    data.features[0, FEATURE_NAMES.index("sent_packets_1s")] = LOUD_PACKETS
+    judged = judge(data, certain([0] * 4 + [SCAN] * 4 + [0] * 4), HALF)
+    evaluation = Evaluation(
+        rounds=3, thresholds=HALF, held_out=judged, baseline=judged, validation=judged
+    )
+    text = write_report(evaluation, tmp_path).read_text()
+    assert "| foreign | Scan | 1 | 0 (0%) | 1 | 1 (100%) |" in text
 
 
 def test_the_report_counts_windows_by_what_was_done_and_what_was_named(evaluation, tmp_path):
