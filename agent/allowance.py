@@ -207,8 +207,7 @@ class Allowance:
         if who is not None:
             return "simulated", f"would have isolated, but it is {who}"
         mode = self._mode_of(alert, asked.group)
-        ip = alert.src_ip if cut.mac and not cut.bridge_port else cut.ip
-        critical = self._critical_hosts.why(cut.mac, ip, cut.bridge_port)
+        critical = self._critical_hosts.why(cut.mac, asked.ip, cut.bridge_port)
         question = self._question(asked, critical)
         if mode == "observe":
             return "simulated", f"would have asked: {question}" if question else ""
@@ -230,9 +229,7 @@ class Allowance:
             )
             who = next((f"the way to {who}" for who in behind if who), None)
             return who or self.exempt.why(None, None, cut.bridge_port)
-        # The host's address counts too where the host is cut by its own MAC.
-        ip = cut.ip if cut.mac is None or cut.bridge_port else alert.src_ip
-        return self.exempt.why(cut.mac, ip, cut.bridge_port)
+        return self.exempt.why(cut.mac, asked.ip, cut.bridge_port)
 
     def _question(self, asked: "_Asked", critical: str | None) -> str:
         """Return why a person has to decide whatever the mode, nothing if none has to."""
@@ -305,6 +302,12 @@ class _Asked(msgspec.Struct, frozen=True):
     radius: Radius
     group: str | None
     attack_ns: int
+
+    @property
+    def ip(self) -> str | None:
+        """The host's address, which counts too where the host is cut by its own MAC."""
+        by_mac_alone = self.cut.mac is not None and self.cut.bridge_port is None
+        return self.alert.src_ip if by_mac_alone else self.cut.ip
 
 
 def _of_nobody(begun: Begun) -> Begun:

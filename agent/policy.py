@@ -129,14 +129,15 @@ class Policy:
 
         While strikes go on it is tried again.
         """
-        still = isolation if isolation.state == "verified" else None
-        if still is None:
+        goes_on = isolation.state == "verified"
+        if not goes_on:
             self.allowance.forgive(isolation.isolation_id)
         for held in self._open.values():
             if held.alert.alert_id == isolation.alert_id:
-                held.part, held.strays = still, 0
-                if still is None:
-                    held.isolated_until_ns = held.alert.last_seen_ns + UPDATE_NS
+                again_ns = held.alert.last_seen_ns + UPDATE_NS
+                part = msgspec.structs.replace(isolation, isolated_ns=again_ns)
+                held.part, held.strays = (part if goes_on else None), 0
+                held.isolated_until_ns = isolation.expires_ns if goes_on else again_ns
 
     def advance(self, now_ns: int) -> list[Effect]:
         """Close alerts that have been quiet long enough; `now_ns` is the data's time."""
@@ -264,6 +265,7 @@ class Policy:
             alert, isolation_id, now_ns, shared_mac=last.shared_mac, part=part
         )
         applied = allowed.state == "applied"
+        details = [_not_enough(narrower) if applied else "", allowed.detail]
         isolation = Isolation(
             # What is only asked for must not be told of what goes on to hold.
             isolation_id=isolation_id if applied else fresh_id,
@@ -277,7 +279,7 @@ class Policy:
             state=allowed.state,
             isolated_ns=now_ns,
             expires_ns=min(now_ns + allowed.duration_s * SECOND_NS, LAST_NS),
-            detail=allowed.detail,
+            detail="; ".join(filter(None, details)),
             losses=allowed.radius.losses,
             further_losses=allowed.radius.further,
             host_group=allowed.host_group,
@@ -293,6 +295,12 @@ class Policy:
     def _is_cut_at_its_port(self, alert: Alert) -> bool:
         """Return whether of many hosts together the bridge port is cut: where they are invented."""
         return self._cuts_ports and alert.attack_type == "DOS" and alert.bridge_port is not None
+
+
+def _not_enough(narrower: Isolation | None) -> str:
+    if narrower is None or narrower.part is None:
+        return ""
+    return f"the attack went on when a {narrower.part.kind} was cut off"
 
 
 def _name(alert: Alert) -> str:

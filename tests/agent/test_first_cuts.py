@@ -119,6 +119,7 @@ def test_an_attack_that_goes_on_elsewhere_has_its_whole_host_cut_off(aimed_at):
     (wider,) = attacked(run, 5, aimed_at=aimed_at)
     assert (wider.isolation_id, wider.isolated_mac, wider.part) == (first.isolation_id, MAC, None)
     assert wider.expires_ns > first.expires_ns
+    assert wider.detail == "the attack went on when a pair was cut off"
     assert attacked(run, *range(6, 20), aimed_at=aimed_at) == []
 
 
@@ -211,6 +212,11 @@ def test_widening_is_another_cut_of_the_hour():
     attacked(run, 0, 1)
     (asked,) = attacked(run, 4, 5, aimed_at=ELSEWHERE)
     assert (asked.state, asked.detail) == ("suggested", "over the budget of 1 isolations an hour")
+    run = enforcing(max_isolations_per_hour=2)
+    attacked(run, 0, 1)
+    (wider,) = attacked(run, 4, 5, aimed_at=ELSEWHERE)
+    (asked,) = attacked(run, 6, 7, host=OTHER)
+    assert (wider.state, asked.state) == ("applied", "suggested")
 
 
 def test_widening_is_no_second_offence_and_no_second_host():
@@ -252,8 +258,19 @@ def test_a_part_that_could_not_be_widened_is_widened_with_the_next_proof():
     (first,) = attacked(run, 0, 1)
     attacked(run, 4, 5, aimed_at=ELSEWHERE)
     run.policy.failed(msgspec.structs.replace(first, state="verified", detail="not prolonged"))
-    (wider,) = attacked(run, 6, 7, aimed_at=ELSEWHERE)
+    assert attacked(run, *range(6, 18), aimed_at=ELSEWHERE) == []
+    (wider,) = attacked(run, 18, 19, aimed_at=ELSEWHERE)
     assert (wider.isolation_id, wider.part) == (first.isolation_id, None)
+
+
+def test_a_part_that_could_not_be_widened_is_cut_off_anew_when_its_own_lease_has_ended():
+    run = enforcing(isolation_s=20)
+    (first,) = attacked(run, 0, 1)
+    attacked(run, 4, 5, aimed_at=ELSEWHERE)
+    run.policy.failed(msgspec.structs.replace(first, state="verified", detail="not prolonged"))
+    (again,) = attacked(run, *range(6, 24))
+    assert again.isolation_id != first.isolation_id
+    assert again.isolated_ns > first.expires_ns
 
 
 # --- a flood of invented hosts

@@ -9,10 +9,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest_asyncio
 from playwright.async_api import Page, Route, async_playwright, expect
 
 from contract.commands import Isolate, Release
+from contract.cuts import Part
 from runtime.totp import PERIOD_S, code_at
 from tests.aggregator.access import new_name
 from tests.aggregator.agents import agent
@@ -165,10 +167,13 @@ async def test_a_viewer_sees_who_is_cut_off_and_has_no_button(
     centre: Centre, page: Page, tmp_path: Path
 ):
     async with agent(centre, tmp_path, "page-view-pi") as device:
-        await device.tell(isolation(NUMBER + 3, state="applied"))
+        pair = Part(kind="pair", peer_ip="192.168.1.10")
+        told = isolation(NUMBER + 3, state="applied")
+        await device.tell(msgspec.structs.replace(told, isolated_port=None, part=pair))
         await sign_in(page, "viewer")
         isolated = page.locator("#isolations li").filter(has_text="page-view-pi")
         await expect(isolated).to_contain_text("Scan")
+        await expect(isolated).to_contain_text("only with 192.168.1.10")
         await expect(isolated.get_by_role("button")).to_have_count(0)
 
 

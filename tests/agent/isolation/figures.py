@@ -5,6 +5,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -13,8 +14,11 @@ from agent.config import IsolationConfig
 from agent.isolation import Lease
 from agent.isolation.enforcer import started_enforcer
 from agent.isolation.requests import Begin
+from contract.cuts import Part
 from tests.agent.isolation.lab import Lab, lab
-from tests.agent.isolation.response import agent, scanned
+from tests.agent.isolation.response import agent, flooded, flooded_by_invented_macs, scanned
+
+Attack = Callable[[Lab, float], tuple[int, int]]
 
 SECOND_NS = 1_000_000_000
 RESPONSES = 5
@@ -22,21 +26,24 @@ DECISIONS = 50
 ENDS = 5
 
 
-def response_s(built: Lab) -> float:
-    """From the first frame of a scan to the last one that arrived."""
-    with tempfile.TemporaryDirectory() as folder, agent(built, Path(folder)):
-        began_ns, last_ns = scanned(built, 4.0)
+def response_s(built: Lab, attack: Attack, *more: str, isolation: str = "") -> float:
+    """From the first frame of an attack to the last one that arrived."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        agent(built, Path(folder), *more, isolation=isolation),
+    ):
+        began_ns, last_ns = attack(built, 4.0)
     return (last_ns - began_ns) / SECOND_NS
 
 
-def decisions_s(built: Lab) -> list[float]:
+def decisions_s(built: Lab, part: Part | None) -> list[float]:
     """From a decision of the agent until the enforcer says that the kernel has it."""
 
     async def measure() -> list[float]:
         await enforcer.refresh()
         took = []
         for number in range(DECISIONS):
-            wanted = _lease(built, 60, number)
+            wanted = _lease(built, 60, number, part)
             before_s = time.perf_counter()
             await enforcer.apply([wanted])
             took.append(time.perf_counter() - before_s)
@@ -63,9 +70,10 @@ def end_s(built: Lab) -> float:
     return (time.time_ns() - wanted.expires_ns) / SECOND_NS
 
 
-def _lease(built: Lab, seconds: float, number: int) -> Lease:
+def _lease(built: Lab, seconds: float, number: int, part: Part | None = None) -> Lease:
     until_ns = time.time_ns() + int(seconds * SECOND_NS)
-    return Lease(isolation_id=f"{number:032x}", mac=built.suspect.mac, expires_ns=until_ns)
+    mac = built.suspect.mac
+    return Lease(isolation_id=f"{number:032x}", mac=mac, part=part, expires_ns=until_ns)
 
 
 def _row(what: str, took: list[float]) -> str:
@@ -75,12 +83,20 @@ def _row(what: str, took: list[float]) -> str:
 
 def main() -> None:
     with lab() as built:
+        pair = Part(kind="pair", peer_mac=built.victim.mac)
+        few, uplink = "[window]\nmax_hosts = 64", 'uplinks = ["lan1"]'
         rows = [
+            _row("scan, whole host", [response_s(built, scanned) for _ in range(RESPONSES)]),
+            _row("flood of one, pair", [response_s(built, flooded) for _ in range(RESPONSES)]),
             _row(
-                "first frame of a scan to its last one",
-                [response_s(built) for _ in range(RESPONSES)],
+                "flood of invented MACs, port",
+                [
+                    response_s(built, flooded_by_invented_macs, few, isolation=uplink)
+                    for _ in range(RESPONSES)
+                ],
             ),
-            _row("decision to kernel", decisions_s(built)),
+            _row("decision to kernel, whole host", decisions_s(built, None)),
+            _row("decision to kernel, pair", decisions_s(built, pair)),
             _row("end of a lease to reachable, all killed", [end_s(built) for _ in range(ENDS)]),
         ]
     sys.stdout.write("| what | median | most | runs |\n| --- | --- | --- | --- |\n")

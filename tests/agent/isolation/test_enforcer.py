@@ -23,6 +23,7 @@ from agent.isolation.enforcer import Enforcer, started_enforcer
 from agent.isolation.guard import ExemptError
 from agent.isolation.requests import MAX_BYTES, Begin
 from contract.commands import MAX_ISOLATION_S
+from contract.cuts import Part
 from runtime.capabilities import CAP_NET_ADMIN
 from tests.agent.isolation.lab import Lab
 
@@ -96,6 +97,22 @@ async def test_the_enforcer_refuses_the_exempt_by_its_own_look(built, enforcer):
     assert [found.mac for found in await enforcer.read_back()] == [built.suspect.mac]
 
 
+async def test_the_enforcer_cuts_off_no_uplink_and_no_part_of_the_exempt(built):
+    settings = IsolationConfig(enforcer="nft", uplinks=["lan2"])
+    with started_enforcer(Begin(settings, [EXEMPT], {}, NOWHERE), built.box) as enforcer:
+        uplink = msgspec.structs.replace(lease(EXEMPT), mac=None, bridge_port="lan2")
+        with pytest.raises(ExemptError, match="it is the way to the rest of the network"):
+            await enforcer.apply([uplink])
+        slowed = msgspec.structs.replace(lease(EXEMPT), part=Part(kind="rate"))
+        with pytest.raises(ExemptError, match="it is exempt by"):
+            await enforcer.apply([slowed])
+        pair = Part(kind="pair", peer_mac=EXEMPT)
+        await enforcer.apply([msgspec.structs.replace(lease(built.suspect.mac), part=pair)])
+        (found,) = await enforcer.read_back()
+        assert (found.mac, found.part) == (built.suspect.mac, pair)
+    built.on_box("nft", "flush", "ruleset")
+
+
 async def test_what_the_kernel_refuses_is_an_error_and_the_enforcer_lives_on(enforcer):
     nobody = Lease(isolation_id="0" * 32, bridge_port="lan9", expires_ns=2**62)
     with pytest.raises(IsolationError, match="lan9 is no port of br0"):
@@ -111,7 +128,7 @@ async def test_nobody_gets_an_isolation_for_ever_from_the_enforcer(built, enforc
 
 async def test_a_lease_goes_on_and_ends_in_time_with_every_process_killed(built):
     with started_enforcer(begin(), built.box) as enforcer:
-        held = lease(built.suspect.mac, 2.0)
+        held = lease(built.suspect.mac, 5.0)
         await enforcer.apply([held])
         (pid,) = children()
         os.kill(pid, signal.SIGKILL)
