@@ -38,7 +38,7 @@ from tests.aggregator.test_ingest import ingest
 
 DAY_NS, HOUR_NS, MINUTE_NS = 24 * 3600 * SECOND_NS, 3600 * SECOND_NS, 60 * SECOND_NS
 NOW_NS = now_ns()
-STEPS = 60
+STEPS = 30
 COLUMNS = "organization, device_id, class, severity, status, suppressed"
 LEVELS = {"minute": MINUTE_NS, "hour": HOUR_NS, "day": DAY_NS}
 KEPT_DAYS = {"minute": 3, "hour": 91, "day": 400}  # of what goes without its rows
@@ -62,7 +62,7 @@ class History:
 
     async def go_on(self) -> None:
         chosen: Callable[[], Awaitable[None]] = self.random.choice(
-            [self.tell] * 6 + [self.decide, self.undo, self.hide, self.show, self.fold, self.age]
+            [self.tell] * 6 + [self.decide] * 2 + [self.undo, self.hide, self.show, self.fold]
         )
         await chosen()
 
@@ -173,11 +173,14 @@ def counted(database: Database, level: str, which: str) -> Counter[tuple[object,
     )
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("seed", range(2))
 async def test_counts_equal_a_count_over_all_rows_after_any_history(database: Database, seed: int):
     history = History(database, seed)
-    for _ in range(STEPS):
+    for step in range(STEPS):
         await history.go_on()
+        if step == STEPS // 2:
+            await history.age()
     await history.hide()
     for _ in range(5):
         await history.tell()
@@ -206,12 +209,13 @@ async def test_counts_equal_a_count_over_all_rows_after_any_history(database: Da
         assert counted(database, level, "counted = 'verdicts'") == expected
 
 
-@pytest.mark.parametrize("hours", [5, 30, 24 * 60])
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("hours", [30, 24 * 60])
 async def test_what_the_dashboard_reads_equals_a_count_over_all_rows(
     database: Database, hours: int
 ):
     history = History(database, 11)
-    for _ in range(20):
+    for _ in range(10):
         await history.tell()
         await history.decide()
     await history.hide()
@@ -261,12 +265,13 @@ async def test_what_the_dashboard_reads_equals_a_count_over_all_rows(
                 assert by_counts == by_rows
 
 
+@pytest.mark.timeout(180)
 async def test_a_database_from_before_there_were_counts_is_counted_when_it_is_opened(
     tmp_path: Path,
 ):
     async with Database(tmp_path) as database:
         history = History(database, 7)
-        for _ in range(15):
+        for _ in range(8):
             await history.tell()
             await history.decide()
         await history.hide()
@@ -281,7 +286,7 @@ async def test_a_database_from_before_there_were_counts_is_counted_when_it_is_op
         assert await count_frames(database, "default", 0) == frames
         again = History(database, 7)
         again.ingest = ingest(database)
-        for _ in range(15):  # the same once more: nothing of it counts
+        for _ in range(8):  # the same once more: nothing of it counts
             await again.tell()
             await again.decide()
         assert await count_frames(database, "default", 0) == frames
