@@ -63,8 +63,24 @@ class Centre:
             message = f"{self._url}: {error}"
             raise CentreError(message) from error
 
-    def get_file(self, path: str, key: str, most_bytes: int) -> bytes:
-        """Return a file that this box's API key opens; it may have at most so many bytes."""
+    def fetch(
+        self,
+        path: str,
+        key: str,
+        most_bytes: int,
+        wanted: frozenset[HTTPStatus] = frozenset({HTTPStatus.OK}),
+    ) -> tuple[int, bytes]:
+        """Return what a key opens.
+
+        Args:
+            path: Where it is.
+            key: An API key or token.
+            most_bytes: As many it may have.
+            wanted: Statuses that are no refusal.
+
+        Returns:
+            The status of the answer, and its body.
+        """
         until_s = time.monotonic() + FILE_S
         data = bytearray()
         try:
@@ -72,7 +88,7 @@ class Centre:
             try:
                 headers = {"Authorization": f"Bearer {key}"}
                 answer = self._answer(connection, "GET", path, None, headers)
-                self._require(answer, HTTPStatus.OK)
+                self._require(answer, *wanted)
                 while piece := answer.read(_PIECE_BYTES):
                     data += piece
                     if len(data) > most_bytes or time.monotonic() > until_s:
@@ -83,7 +99,7 @@ class Centre:
         except (OSError, ValueError, http.client.HTTPException) as error:
             message = f"{self._url}: {error}"
             raise CentreError(message) from error
-        return bytes(data)
+        return answer.status, bytes(data)
 
     def _answer(
         self,
@@ -96,8 +112,8 @@ class Centre:
         connection.request(method, self._place.path.rstrip("/") + path, body, dict(headers))
         return connection.getresponse()
 
-    def _require(self, answer: http.client.HTTPResponse, wanted: HTTPStatus) -> None:
-        if answer.status == wanted:
+    def _require(self, answer: http.client.HTTPResponse, *wanted: HTTPStatus) -> None:
+        if answer.status in wanted:
             return
         told = answer.read(MAX_ANSWER_BYTES)
         try:

@@ -81,4 +81,4 @@ class Installer:
             message = f"api_key_file in [centre]: {error}"
             raise CentreError(message) from error
         path = f"/api/v1/devices/{self._device_id}/models/{model_id}"
-        return self._centre.get_file(path, key, MAX_BUNDLE_BYTES)
+        return self._centre.fetch(path, key, MAX_BUNDLE_BYTES)[1]

@@ -2,16 +2,18 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
+from agent.centre import Centre
 from agent.errors import AgentError
 from model_training import steps, tables
 from model_training.captures import DEFAULT_FOLDER, VARIABLE, check_capture, default_folders
 from model_training.dataset import DEFAULT_CACHE
-from model_training.errors import TrainingError
+from model_training.errors import StepError, TrainingError
+from model_training.feedback import gather
 from model_training.params import DEFAULT_PARAMS, read_params
 from model_training.promote import promote
 from model_training.runs import DEFAULT_RUN, Run
@@ -20,6 +22,7 @@ STORY = f"""\
 The way from captures to a model, one command a step; each step leaves its result in the run's
 folder, and `all` takes every step but `ablate` and `promote`:
 
+  edgewarden-train feedback     what people at the centre said of alerts, as a capture folder
   edgewarden-train captures     what there is to learn from, and whether the files are intact
   edgewarden-train dataset      captures to labelled feature vectors, kept in a cache
   edgewarden-train fit          train; every origin is held out once to see what transfers
@@ -45,9 +48,15 @@ Examples:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
     options = _parser().parse_args(arguments)
+    if options.command == "feedback":
+        return _told(lambda: _feedback(options))
     place = steps.Place(options.captures or default_folders(), options.cache)
+    return _told(lambda: _take(options, place, Run(options.run), Console()))
+
+
+def _told(work: Callable[[], None]) -> int:
     try:
-        _take(options, place, Run(options.run), Console())
+        work()
     except (TrainingError, AgentError) as error:
         print(f"edgewarden-train: {error}", file=sys.stderr)
         return 2
@@ -55,6 +64,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("edgewarden-train: interrupted; what was observed is kept", file=sys.stderr)
         return 130
     return 0
+
+
+def _feedback(options: argparse.Namespace) -> None:
+    try:
+        key = options.token_file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"--token-file: {error}"
+        raise StepError(message) from error
+    found = gather(Centre(options.url, options.ca_file), key, options.folder)
+    print(f"{options.folder}: {found.attacks} attacks, {found.harmless} false positives")
+    if found.coming:
+        print(f"{found.coming} are on their way from their devices: run this again in a minute")
+    if found.without:
+        print(f"{found.without} have no frames any more, or none to learn from")
 
 
 def _take(options: argparse.Namespace, place: steps.Place, run: Run, console: Console) -> None:
@@ -150,7 +173,22 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name, text in _COMMANDS.items():
         _add_options(commands.add_parser(name, help=text, description=text))
+    text = "fetch judged alerts and their frames from the centre into a capture folder"
+    _add_feedback(commands.add_parser("feedback", help=text, description=text))
     return parser
+
+
+def _add_feedback(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--url", required=True, help="of the centre, such as https://centre.lan")
+    command.add_argument(
+        "--token-file",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="with an API token of an analyst (POST /api/v1/auth/tokens)",
+    )
+    command.add_argument("--ca-file", type=Path, help="who vouches for the centre's certificate")
+    command.add_argument("--folder", type=Path, required=True, help="of captures, to be written")
 
 
 def _add_options(command: argparse.ArgumentParser) -> None:

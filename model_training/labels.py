@@ -25,7 +25,7 @@ SCAN_INDEX: Final = CLASSES.index("Scan")
 REPLAY_INDEX: Final = CLASSES.index("Replay")
 
 _CLASSES: Final[dict[str, Label]] = {"DoS": "DOS", **{name: name for name in CLASSES}}
-_UNLABELLED: Final = "unlabelled"
+UNLABELLED: Final = "unlabelled"
 
 # A victim's part in an attack: its sender is not to blame.
 _REACTIONS: Final = ("_response", "flood_backscatter", "intercepted_to_attacker")
@@ -104,7 +104,7 @@ def class_index(name: str, sub: str) -> int:
     Raises:
         ManifestError: The class does not exist.
     """
-    if name == _UNLABELLED or sub in _AMBIGUOUS:
+    if name == UNLABELLED or sub in _AMBIGUOUS:
         return UNKNOWN
     if name == "Botnet" and "bruteforce" in sub:
         name = "BruteForce"  # older manifests file password guessing under Botnet
