@@ -128,8 +128,7 @@ class Installed:
         if model_id != self._base_id:
             return None
         base = self._read_base()
-        digest = hashlib.sha256((self._base / MANIFEST).read_bytes()).hexdigest()
-        return tried(base, None) if sha256 in {None, digest} else None
+        return tried(base, None) if sha256 in {None, self._base_digest()} else None
 
     def keep(self, data: bytes, model_id: ModelId, sha256: Sha256) -> Candidate:
         """Try a bundle that was fetched, and write it down.
@@ -186,6 +185,13 @@ class Installed:
         with self._changing:
             if not self._state.proven:
                 self._put(msgspec.structs.replace(self._state, starts=0))
+
+    def _base_digest(self) -> Sha256:
+        try:
+            return hashlib.sha256((self._base / MANIFEST).read_bytes()).hexdigest()
+        except OSError as error:
+            message = f"{self._base}: {error.strerror}"
+            raise ModelError(message) from error
 
     def _read_base(self) -> Bundle:
         bundle = load_bundle(self._base, self._trusted_keys)

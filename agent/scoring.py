@@ -32,6 +32,8 @@ _REFUSALS: Final = (
     onnxruntime.capi.onnxruntime_pybind11_state.InvalidGraph,
     onnxruntime.capi.onnxruntime_pybind11_state.InvalidProtobuf,
     onnxruntime.capi.onnxruntime_pybind11_state.NotImplemented,
+    onnxruntime.capi.onnxruntime_pybind11_state.RuntimeException,
+    onnxruntime.capi.onnxruntime_pybind11_state.EngineError,
 )
 
 

@@ -34,7 +34,6 @@ from aggregator.store.models import (
     find_models,
     retire_model,
 )
-from aggregator.turns import Places
 from contract.commands import key_id
 from contract.model_bundle import (
     CARD,
@@ -55,8 +54,6 @@ TAR: Final = "application/x-tar"
 MAX_CARD_CHARACTERS: Final = 256 * 1024
 NO_SUCH: Final = "no such model"
 UPLOADS: Final = {"errors": (HTTPStatus.TOO_MANY_REQUESTS,)}
-
-uploads: Final = Places("uploads of models", most=2, most_of_one=1)  # each is held in memory
 
 
 class ModelShape(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,7 +127,7 @@ async def upload_model(
 ) -> ModelDetail:
     """Keep a model bundle that a trusted key signed: its files as an uncompressed tar, at most 16 MB."""
     who = person(request).user
-    with uploads.place(str(who.id)):
+    with model_files.uploads.place(str(who.id)):
         data = await request.body()
         new = _checked(data, models, who.username)
         now_ns = time.time_ns()

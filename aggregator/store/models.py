@@ -10,6 +10,7 @@ import msgspec
 
 from aggregator.store.database import Database, Statement
 from aggregator.store.devices import Page
+from aggregator.turns import Places
 
 FOLDER: Final = "models"
 MAX_MODELS: Final = 50  # of one organization
@@ -116,6 +117,8 @@ class ModelFiles:
 
     def __init__(self, directory: Path) -> None:
         self._folder = directory / FOLDER
+        # Each is held in memory.
+        self.uploads = Places("uploads of models", most=2, most_of_one=1)
 
     def path(self, organization: str, sha256: str) -> Path:
         """Return where a bundle lies."""
