@@ -16,7 +16,6 @@ from agent.homes import Homes
 from agent.hosts import Hosts, HostTable
 from agent.peers import Peers
 from agent.records import I16, I32, I64, Bool, FrameBatch, Observations, PacketBatch, concatenate
-from agent.targets import targets
 from agent.windows import WINDOW_NS, Block, StreamClock, Windows
 from contract.features import FEATURE_COUNT
 
@@ -51,6 +50,7 @@ class Closed(msgspec.Struct, frozen=True, eq=False):
     sender: I64  # number of the host that sent each flow, shape (flows,)
     host: I64  # number of each observation's host, shape (observations,)
     foreign: Bool  # the flow's source address is held by another MAC, shape (flows,)
+    behind: Bool  # its destination is behind a router, shape (flows,)
 
 
 class Observer:
@@ -182,7 +182,6 @@ class Observer:
             **self._timing.count(view, opened),
             **self._services.count(view),
         }
-        aimed = targets(flows, hosts, holders, self._seed)
         rows = _in_order(hosts)
         observations = Observations(
             window_start_ns=np.full(hosts.senders, start_ns, np.int64),
@@ -198,13 +197,9 @@ class Observer:
             wire_bytes=counts["sent_bytes"][rows].astype(np.int64),
             sampled_one_in=self._sampling.close(hosts.bridge_port[rows]),
             shared_mac=hosts.shared_mac[rows],
-            peer_mac=aimed.peer_mac[rows],
-            peer_ip_high=aimed.peer_ip_high[rows],
-            peer_ip_low=aimed.peer_ip_low[rows],
-            service=aimed.service[rows],
             features=self._histories.vectors(counts, hosts, now_ns)[rows],
         )
-        return Closed(observations, flows, hosts.sender, rows, holders.foreign)
+        return Closed(observations, flows, hosts.sender, rows, holders.foreign, holders.dst_behind)
 
 
 def _in_order(hosts: Hosts) -> I64:
@@ -253,10 +248,6 @@ def _nothing() -> Observations:
         wire_bytes=whole,
         sampled_one_in=np.zeros(0, np.int32),
         shared_mac=np.zeros(0, np.bool_),
-        peer_mac=address,
-        peer_ip_high=address,
-        peer_ip_low=address,
-        service=whole,
         features=np.zeros((0, FEATURE_COUNT), np.float32),
     )
 

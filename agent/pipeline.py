@@ -18,6 +18,7 @@ from agent.policy import Explanation, Policy
 from agent.records import FrameBatch, Observations
 from agent.scoring import CHUNK_ROWS, OnnxScorer
 from agent.tables import mixed
+from agent.targets import aimed_at
 from agent.verdicts import Judged, judge, verdict
 from contract.attacks import ATTACKS, BENIGN, AttackType
 from contract.features import WINDOW_S
@@ -166,7 +167,7 @@ class Pipeline:
             # Who was ever calm; the observer would tell of windows that are not judged yet.
             self.policy.allowance.hosts_known = self.baselines.table.used
             self.policy.allowance.ports = self.ports
-        found = cache(partial(self.verdict, judged))  # what strikes is mostly told as well
+        found = cache(partial(self._found, judged, due))  # what strikes is mostly told as well
         # The closing of alerts and verdicts in the order of time.
         effects = [
             *self.policy.advance(start_ns),
@@ -176,6 +177,13 @@ class Pipeline:
         # What looks like an attack, even a little, must not become usual.
         self.baselines.learn(observations, judged.scores[:, self._benign] >= _CALM)
         return Outcome(effects, [judged])
+
+    def _found(self, judged: Judged, due: _Due, row: int) -> Verdict:
+        """Return one row as a message, with whom it attacked where that is one peer."""
+        found = self.verdict(judged, row)
+        if found.label not in ATTACKS:
+            return found
+        return msgspec.structs.replace(found, aimed_at=aimed_at(due.window, due.first + row))
 
     def _act(self, judged: Judged, due: _Due, found: Callable[[int], Verdict]) -> list[Effect]:
         effects: list[Effect] = []

@@ -115,10 +115,6 @@ class Observations(msgspec.Struct, frozen=True, eq=False):
     wire_bytes: I64
     sampled_one_in: I32  # of how many flows of its bridge port one was taken; 1: all were
     shared_mac: Bool  # its MAC was seen behind another bridge port too
-    peer_mac: U64  # of the one peer that it turned to, as agent.targets says
-    peer_ip_high: U64
-    peer_ip_low: U64
-    service: I64
     features: F32
 
     def __len__(self) -> int:

@@ -1,20 +1,15 @@
 """What scores mean: a label per observation, and the verdict in words that travel."""
 
 from collections.abc import Sequence
-from typing import Final, Literal
 
 import msgspec
 import numpy as np
 
 from agent.addresses import ip_text, mac_text
-from agent.flows import TCP, UDP
 from agent.records import F32, I64, Observations
 from contract.attacks import BENIGN
-from contract.cuts import Part
 from contract.messages import Verdict
 from contract.model_metadata import ModelMetadata
-
-_NAMES: Final[dict[int, Literal["tcp", "udp"]]] = {TCP: "tcp", UDP: "udp"}
 
 
 class Judged(msgspec.Struct, frozen=True, eq=False):
@@ -69,21 +64,4 @@ def verdict(judged: Judged, row: int, model: ModelMetadata, ports: Sequence[str]
         wire_bytes=int(seen.wire_bytes[row]),
         sampled_one_in=int(seen.sampled_one_in[row]),
         shared_mac=bool(seen.shared_mac[row]),
-        aimed_at=_aimed_at(seen, row),
     )
-
-
-def _aimed_at(seen: Observations, row: int) -> Part | None:
-    """Return the smallest part of a host that holds what it did; None: nothing less than all."""
-    mac = int(seen.peer_mac[row])
-    peer_ip = ip_text(int(seen.peer_ip_high[row]), int(seen.peer_ip_low[row]))
-    # Who is behind a router is told by an IP, and so is whom it talks to.
-    peer_mac = mac_text(mac) if mac and not seen.is_ip_host[row] else None
-    if peer_mac is None and peer_ip is None:
-        return None
-    peer = Part(kind="pair", peer_mac=peer_mac, peer_ip=None if peer_mac else peer_ip)
-    protocol, port = divmod(int(seen.service[row]), 1 << 16)
-    if protocol not in _NAMES:
-        return peer
-    protocol_name = _NAMES[protocol]
-    return msgspec.structs.replace(peer, kind="flow", protocol=protocol_name, port=port)

@@ -9,7 +9,7 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Packet, Raw
 
-from agent.observe import DEFAULT_MAX_HOSTS, Observer
+from agent.observe import DEFAULT_MAX_HOSTS, Closed, Observer
 from agent.records import NO_VLAN, SNAP_BYTES, FrameBatch, Observations, concatenate
 from contract.features import FEATURE_NAMES
 
@@ -213,6 +213,13 @@ def observed(
     observer = observer or Observer(max_hosts)
     whole = frames if isinstance(frames, FrameBatch) else batch(frames)
     return Seen(concatenate([observer.feed(whole), observer.flush()]), observer)
+
+
+def closed(frames: FrameBatch | Iterable[Timed]) -> Closed:
+    """Return the last window of some frames."""
+    observer = Observer()
+    whole = frames if isinstance(frames, FrameBatch) else batch(frames)
+    return [*observer.take(in_order_of_time(whole)), *observer.close()][-1]
 
 
 class Seen:

@@ -10,7 +10,6 @@ from scapy.packet import Raw
 
 from agent.deciding import deciding_flow
 from agent.flows import MAX_FLOWS
-from agent.observe import Closed, Observer
 from agent.records import FrameBatch
 from contract.attacks import AttackType
 from contract.community_id import community_id
@@ -23,10 +22,10 @@ from tests.agent.builders import (
     Box,
     Timed,
     batch,
+    closed,
     every,
     flood,
     handshake,
-    in_order_of_time,
     is_at,
     joined,
     ping,
@@ -35,13 +34,6 @@ from tests.agent.builders import (
 )
 
 STREAM = every(0.01, [udp(EVE, ANN, 6000, 6001, b"video") for _ in range(90)])
-
-
-def closed(frames: FrameBatch | Iterable[Timed]) -> Closed:
-    """Return the last window of some frames."""
-    observer = Observer()
-    whole = frames if isinstance(frames, FrameBatch) else batch(frames)
-    return [*observer.take(in_order_of_time(whole)), *observer.close()][-1]
 
 
 def shown(frames: FrameBatch | Iterable[Timed], attack: AttackType, who: Box = EVE) -> Flow | None:

@@ -69,9 +69,9 @@ def tagged(plain: bytes, tci: int) -> bytes:
 
 
 def read_until(source: FrameSource, enough: Callable[[list[Seen]], bool]) -> list[Seen]:
-    """Read until it is enough, or two seconds without success."""
+    """Read until it is enough, or ten seconds without success."""
     found: list[Seen] = []
-    until_s = time.monotonic() + 2
+    until_s = time.monotonic() + 10
     while not enough(found) and time.monotonic() < until_s:
         source.wait(0.02)
         found += seen(source.read())
