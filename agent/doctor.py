@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
+from msgspec import structs
 
 from agent.centre import Centre
 from agent.config import FIRST_CUTS, AgentConfig
 from agent.errors import AgentError, IsolationError
 from agent.exempt import THIS_BOX, Exempt
-from agent.isolation import Isolator, Lease
+from agent.isolation import Isolator, Lease, as_lease
 from agent.isolation.enforcer import beginning_of, surroundings
 from agent.isolation.lease_file import LeaseFile
 from agent.isolation.on_this_box import chosen_isolator
@@ -135,23 +136,31 @@ def _drift(config: AgentConfig) -> Iterator[Finding]:
     folder = config.spool.path.parent
     wanted = LeaseFile(folder).read().values()
     try:
-        held = {lease.isolation_id for lease in asyncio.run(_held(config))}
+        held = asyncio.run(_held(config))
     except (IsolationError, ConfigError) as error:
         fix = "sudo edgewarden-agent doctor: reading what is cut off takes CAP_NET_ADMIN"
         yield Finding("warning", f"cannot read back who is cut off: {error}", fix)
         return
     # By the wall's clock: another boot's monotonic one says nothing here.
     now_ns = time.time_ns()
+    # Of two isolations of one host nft knows the longer one; a bridge port forgets whose it is.
+    ids, targets = {lease.isolation_id for lease in held}, {_target(lease) for lease in held}
     missing = [
-        each.isolation.host
-        for each in wanted
-        if each.isolation.isolation_id not in held and each.isolation.expires_ns > now_ns
+        isolation.host
+        for isolation in (each.isolation for each in wanted)
+        if isolation.expires_ns > now_ns
+        and isolation.isolation_id not in ids
+        and _target(as_lease(isolation, 0)) not in targets
     ]
     if missing:
         what = f"should be cut off and is not: {', '.join(missing)}"
         yield Finding("warning", what, "start the agent: it puts back what remains within seconds")
     else:
         yield Finding("fine", f"cut off as it should be: {len(held)} isolations")
+
+
+def _target(lease: Lease) -> Lease:
+    return structs.replace(lease, isolation_id="", expires_ns=0, at="")
 
 
 def _first_cuts(config: AgentConfig) -> Finding:

@@ -139,6 +139,12 @@ class Policy:
                 held.part, held.strays = (part if goes_on else None), 0
                 held.isolated_until_ns = isolation.expires_ns if goes_on else again_ns
 
+    def left_to_a_person(self, isolation_id: str) -> None:
+        """Take in that a person prolonged an isolation: it is not widened any more."""
+        for held in self._open.values():
+            if held.part is not None and held.part.isolation_id == isolation_id:
+                held.part = None
+
     def advance(self, now_ns: int) -> list[Effect]:
         """Close alerts that have been quiet long enough; `now_ns` is the data's time."""
         quiet_ns = self._config.quiet_s * SECOND_NS

@@ -64,7 +64,8 @@ class Keeper:
         """Cut off as the centre says; return the isolation, and whether it is as it was wanted.
 
         One that is known is prolonged, and goes on to cut what it cuts: the policy may have widened
-        it meanwhile, and a centre that is older than parts does not name them.
+        it meanwhile, and a centre that is older than parts does not name them. The policy widens it
+        no more: it would end when the policy says.
         """
         now_ns = time.time_ns()
         expires_ns = now_ns + command.duration_s * SECOND_NS
@@ -72,6 +73,7 @@ class Keeper:
         if known is not None:
             times = {"isolated_ns": now_ns, "expires_ns": expires_ns, "reason": command.reason}
             wanted = msgspec.structs.replace(known, **times)
+            await self._on_engine(partial(self._policy.left_to_a_person, known.isolation_id))
         else:
             wanted = Isolation(
                 isolation_id=command.isolation_id,

@@ -247,6 +247,13 @@ def test_what_a_person_lifted_is_neither_widened_nor_cut_in_another_part():
     assert (asked.state, asked.part) == ("suggested", RATE)
 
 
+def test_what_a_person_prolonged_is_not_widened():
+    run = enforcing()
+    (first,) = attacked(run, 0, 1)
+    run.policy.left_to_a_person(first.isolation_id)
+    assert attacked(run, *range(4, 100), aimed_at=ELSEWHERE) == []
+
+
 def test_the_exempt_are_not_even_slowed_down():
     run = enforcing(exempt=[MAC])
     (told,) = attacked(run, 0, 1, aimed_at=None)
