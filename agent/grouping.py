@@ -68,7 +68,7 @@ class Groups(msgspec.Struct, frozen=True, eq=False):
             return np.add.reduceat(ordered, self.starts) if len(self.starts) else ordered
         # Of small groups a third of what reduceat takes; wholes wrap around and come back.
         sums: I64 = ordered.cumsum().take(self.starts + self.sizes - 1)
-        sums[1:] -= sums[:-1].copy()
+        sums[1:] -= sums[:-1]
         return sums
 
     def most(self, values: I16) -> I16:

@@ -52,6 +52,29 @@ def test_amounts_are_summed_per_group() -> None:
     assert groups.sums(np.array([1, 10, 100])).tolist() == [10, 101]
 
 
+@pytest.mark.parametrize("names", [3, 5_000])
+def test_sums_of_few_and_of_many_groups_are_exact(names: int) -> None:
+    drawn = np.random.default_rng(names)
+    keys = drawn.integers(0, names, 10_000)
+    amounts = drawn.integers(-(2**62), 2**62, 10_000)
+    expected = np.zeros(names, np.int64)
+    np.add.at(expected, keys, amounts)
+    groups = Groups.of(keys.astype(np.uint64))
+    assert np.array_equal(groups.sums(amounts), expected[np.unique(keys)])
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40))
+def test_of_each_group_the_first_of_the_least_rank_is_found(rows: list[tuple[int, int]]) -> None:
+    keys, ranks = np.array(rows, np.uint64).T
+    groups = Groups.of(keys)
+    names = sorted({key for key, _ in rows})
+    least = [rows.index(min(row for row in rows if row[0] == name)) for name in names]
+    assert groups.least(ranks).tolist() == least
+    assert groups.spread(ranks[least]).tolist() == [
+        rows[least[names.index(k)]][1] for k, _ in rows
+    ]
+
+
 def test_of_nothing_there_are_no_groups() -> None:
     groups = Groups.of(np.array([], np.uint64))
     assert len(groups) == len(groups.of_rows()) == len(groups.sums(np.array([], np.int64))) == 0
