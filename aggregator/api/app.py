@@ -237,6 +237,7 @@ def _cors(http: HttpConfig) -> CORSConfig | None:
             "X-Rows",
             "X-Truncated",
             "X-As-Of",
+            "X-Community-ID",
             REQUEST_ID_HEADER,
         ],
     )

@@ -87,7 +87,10 @@ def _file(row: AlertRow, data: bytes) -> Response[bytes]:
         )
         raise ConflictError(message)
     name = f"alert-{row.alert_id}.pcap"
-    return Response(data, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    if row.community_id is not None:
+        headers["X-Community-ID"] = row.community_id  # of the flow to look at in it
+    return Response(data, headers=headers)
 
 
 async def _asked_for(

@@ -15,7 +15,7 @@ from aggregator.api.times import DAY_S, to_ns
 from aggregator.export.entries import Entry
 from aggregator.export.exporter import FORMATS, Exporter, OutputState
 from aggregator.shapes import NS_PER_S
-from aggregator.store.alerts import AlertFilter, count_alerts, find_alerts
+from aggregator.store.alerts import AlertFilter, count_alerts, next_alerts
 from aggregator.store.database import Database
 
 MEDIA_TYPE: Final = "text/plain; charset=utf-8"
@@ -34,7 +34,7 @@ async def export_alerts(
     since: Annotated[Moment, QueryParameter(name="from")] = None,
     until: Annotated[Moment, QueryParameter(name="to")] = None,
 ) -> Stream:
-    """Return alerts that were opened between two moments as lines, newest first.
+    """Return alerts that were opened between two moments as lines, in the order in which they came.
 
     Each alert is one line, as it stands now: of the last day without `from`, at most 100,000.
     X-Rows says how many there are, X-Truncated whether there are more. Suppressed ones are left out.
@@ -66,12 +66,15 @@ SUFFIXES: Final = {"eve": "json", "cef": "cef"}
 async def _lines(
     database: Database, organization: str, wanted: AlertFilter, line_format: str, count: int
 ) -> AsyncIterator[bytes]:
-    line = FORMATS[line_format]
-    for skip in range(0, count, LINES_AT_ONCE):
-        limit = min(LINES_AT_ONCE, count - skip)
-        rows = await find_alerts(database, organization, wanted, limit=limit, skip=skip)
+    line, after = FORMATS[line_format], 0
+    while count > 0:
+        limit = min(LINES_AT_ONCE, count)
+        rows = await next_alerts(database, organization, wanted, after=after, limit=limit)
+        if not rows:
+            return
         entries = (Entry(organization, "opened", row.opened_ns, row) for row in rows)
         yield b"".join(line(entry) + b"\n" for entry in entries)
+        after, count = rows[-1].id, count - len(rows)
 
 
 @get("/", opt=ADMIN, sync_to_thread=False)

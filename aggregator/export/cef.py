@@ -4,8 +4,8 @@ import ipaddress
 from importlib import metadata
 from typing import Final
 
-from aggregator.export.entries import HAVE_PORTS, PROTOCOLS, SIGNATURES, Entry
-from aggregator.store.alerts import AlertRow, flow, top_features
+from aggregator.export.entries import HAVE_PORTS, PROTOCOLS, SIGNATURES, Entry, reason
+from aggregator.store.alerts import AlertRow, flow
 from contract.attacks import ATTACKS, Severity
 
 SEVERITIES: Final[dict[Severity, int]] = {"critical": 10, "high": 8, "medium": 5, "low": 3}
@@ -47,7 +47,7 @@ def cef_line(entry: Entry) -> bytes:
         **_ends(row),
         "smac": row.src_mac,
         "cnt": row.packets,
-        "msg": _reason(row),
+        "msg": reason(row)[:MAX_MESSAGE],
         **_labelled("cs1", "Community ID", row.community_id),
         **_labelled("cs2", "Techniques", ", ".join((*attack.techniques, *attack.ics_techniques))),
         **_labelled("cs3", "Status", row.status),
@@ -83,11 +83,6 @@ def _address(name: str, text: str | None) -> Fields:
 
 def _labelled(name: str, label: str, value: object) -> Fields:
     return {} if value in {None, ""} else {name: value, f"{name}Label": label}
-
-
-def _reason(row: AlertRow) -> str:
-    features = top_features(row)
-    return features[0].words[:MAX_MESSAGE] if features else ""
 
 
 def _header(value: object) -> str:

@@ -45,6 +45,19 @@ class Entry(msgspec.Struct, frozen=True):
     row: AlertRow  # as it stands
 
 
+class _Reason(msgspec.Struct, frozen=True):
+    words: str
+
+
+_reasons = msgspec.json.Decoder(list[_Reason]).decode
+
+
+def reason(row: AlertRow) -> str:
+    """Return the words of the feature that decided most; empty where there is none."""
+    found = _reasons(row.top_features)
+    return found[0].words if found else ""
+
+
 class Told:
     """Knows how alerts were told last, so that it can be said what happened since; bounded.
 

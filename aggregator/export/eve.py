@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import msgspec
 
-from aggregator.export.entries import HAVE_PORTS, ICMPS, PROTOCOLS, SIGNATURES, Entry
-from aggregator.shapes import alert_shape
+from aggregator.export.entries import HAVE_PORTS, ICMPS, PROTOCOLS, SIGNATURES, Entry, reason
+from aggregator.shapes import rfc3339
 from aggregator.store.alerts import AlertRow, flow
 from contract.attacks import ATTACKS, Severity
 
@@ -73,12 +73,16 @@ def _alert(row: AlertRow) -> dict[str, Any]:
 
 
 def _own(entry: Entry) -> dict[str, Any]:
-    shown = alert_shape(entry.row)
+    row = entry.row
     return {
         "organization": entry.organization,
         "event": entry.event,
-        **{name: getattr(shown, name) for name in _SHOWN},
-        "model_id": entry.row.model_id,
+        **{name: getattr(row, name) for name in _SHOWN},
+        "reason": reason(row),
+        "mitigation_applied": row.mitigated,
+        "first_seen_at": rfc3339(row.first_seen_ns),
+        "detected_at": rfc3339(row.opened_ns),
+        "last_seen_at": rfc3339(row.last_seen_ns),
     }
 
 
@@ -97,10 +101,6 @@ _SHOWN: Final = (
     "confidence",
     "windows",
     "packets",
-    "reason",
-    "mitigation_applied",
     "incident_id",
-    "first_seen_at",
-    "detected_at",
-    "last_seen_at",
+    "model_id",
 )

@@ -24,6 +24,8 @@ from runtime import backoff
 log = logging.getLogger(__name__)
 
 EVENTS: Final = frozenset({"new_alert", "alert_updated"})
+MOST_AT_ONCE: Final = 1000  # events that are looked up together
+GATHER_S: Final = 0.2  # so that many alerts are not looked up one by one
 AT_ONCE: Final = 100  # lines of one write
 FIRST_WAIT_S: Final = 0.5
 MOST_WAIT_S: Final = 60.0
@@ -69,6 +71,7 @@ class Output:
         self._sink, self._pack, target = _sink(config)
         self._queue: deque[bytes] = deque()
         self._ready = asyncio.Event()
+        self._stopping = False
         self.state = OutputState(number, config.organization, config.format, target)
 
     def put(self, entry: Entry) -> None:
@@ -88,30 +91,38 @@ class Output:
             log.warning("export_drops", extra=self._name())
         self.state.dropped += count
 
+    def stop(self) -> None:
+        """Have it end as soon as its queue is empty, or its receiver does not answer."""
+        self._stopping = True
+        self._ready.set()
+
     async def run(self) -> None:
-        """Send for ever; a receiver that is away is waited for."""
+        """Send until it is told to stop; a receiver that is away is waited for."""
         try:
-            while True:
+            while not (self._stopping and (not self._queue or self.state.last_error)):
                 await self._ready.wait()
                 await self._send_some()
         finally:
-            await self._end()
+            if self._queue:
+                log.warning("export_unsent", extra=self._name() | {"lines": len(self._queue)})
+            await self._sink.close()
 
     async def _send_some(self) -> None:
         """Send what is first in the queue: again and again until it is taken, then forget it."""
         waits = backoff.delays(FIRST_WAIT_S, MOST_WAIT_S)
-        while True:
-            lines = list(itertools.islice(self._queue, AT_ONCE))
+        while lines := list(itertools.islice(self._queue, AT_ONCE)):
             try:
                 await self._sink.open()
                 await self._sink.send(lines)
             except OSError as error:  # TimeoutError and ssl.SSLError are some
                 self._failed(error)
                 await self._sink.close()
+                if self._stopping:
+                    return
                 await asyncio.sleep(next(waits))
-                continue
-            self._sent(lines)
-            return
+            else:
+                self._sent(lines)
+                return
 
     def _sent(self, lines: Sequence[bytes]) -> None:
         for line in lines:
@@ -131,19 +142,6 @@ class Output:
         if self.state.last_error is None:
             log.warning("export_fails", extra=self._name() | {"why": why})
         self.state.last_error = why
-
-    async def _end(self) -> None:
-        try:
-            if self._queue and self.state.last_error is None:
-                async with asyncio.timeout(GOODBYE_S):
-                    while self._queue and self.state.last_error is None:
-                        await self._send_some()
-        except TimeoutError:
-            self._failed(TimeoutError("no time left"))
-        finally:
-            if self._queue:
-                log.warning("export_unsent", extra=self._name() | {"lines": len(self._queue)})
-            await self._sink.close()
 
     def _name(self) -> dict[str, object]:
         return {"export": self.state.number, "target": self.state.target}
@@ -174,26 +172,38 @@ class Exporter:
         return [each for each in states if organization in {None, each.organization}]
 
     async def run(self) -> None:
-        """Export for ever."""
+        """Export until it is cancelled; what is queued then has two seconds to go out."""
+        if not self._outputs:
+            return
         by_organization: dict[str, list[Output]] = defaultdict(list)
         for output in self._outputs:
             by_organization[output.state.organization].append(output)
         async with asyncio.TaskGroup() as tasks:
+            sending = [
+                tasks.create_task(output.run(), name=f"export-{output.state.number}")
+                for output in self._outputs
+            ]
             for organization, outputs in by_organization.items():
                 watching = self._watch(organization, outputs)
                 tasks.create_task(watching, name=f"export.watch-{organization}")
-                for output in outputs:
-                    tasks.create_task(output.run(), name=f"export-{output.state.number}")
+            try:
+                await asyncio.Event().wait()
+            finally:
+                # Not cut off in the middle: nobody would know what was taken, and it came twice.
+                for output in self._outputs:
+                    output.stop()
+                await asyncio.wait(sending, timeout=GOODBYE_S)
 
     async def _watch(self, organization: str, outputs: Sequence[Output]) -> None:
         told = Told()
         with self._live.watch(organization, EVENTS) as watcher:
             while True:
-                heard = [_decode(data) for data in await watcher.take()]
+                heard = [_decode(data) for data in await watcher.take(MOST_AT_ONCE)]
                 lost = sum(each.count for each in heard)
                 for output in outputs:
                     output.drop(lost)
                 await self._export(organization, heard, told, outputs)
+                await asyncio.sleep(GATHER_S)
 
     async def _export(
         self, organization: str, heard: Sequence["_Heard"], told: Told, outputs: Sequence[Output]

@@ -140,6 +140,22 @@ async def find_alerts(
     return await database.read("alerts", parameters, AlertRow)
 
 
+async def next_alerts(
+    database: Database, organization: str, wanted: AlertFilter, *, after: int, limit: int
+) -> list[AlertRow]:
+    """Return alerts of an organization in the order in which they came.
+
+    Args:
+        database: Where they are.
+        organization: Whose.
+        wanted: Which.
+        after: The number behind which to go on.
+        limit: How many at most.
+    """
+    parameters = _parameters(organization, wanted) | {"after": after, "limit": limit}
+    return await database.read("export_alerts", parameters, AlertRow)
+
+
 async def count_alerts(database: Database, organization: str, wanted: AlertFilter) -> int:
     """Return how many alerts of an organization there are."""
     rows = await database.read("count_alerts", _parameters(organization, wanted), Count)

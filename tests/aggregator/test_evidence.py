@@ -192,6 +192,7 @@ async def test_an_analyst_gets_the_frames_that_the_device_kept(device, analyst):
     assert (answer.status_code, answer.content) == (200, data)
     assert answer.headers["Content-Type"] == "application/vnd.tcpdump.pcap"
     assert answer.headers["Content-Disposition"].endswith(f'{alert(FIRST).alert_id}.pcap"')
+    assert answer.headers["X-Community-ID"] == "1:mvqHfhSipAGit6HNW97eDo7UdVM="
     assert len(device.told) == 1
 
 

@@ -4,15 +4,13 @@ SELECT
   store.presence_of(d.online, d.vouched, d.last_seen_ns, $late_ns::BIGINT, $stale_ns::BIGINT)
     <> 'offline' AS online,
   coalesce(a.alerts_open, 0), coalesce(i.isolations_active, 0), h.packets_per_s,
-  a.attack_type, a.severity, a.host, a.opened_ns
+  a.last.attack_type, a.last.severity, a.last.host, a.opened_ns
 FROM store.devices AS d
 LEFT JOIN (
   SELECT
     device_id,
     count(*) FILTER (state = 'open' AND status NOT IN ('resolved', 'false_positive')) AS alerts_open,
-    arg_max(attack_type, (opened_ns, id)) AS attack_type,
-    arg_max(severity, (opened_ns, id)) AS severity,
-    arg_max(host, (opened_ns, id)) AS host,
+    arg_max({'attack_type': attack_type, 'severity': severity, 'host': host}, opened_ns) AS last,
     max(opened_ns) AS opened_ns
   FROM store.alerts
   WHERE organization = $organization AND suppressed_by IS NULL AND status <> 'false_positive'
