@@ -78,10 +78,6 @@ def observations(hosts: list[tuple[int, int | str]]) -> Observations:
         wire_bytes=np.ones(count, np.int64),
         sampled_one_in=np.ones(count, np.int32),
         shared_mac=np.zeros(count, np.bool_),
-        peer_mac=zero,
-        peer_ip_high=zero,
-        peer_ip_low=zero,
-        service=np.zeros(count, np.int64),
         features=np.zeros((count, FEATURE_COUNT), np.float32),
     )
 
