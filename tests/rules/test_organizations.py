@@ -51,6 +51,7 @@ ACROSS = {
     "due_modes": "the centre tells everybody what is wanted; answers with the organization",
     "keeping": "retention: what plans say; answers with the organization",
     "model_files": "which files are anybody's; answers with the organization",
+    "note_forgotten_alerts": "what is too old, whose ever it was",
     "note_drift": "the centre compares everybody with what is wanted",
     "due_commands": "what the broker is to be given, whoever asked for it",
     "due_notifications": "what is to be sent, whoever is told; answers with the organization",
