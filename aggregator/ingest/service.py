@@ -45,9 +45,7 @@ log = logging.getLogger(__name__)
 CLIENT_ID = "edgewarden-aggregator"
 GATHER_S = 0.1
 MAX_BATCH = 1000  # messages
-MAX_BYTES = (
-    2_000_000  # of payloads: a long transaction would make alerts wait behind rows of verdicts
-)
+MAX_BYTES = 2_000_000  # of payloads: alerts would wait behind a longer transaction
 FIRST_WAIT_S = 0.2
 MOST_WAIT_S = 15.0
 AT_LEAST_ONCE = 1
