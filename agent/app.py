@@ -323,7 +323,7 @@ class _Agent:
         loop = asyncio.get_running_loop()
         adopt = self._pipeline.adopt
         outcome = await loop.run_in_executor(
-            self._engine, adopt, candidate.scorer, candidate.explainer
+            self._engine, adopt, candidate.scorer, candidate.explainer, candidate.novelty
         )
         await self._deeds.put(outcome.effects)
         model_id = self._health.model_id = self._pipeline.model.model_id

@@ -63,17 +63,27 @@ class Baselines:
         self._last_ns[slots] = now_ns
         self._move(slots, seen.features[rows])
 
+    def known(self, seen: Observations, rows: I64) -> tuple[I64, F32]:
+        """Return those of some rows whose hosts are known well enough, and what is usual for them.
+
+        Args:
+            seen: Hosts of one window.
+            rows: Which of them to look up.
+
+        Returns:
+            The rows, and what their features usually stay below, (rows, FEATURE_COUNT).
+        """
+        slots = self.table.find(self._keys(_identity(seen)[rows]), _time_of(seen))
+        warm = (slots >= 0) & (self._learned[slots] >= WARM)
+        return rows[warm], self._usual[slots[warm]]
+
     def usual(self, seen: Observations, row: int) -> F32 | None:
         """Return what a host's features usually stay below, shape (FEATURE_COUNT,).
 
         None for a host that is not known well enough.
         """
-        one = seen.take(slice(row, row + 1))
-        slot = int(self.table.find(self._keys(_identity(one)), _time_of(one))[0])
-        if slot < 0 or self._learned[slot] < WARM:
-            return None
-        usual: F32 = self._usual[slot]
-        return usual
+        rows, usual = self.known(seen, np.array([row]))
+        return usual[0] if len(rows) else None
 
     def _move(self, slots: I64, values: F32) -> None:
         learned = self._learned[slots]

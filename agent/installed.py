@@ -16,9 +16,10 @@ import msgspec
 from agent.errors import ModelError
 from agent.explain import Explainer
 from agent.model_bundle import Bundle, believed, load_bundle
+from agent.novelty import Novelty
 from agent.scoring import OnnxScorer
 from contract.identifiers import ModelId, Sha256
-from contract.model_bundle import ALL_FILES, MANIFEST, BundleError, manifest_sha256, unpack
+from contract.model_bundle import MANIFEST, BundleError, manifest_sha256, unpack
 from runtime.files import write_whole
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class Candidate(msgspec.Struct, frozen=True, eq=False):
     bundle: Bundle
     scorer: OnnxScorer
     explainer: Explainer
+    novelty: Novelty | None
 
 
 class Installed:
@@ -239,8 +241,8 @@ class Installed:
         unfinished = folder.with_name("incoming")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=_PRIVATE, parents=True)
-        for name in ALL_FILES:
-            write_whole(unfinished / name, files[name])
+        for name, data in files.items():
+            write_whole(unfinished / name, data)
         shutil.rmtree(folder, ignore_errors=True)  # of an earlier time, perhaps damaged
         unfinished.rename(folder)
         handle = os.open(folder.parent, os.O_RDONLY)
@@ -264,4 +266,5 @@ def tried(bundle: Bundle, place: Held | None) -> Candidate:
     """
     scorer = OnnxScorer(bundle)
     scorer.try_out()
-    return Candidate(place, bundle, scorer, Explainer(bundle))
+    novelty = None if bundle.novelty is None else Novelty(bundle.novelty, scorer.metadata)
+    return Candidate(place, bundle, scorer, Explainer(bundle), novelty)

@@ -11,9 +11,12 @@ from contract.model_bundle import (
     ALL_FILES,
     MANIFEST,
     MODEL,
+    NOVELTY,
+    OPTIONAL_FILES,
     SIGNATURE,
     TREES,
     BundleError,
+    read_manifest,
     read_metadata,
 )
 from contract.model_metadata import ModelMetadata
@@ -32,6 +35,7 @@ class Bundle(msgspec.Struct, frozen=True, eq=False):
     model: bytes
     trees: bytes
     metadata: ModelMetadata
+    novelty: bytes | None = None
 
 
 def load_bundle(folder: Path, trusted_keys: Path | None = None) -> Bundle:
@@ -45,8 +49,8 @@ def load_bundle(folder: Path, trusted_keys: Path | None = None) -> Bundle:
     Raises:
         ModelError: A file is missing or altered, or no trusted key signed the manifest.
     """
-    files = {name: _read(folder / name) for name in ALL_FILES}
-    return believed(files, folder, trusted_keys)
+    there = (n for n in ALL_FILES if n not in OPTIONAL_FILES or (folder / n).exists())
+    return believed({name: _read(folder / name) for name in there}, folder, trusted_keys)
 
 
 def believed(
@@ -73,10 +77,12 @@ def believed(
         raise ModelError(message)
     try:
         metadata = read_metadata(files)
+        named = read_manifest(files).files
     except BundleError as error:
         message = f"{source}: {error}"
         raise ModelError(message) from error
-    return Bundle(files[MODEL], files[TREES], metadata)
+    novelty = files[NOVELTY] if NOVELTY in named else None
+    return Bundle(files[MODEL], files[TREES], metadata, novelty)
 
 
 def _read(path: Path) -> bytes:

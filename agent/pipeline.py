@@ -13,14 +13,15 @@ from agent.deciding import deciding_flow
 from agent.effects import Effect, Publish
 from agent.explain import Explainer
 from agent.limits import exceeded
+from agent.novelty import Novelty
 from agent.observe import Closed, Observer
 from agent.policy import Explanation, Policy
 from agent.records import FrameBatch, Observations
 from agent.scoring import CHUNK_ROWS, OnnxScorer
 from agent.tables import mixed
 from agent.targets import aimed_at
-from agent.verdicts import Judged, judge, verdict
-from contract.attacks import ATTACKS, BENIGN, AttackType
+from agent.verdicts import Judged, doubted, judge, unsure, verdict
+from contract.attacks import ANOMALY, ATTACKS, BENIGN, AttackType
 from contract.features import WINDOW_S
 from contract.messages import Verdict, VerdictBatch
 
@@ -65,6 +66,7 @@ class Pipeline:
         policy.allowance.peers = observer.peers
         self.baselines = baselines
         self.model = scorer.metadata
+        self.novelty: Novelty | None = None  # the bundle's second opinion
         self.ports: Sequence[str] = ()  # names of the source's bridge ports
         self._scorer = scorer
         self._explainer = explainer
@@ -119,7 +121,7 @@ class Pipeline:
         effects = [*outcome.effects, *self.policy.flush(), *self._report()]
         return Outcome(effects, outcome.judged)
 
-    def adopt(self, scorer: OnnxScorer, explainer: Explainer) -> Outcome:
+    def adopt(self, scorer: OnnxScorer, explainer: Explainer, novelty: Novelty | None) -> Outcome:
         """Judge with another model from the next window on.
 
         Returns:
@@ -128,7 +130,7 @@ class Pipeline:
         outcome = self.settle()
         effects = [*outcome.effects, *self._report()]  # a report names the model of all its rows
         self.model = scorer.metadata
-        self._scorer, self._explainer = scorer, explainer
+        self._scorer, self._explainer, self.novelty = scorer, explainer, novelty
         self._benign = self.model.classes.index(BENIGN)
         self.policy.model_id = self.model.model_id
         return Outcome(effects, outcome.judged)
@@ -160,7 +162,7 @@ class Pipeline:
         """Judge hosts of one window."""
         observations = due.observations
         scores = self._scorer.score(observations.features)
-        judged = judge(observations, scores, self.model)
+        judged = self._second_opinion(judge(observations, scores, self.model))
         start_ns = int(observations.window_start_ns[0])
         if start_ns != self._window_ns:
             self._window_ns, self._told = start_ns, 0
@@ -177,6 +179,17 @@ class Pipeline:
         # What looks like an attack, even a little, must not become usual.
         self.baselines.learn(observations, judged.scores[:, self._benign] >= _CALM)
         return Outcome(effects, [judged])
+
+    def _second_opinion(self, judged: Judged) -> Judged:
+        """Ask about hosts that seem benign and whose usual behaviour is known."""
+        if self.novelty is None:
+            return judged
+        seen = judged.observations
+        benign = np.flatnonzero(judged.labels == self._benign)
+        rows, usual = self.baselines.known(seen, benign)
+        novelty = np.zeros(len(judged), np.float32)
+        novelty[rows] = self.novelty.score(seen.features[rows], usual)
+        return doubted(judged, novelty, self.novelty.metadata.threshold, self.model)
 
     def _found(self, judged: Judged, due: _Due, row: int) -> Verdict:
         """Return one row as a message, with whom it attacked where that is one peer."""
@@ -197,8 +210,11 @@ class Pipeline:
     def _explained(self, judged: Judged, due: _Due, row: int, attack: AttackType) -> Explanation:
         seen = judged.observations
         features = seen.features[row]
-        spoke = self._explainer.spoke(features, attack)
         usual = self.baselines.usual(seen, row)
+        if attack == ANOMALY and self.novelty is not None and usual is not None:
+            above = self.novelty.spoke(features, usual).astype(np.float64)
+            return Explanation(self._explainer.explain(features, above, usual), [])
+        spoke = self._explainer.spoke(features, attack)
         plain = exceeded(features, attack, self.model.limits).tolist()
         return Explanation(
             self._explainer.explain(features, spoke, usual, plain),
@@ -213,7 +229,8 @@ class Pipeline:
         host = np.where(seen.is_ip_host, seen.src_ip_low, seen.src_mac)
         turn = mixed(host) % np.uint64(BENIGN_EVERY)
         mine = turn == np.uint64(now_ns // SECOND_NS % BENIGN_EVERY)
-        rows = np.flatnonzero(mine | (judged.labels != self._benign))
+        doubtful = (judged.labels != self._benign) | unsure(judged, self.model)
+        rows = np.flatnonzero(mine | doubtful)
         told = rows[: max(TOLD_A_WINDOW - self._told, 0)]
         self._told += len(told)
         self._untold += len(rows) - len(told)

@@ -10,15 +10,17 @@ import msgspec
 from agent.allowance import REMAINDER, Allowance
 from agent.config import FIRST_CUTS, Mode, PolicyConfig
 from agent.effects import Effect, Isolate, Publish
-from contract.attacks import ATTACKS, AttackType
+from contract.attacks import ANOMALY, ATTACKS, AttackType
 from contract.cuts import Part
 from contract.messages import Alert, Change, Flow, Isolation, TopFeature, Verdict
+from runtime.errors import ConfigError
 
 SECOND_NS: Final = 1_000_000_000
 STRIKE_MEMORY_NS: Final = 10 * SECOND_NS
 OVERWHELMING_PACKETS: Final = 200  # a window that saw so many proves as much as two that saw few
 LAST_NS: Final = 2**63 - 1
 UPDATE_NS: Final = 10 * SECOND_NS  # an open alert is told again at most this often
+ANOMALOUS_WINDOWS: Final = 5  # within the memory of strikes, however many packets they saw
 MAX_SUSPECTS: Final = 4096
 MAX_OPEN_ALERTS: Final = 256
 SETTLE_NS: Final = 2 * SECOND_NS  # windows that begin later have no frames of before a cut
@@ -59,12 +61,16 @@ class Policy:
     Where the data's clock was set back, what is older than can be counts as long ago.
 
     Raises:
-        ConfigError: An exemption is neither a MAC nor an IP nor a network.
+        ConfigError: An exemption is neither a MAC nor an IP nor a network, or anomalies would be
+            isolated.
     """
 
     def __init__(
         self, config: PolicyConfig, device_id: str, model_id: str, enforcer: str = "nft"
     ) -> None:
+        if config.modes.get(ANOMALY, "observe") != "observe":
+            message = f"policy.modes.{ANOMALY}: what no class explains is never isolated"
+            raise ConfigError(message)
         self._config = config
         self._first_cuts = {**FIRST_CUTS, **config.first_cuts} if enforcer in NARROW else {}
         self._cuts_ports = enforcer in OF_PORTS
@@ -103,11 +109,15 @@ class Policy:
         key = (verdict.host, verdict.bridge_port if by_port else None, attack)
         if key in self._open:
             return self._grow(key, verdict)
+        if attack == ANOMALY and any(key[:2] == other[:2] for other in self._open):
+            return []  # a class explains it
         strikes = self._recent(key, verdict.window_start_ns)
         strikes.append(verdict)
-        if sum(map(_weight, strikes)) < self._config.strikes:
+        proof = len(strikes) if attack == ANOMALY else sum(map(_weight, strikes))
+        if proof < self._needed(attack):
             return []
-        if len(self._open) >= MAX_OPEN_ALERTS:
+        # Oddities leave room for attacks.
+        if len(self._open) >= (MAX_OPEN_ALERTS // 2 if attack == ANOMALY else MAX_OPEN_ALERTS):
             self._dropped["policy.alerts"] += 1
             return []
         del self._strikes[key]
@@ -115,7 +125,7 @@ class Policy:
 
     def _recent(self, key: Suspect, now_ns: int) -> deque[Verdict]:
         """Return the strikes that still count, as the suspect heard of last."""
-        strikes = self._strikes.pop(key, None) or deque(maxlen=self._config.strikes)
+        strikes = self._strikes.pop(key, None) or deque(maxlen=self._needed(key[2]))
         while strikes and _is_apart(strikes[0].window_start_ns, now_ns, self._memory_ns):
             strikes.popleft()
         if len(self._strikes) >= MAX_SUSPECTS:
@@ -123,6 +133,10 @@ class Policy:
             self._dropped["policy.suspects"] += 1
         self._strikes[key] = strikes
         return strikes
+
+    def _needed(self, attack: AttackType) -> int:
+        least = ANOMALOUS_WINDOWS if attack == ANOMALY else 1
+        return max(self._config.strikes, least)
 
     def failed(self, isolation: Isolation) -> None:
         """Take in that an isolation was not carried out, or goes on to hold a part alone.
@@ -262,6 +276,9 @@ class Policy:
             narrower: What stands already and is to be widened in place.
         """
         alert, now_ns = held.alert, last.window_end_ns
+        # What is merely unusual is for a person to look at: it is no attack that anybody could name.
+        if alert.attack_type == ANOMALY:
+            return []
         if alert.host == REMAINDER and not self._is_cut_at_its_port(alert):
             return []
         number = (held.isolations,) if held.isolations else ()

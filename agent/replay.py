@@ -19,6 +19,7 @@ from agent.config import AgentConfig
 from agent.effects import Effect, Publish
 from agent.explain import Explainer
 from agent.model_bundle import Bundle
+from agent.novelty import Novelty
 from agent.observe import DEFAULT_SEED, Observer
 from agent.pipeline import Outcome, Pipeline
 from agent.policy import Policy
@@ -60,6 +61,8 @@ def build_pipeline(
     policy = Policy(config.policy, config.device_id, scorer.metadata.model_id, enforcer)
     observer = Observer(config.window.max_hosts, seed)
     pipeline = Pipeline(observer, scorer, Explainer(bundle), policy, Baselines(seed))
+    if bundle.novelty is not None:
+        pipeline.novelty = Novelty(bundle.novelty, scorer.metadata)
     pipeline.ports = ports
     return pipeline
 

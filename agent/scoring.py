@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 import numpy as np
@@ -20,6 +20,8 @@ from agent.records import F32, I64, Bool
 from contract.attacks import BENIGN, CLASSES, Label
 from contract.features import FEATURE_COUNT, FEATURE_NAMES, WINDOW_S, feature_schema_id
 from contract.model_metadata import METADATA_KEY, Evidence, ModelMetadata
+
+T = TypeVar("T")
 
 CHUNK_ROWS: Final = 512  # about 9 ms at 17 us a row: short enough to fall between two ring reads
 MOST_TRIAL_S: Final = 1.0  # for CHUNK_ROWS: of a window's one second nothing else would be left
@@ -51,8 +53,8 @@ class OnnxScorer:
     metadata: ModelMetadata
 
     def __init__(self, bundle: Bundle) -> None:
-        self._session = _open(bundle.model)
-        self.metadata = _read_metadata(self._session)
+        self._session = open_session(bundle.model)
+        self.metadata = read_metadata(self._session, ModelMetadata)
         if self.metadata != bundle.metadata:
             message = f"model {self.metadata.model_id}: its metadata differ from its bundle's"
             raise ModelError(message)
@@ -109,11 +111,11 @@ class OnnxScorer:
             raise ModelError(message)
 
     def _probabilities(self, features: F32) -> F32:
-        first, inverse = _distinct(features)
-        distinct = features[first]
+        first, inverse = distinct(features)
+        unlike = features[first]
         chunks = [
-            self._session.run([_PROBABILITIES], {self._input: distinct[at : at + CHUNK_ROWS]})[0]
-            for at in range(0, len(distinct), CHUNK_ROWS)
+            self._session.run([_PROBABILITIES], {self._input: unlike[at : at + CHUNK_ROWS]})[0]
+            for at in range(0, len(unlike), CHUNK_ROWS)
         ]
         scores: F32 = np.concatenate(chunks)[inverse]
         return scores
@@ -142,7 +144,7 @@ def _are_probabilities(scores: F32) -> bool:
     return bool(whole.all() and (scores >= -SLACK).all())
 
 
-def _distinct(features: F32) -> tuple[I64, I64]:
+def distinct(features: F32) -> tuple[I64, I64]:
     """Return the first row of each distinct vector, and for each row which of those it equals."""
     rows = np.ascontiguousarray(features)
     keys = rows.view(np.dtype((np.void, rows.shape[1] * rows.itemsize))).ravel()
@@ -150,7 +152,12 @@ def _distinct(features: F32) -> tuple[I64, I64]:
     return first, inverse
 
 
-def _open(model: bytes) -> onnxruntime.InferenceSession:
+def open_session(model: bytes) -> onnxruntime.InferenceSession:
+    """Open a model for one thread.
+
+    Raises:
+        ModelError: It is none.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # capture owns the other cores
     options.inter_op_num_threads = 1
@@ -162,13 +169,18 @@ def _open(model: bytes) -> onnxruntime.InferenceSession:
         raise ModelError(message) from error
 
 
-def _read_metadata(session: onnxruntime.InferenceSession) -> ModelMetadata:
+def read_metadata(session: onnxruntime.InferenceSession, kind: type[T]) -> T:
+    """Return what a model says of itself.
+
+    Raises:
+        ModelError: It says nothing, or something else.
+    """
     text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if text is None:
         message = f"the model carries no `{METADATA_KEY}` metadata"
         raise ModelError(message)
     try:
-        return msgspec.json.decode(text, type=ModelMetadata)
+        return msgspec.json.decode(text, type=kind)
     except msgspec.DecodeError as error:
         message = f"the model's metadata cannot be read: {error}"
         raise ModelError(message) from error

@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 
 from agent.addresses import ip_text, mac_text
-from agent.records import F32, I64, Observations
-from contract.attacks import BENIGN
+from agent.records import F32, I64, Bool, Observations
+from contract.attacks import ANOMALY, BENIGN, Label
 from contract.messages import Verdict
 from contract.model_metadata import ModelMetadata
 
@@ -17,7 +17,8 @@ class Judged(msgspec.Struct, frozen=True, eq=False):
 
     observations: Observations
     scores: F32  # (n, classes)
-    labels: I64  # index into the model's classes, shape (n,)
+    labels: I64  # index into the model's classes, len(classes) for Anomaly; shape (n,)
+    novelty: F32 | None = None  # (n,), where a second opinion was asked for
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -34,6 +35,27 @@ def judge(observations: Observations, scores: F32, model: ModelMetadata) -> Judg
     return Judged(observations, scores, labels)
 
 
+def doubted(judged: Judged, novelty: F32, threshold: float, model: ModelMetadata) -> Judged:
+    """Call an anomaly what no class explains, though it is novel.
+
+    Args:
+        judged: What the classifier said.
+        novelty: How novel each row is, shape (n,).
+        threshold: From which a row is novel.
+        model: Whose classes the scores belong to.
+    """
+    benign = judged.labels == model.classes.index(BENIGN)
+    labels = np.where(benign & (novelty >= threshold), len(model.classes), judged.labels)
+    return Judged(judged.observations, judged.scores, labels, novelty)
+
+
+def unsure(judged: Judged, model: ModelMetadata) -> Bool:
+    """Return which rows are called benign although an attack is likelier than that, shape (n,)."""
+    benign = model.classes.index(BENIGN)
+    torn: Bool = (judged.scores.argmax(axis=1) != benign) & (judged.labels == benign)
+    return torn
+
+
 def verdict(judged: Judged, row: int, model: ModelMetadata, ports: Sequence[str]) -> Verdict:
     """Return one row as a message.
 
@@ -45,6 +67,12 @@ def verdict(judged: Judged, row: int, model: ModelMetadata, ports: Sequence[str]
     """
     seen = judged.observations
     port = int(seen.bridge_port[row])
+    scored: list[tuple[Label, float]] = [
+        *zip(model.classes, judged.scores[row].tolist(), strict=True)
+    ]
+    anomalous = judged.labels[row] == len(model.classes)
+    if anomalous and judged.novelty is not None:
+        scored.append((ANOMALY, float(judged.novelty[row])))
     src_mac = mac_text(int(seen.src_mac[row]))
     src_ip = ip_text(int(seen.src_ip_high[row]), int(seen.src_ip_low[row]))
     return Verdict(
@@ -55,11 +83,8 @@ def verdict(judged: Judged, row: int, model: ModelMetadata, ports: Sequence[str]
         src_ip=src_ip,
         dst_ip=ip_text(int(seen.dst_ip_high[row]), int(seen.dst_ip_low[row])),
         bridge_port=ports[port] if port < len(ports) else None,
-        label=model.classes[int(judged.labels[row])],
-        scores={
-            name: min(max(round(score, 6), 0.0), 1.0)
-            for name, score in zip(model.classes, judged.scores[row].tolist(), strict=True)
-        },
+        label=ANOMALY if anomalous else model.classes[int(judged.labels[row])],
+        scores={name: min(max(round(score, 6), 0.0), 1.0) for name, score in scored},
         packets=int(seen.packets[row]),
         wire_bytes=int(seen.wire_bytes[row]),
         sampled_one_in=int(seen.sampled_one_in[row]),

@@ -22,6 +22,7 @@ class VerdictShape(msgspec.Struct, frozen=True, kw_only=True):
     src_ip: str | None
     dst_ip: str | None
     label: str
+    unsure: bool  # called benign, though an attack was likelier than that
     confidence: float
     scores: dict[str, float]
     packets: int
@@ -79,6 +80,7 @@ class Detection(msgspec.Struct, frozen=True):
 
 def verdict_shape(row: VerdictRow) -> VerdictShape:
     """Return a verdict."""
+    scores = dict(zip(row.classes, row.scores, strict=True))
     return VerdictShape(
         device_id=row.device_id,
         window_start=rfc3339(row.window_start_ns),
@@ -88,8 +90,9 @@ def verdict_shape(row: VerdictRow) -> VerdictShape:
         src_ip=row.src_ip,
         dst_ip=row.dst_ip,
         label=row.label,
+        unsure=row.label == BENIGN and max(scores.values()) > scores.get(BENIGN, 0.0),
         confidence=row.confidence,
-        scores=dict(zip(row.classes, row.scores, strict=True)),
+        scores=scores,
         packets=row.packets,
         wire_bytes=row.wire_bytes,
         sampled_one_in=row.sampled_one_in,

@@ -13,6 +13,7 @@ SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
 # The classes of a model, in the order of its score columns.
 CLASSES: tuple[Label, ...] = ("benign", "DOS", "Botnet", "Replay", "MITM", "Scan", "BruteForce")
 BENIGN: Label = "benign"
+ANOMALY: Literal["Anomaly"] = "Anomaly"  # of no model's classes: novel, and no class explains it
 
 
 class Attack(msgspec.Struct, frozen=True):

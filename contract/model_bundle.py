@@ -14,10 +14,12 @@ MODEL: Final = "model.onnx"
 TREES: Final = "trees.npz"  # what the explanation needs; ONNX does not carry the covers
 METADATA: Final = "metadata.json"
 CARD: Final = "card.md"
+NOVELTY: Final = "novelty.onnx"  # the second opinion; bundles may be without
 MANIFEST: Final = "manifest.json"  # sha256 of every other file
 SIGNATURE: Final = "manifest.sig"  # Ed25519 over the manifest's bytes
 SIGNED_FILES: Final = (MODEL, TREES, METADATA, CARD)
-ALL_FILES: Final = (*SIGNED_FILES, MANIFEST, SIGNATURE)
+OPTIONAL_FILES: Final = (NOVELTY,)  # signed where the manifest names them, and else nobody's
+ALL_FILES: Final = (*SIGNED_FILES, *OPTIONAL_FILES, MANIFEST, SIGNATURE)
 
 MAX_BUNDLE_BYTES: Final = 16 * 2**20  # as it travels: one tar file, not compressed
 MAX_MEMBERS: Final = 64  # of that file, folders and what else is skipped counted with the rest
@@ -49,7 +51,8 @@ def read_manifest(files: Mapping[str, bytes]) -> Manifest:
         BundleError: The manifest cannot be read, or a file is missing or altered.
     """
     manifest = _decode(MANIFEST, _file(files, MANIFEST), Manifest)
-    for name in SIGNED_FILES:
+    named = (name for name in OPTIONAL_FILES if name in manifest.files)
+    for name in (*SIGNED_FILES, *named):
         if hashlib.sha256(_file(files, name)).hexdigest() != manifest.files.get(name):
             message = f"{name}: altered since it was signed"
             raise BundleError(message)

@@ -26,6 +26,15 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     at_most: Annotated[dict[str, float], Meta(max_length=16)] = {}
 
 
+class NoveltyMetadata(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Carried inside the ONNX file of a bundle's second opinion."""
+
+    model_id: ModelId  # of the classifier that it stands beside
+    feature_schema_id: FeatureSchemaId
+    features: Annotated[list[str], Meta(min_length=1, max_length=128)]  # its inputs, in order
+    threshold: Probability  # from which a window is novel
+
+
 class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Carried inside the ONNX file and beside it in the bundle."""
 

@@ -20,7 +20,7 @@ from model_training.runs import DEFAULT_RUN, Run
 
 STORY = f"""\
 The way from captures to a model, one command a step; each step leaves its result in the run's
-folder, and `all` takes every step but `ablate` and `promote`:
+folder, and `all` takes every step but `ablate`, `peers` and `promote`:
 
   edgewarden-train feedback     what people at the centre said of alerts, as a capture folder
   edgewarden-train captures     what there is to learn from, and whether the files are intact
@@ -28,6 +28,8 @@ folder, and `all` takes every step but `ablate` and `promote`:
   edgewarden-train fit          train; every origin is held out once to see what transfers
   edgewarden-train tools        hold out every attack tool once as well
   edgewarden-train ablate       train without each family of features once: what it buys
+  edgewarden-train novelty      fit the second opinion for what no class explains
+  edgewarden-train peers        let Kitsune judge the same captures (--kitsune FOLDER)
   edgewarden-train evaluate     choose thresholds; attacks found, and whom the model wrongs
   edgewarden-train export       the model as ONNX, its trees for explanations, a model card
   edgewarden-train verify       prove that the agent says what was trained, on every row
@@ -90,8 +92,8 @@ def _take(options: argparse.Namespace, place: steps.Place, run: Run, console: Co
             console.print(tables.of_dataset(dataset))
         case "fit":
             print(f"{run.booster}: {steps.take_fit(place, run, options.params)} rounds")
-        case "tools" | "ablate":
-            _leave_out(options.command, place, run)
+        case "tools" | "ablate" | "novelty" | "peers":
+            _beside(options, place, run)
         case "evaluate":
             _evaluate(place, run, console)
         case "export":
@@ -113,11 +115,18 @@ def _captures(place: steps.Place, console: Console) -> None:
     console.print(tables.of_captures(captures))
 
 
-def _leave_out(what: str, place: steps.Place, run: Run) -> None:
-    if what == "tools":
-        print(f"{run.tools}: {', '.join(steps.take_tools(place, run)) or 'no tool is named'}")
-    else:
-        print(f"{run.ablation}: {len(steps.take_ablation(place, run))} trainings")
+def _beside(options: argparse.Namespace, place: steps.Place, run: Run) -> None:
+    """Take a step that stands beside the way."""
+    match options.command:
+        case "tools":
+            print(f"{run.tools}: {', '.join(steps.take_tools(place, run)) or 'no tool is named'}")
+        case "ablate":
+            print(f"{run.ablation}: {len(steps.take_ablation(place, run))} trainings")
+        case "novelty":
+            print(f"{run.novelty}: {steps.take_novelty(place, run)} windows of known hosts")
+        case _:
+            learned = steps.take_peers(place, run, options.kitsune)
+            print(f"{run.kitsune}: Kitsune could learn from {learned} captures")
 
 
 def _evaluate(place: steps.Place, run: Run, console: Console) -> None:
@@ -142,6 +151,7 @@ def _all(options: argparse.Namespace, place: steps.Place, run: Run, console: Con
     _captures(place, console)
     print(f"{run.booster}: {steps.take_fit(place, run, options.params)} rounds")
     steps.take_tools(place, run)
+    steps.take_novelty(place, run)
     _evaluate(place, run, console)
     print(f"{run.bundle}: {steps.take_export(place, run).model_id}")
     _verify(place, run)
@@ -154,6 +164,8 @@ _COMMANDS = {
     "fit": "train a booster",
     "tools": "train without each attack tool once",
     "ablate": "train without each family of features once",
+    "novelty": "fit the second opinion",
+    "peers": "let another detector judge the same captures",
     "evaluate": "choose thresholds and judge what was held out",
     "export": "write the model as agents read it",
     "verify": "compare the exported model with the trained one on every row",
@@ -172,7 +184,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name, text in _COMMANDS.items():
-        _add_options(commands.add_parser(name, help=text, description=text))
+        command = commands.add_parser(name, help=text, description=text)
+        _add_options(command)
+        if name == "peers":
+            command.add_argument(
+                "--kitsune",
+                type=Path,
+                required=True,
+                metavar="FOLDER",
+                help="a copy of github.com/ymirsky/Kitsune-py",
+            )
     text = "fetch judged alerts and their frames from the centre into a capture folder"
     _add_feedback(commands.add_parser("feedback", help=text, description=text))
     return parser

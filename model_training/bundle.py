@@ -15,7 +15,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from contract.identifiers import ModelId
-from contract.model_bundle import MANIFEST, SIGNATURE, SIGNED_FILES, Manifest
+from contract.model_bundle import (
+    MANIFEST,
+    OPTIONAL_FILES,
+    SIGNATURE,
+    SIGNED_FILES,
+    Manifest,
+)
 from model_training.errors import StepError
 
 
@@ -26,7 +32,8 @@ def sign_bundle(folder: Path, model_id: ModelId, key: Ed25519PrivateKey) -> None
         StepError: A file is missing.
     """
     try:
-        files = {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in SIGNED_FILES}
+        names = (*SIGNED_FILES, *(n for n in OPTIONAL_FILES if (folder / n).exists()))
+        files = {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in names}
     except OSError as error:
         message = f"{folder}: {error.strerror}: {error.filename}; export first"
         raise StepError(message) from error

@@ -106,7 +106,7 @@ def load_scene(capture: Capture, cache: Path) -> Scene:
         ManifestError: The capture or its labels are not as the manifest says.
         CaptureError: The capture cannot be read.
     """
-    observations, frames = _recall(capture, cache)
+    observations, frames = recall(capture, cache)
     labels = read_frame_labels(capture, len(frames))
     windows = label_windows(observations, frames, labels, read_parties(capture.entry))
     return Scene(
@@ -114,7 +114,13 @@ def load_scene(capture: Capture, cache: Path) -> Scene:
     )
 
 
-def _recall(capture: Capture, cache: Path) -> tuple[Observations, FrameSenders]:
+def recall(capture: Capture, cache: Path) -> tuple[Observations, FrameSenders]:
+    """Return what was observed of a capture, and who sent its frames; it is observed only once.
+
+    Raises:
+        ManifestError: The capture is not as the manifest says.
+        CaptureError: The capture cannot be read.
+    """
     kept = cache / f"{_cache_key(capture)}.npz"
     try:
         with kept.open("rb") as file, np.load(file, allow_pickle=False) as arrays:

@@ -11,6 +11,8 @@ from contract.attacks import CLASSES, Label
 from model_training.calibration import Calibration
 from model_training.dataset import Dataset
 from model_training.labels import BENIGN_INDEX, I8, UNKNOWN, count_per_class
+from model_training.novelty import SecondOpinion
+from model_training.peers import Peers
 from model_training.strikes import Alerts, alerts, host_keys, packets_sent, verdicts
 from model_training.thresholds import benign_hours, false_alerts, innocent
 
@@ -100,6 +102,8 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     tools: Judgement | None = None  # every tool by a model that saw no scene of it
     ablation: list[Bought] = []  # where that step was taken
     calibration: list[Calibration] = []  # of what was held out
+    second_opinion: SecondOpinion | None = None  # where that step was taken
+    peers: Peers | None = None  # where that step was taken
 
 
 def is_own(origin: str) -> bool:

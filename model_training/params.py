@@ -62,6 +62,16 @@ class ThresholdParams(Section, frozen=True):
     highest: Share
 
 
+class NoveltyParams(Section, frozen=True):
+    """The forest that tells what no class explains."""
+
+    features: Annotated[list[str], Meta(min_length=1, max_length=128)]
+    trees: Annotated[int, Meta(ge=1, le=400)]
+    rows_per_tree: Annotated[int, Meta(ge=2, le=65_536)]
+    max_rows_per_origin: Count
+    false_alerts_per_100_host_days: Positive
+
+
 class Params(Section, frozen=True):
     """Everything that a training run can be told."""
 
@@ -72,6 +82,7 @@ class Params(Section, frozen=True):
     thresholds: ThresholdParams
     evidence: dict[Label, Evidence] = {}  # from when on an attack can be told at all
     limits: list[Limit] = []  # beyond which it needs no model
+    novelty: NoveltyParams | None = None  # without it there is no second opinion
 
 
 def read_params(path: Path) -> Params:

@@ -6,7 +6,15 @@ from typing import Final
 
 from agent.model_bundle import DEFAULT_BUNDLE, SHIPPED_KEYS, load_bundle
 from contract.identifiers import ModelId
-from contract.model_bundle import MANIFEST, MODEL, SIGNATURE, SIGNED_FILES, TREES
+from contract.model_bundle import (
+    MANIFEST,
+    MODEL,
+    NOVELTY,
+    OPTIONAL_FILES,
+    SIGNATURE,
+    SIGNED_FILES,
+    TREES,
+)
 from model_training.captures import sha256_of
 from model_training.errors import StepError
 from model_training.runs import Run
@@ -23,15 +31,20 @@ def require_verified(run: Run) -> Verification:
         StepError: It was not verified, or was exported again since.
     """
     proof = run.read(run.verification, Verification, "verify")
-    if (proof.model_sha256, proof.trees_sha256) != digests(run):
+    if (proof.model_sha256, proof.trees_sha256, proof.novelty_sha256) != digests(run):
         message = f"{run.bundle}: not the files that were verified; run `edgewarden-train verify`"
         raise StepError(message)
     return proof
 
 
-def digests(run: Run) -> tuple[str, str]:
-    """Return the fingerprints of a run's exported model and trees."""
-    return sha256_of(run.bundle / MODEL), sha256_of(run.bundle / TREES)
+def digests(run: Run) -> tuple[str, str, str]:
+    """Return the fingerprints of a run's exported model, trees and second opinion, if there is one."""
+    novelty = run.bundle / NOVELTY
+    return (
+        sha256_of(run.bundle / MODEL),
+        sha256_of(run.bundle / TREES),
+        sha256_of(novelty) if novelty.exists() else "",
+    )
 
 
 def promote(
@@ -52,6 +65,10 @@ def promote(
     bundle.mkdir(parents=True, exist_ok=True)
     for name in (*SIGNED_FILES, MANIFEST, SIGNATURE):
         shutil.copyfile(run.bundle / name, bundle / name)
+    for name in OPTIONAL_FILES:
+        (bundle / name).unlink(missing_ok=True)  # of the bundle before
+        if (run.bundle / name).exists():
+            shutil.copyfile(run.bundle / name, bundle / name)
     keys.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(signer / PUBLIC_KEY, keys / "default.pem")
     if run.report.is_dir():

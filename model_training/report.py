@@ -18,6 +18,9 @@ from model_training.evaluate import (
     Sighting,
     is_own,
 )
+from model_training.kitsune import JUDGED, LEARNED, LEAST_LEARNED
+from model_training.novelty import SecondOpinion
+from model_training.peers import Peers
 
 REPORT: Final = "detection.md"
 IMAGES: Final = "images"
@@ -53,6 +56,26 @@ Made by `edgewarden-train ablate`: trained without one family of features (`cont
 once, with thresholds chosen anew for the same budget of false alerts. A third of the rounds, each three times as large, so
 the first row is not the model above; compare rows with it, not with other tables. Limits that use the family are left
 out too; what is evidence at all stays. A family that seems to buy nothing may be told by its neighbours.
+"""
+_NOVELTY: Final = """\
+A second opinion is asked about hosts that the agent knows for long enough and that the classifier calls benign: an
+isolation forest over how far a host goes beyond what is usual for it, fitted to hosts that never attack. Five novel windows
+within ten seconds open an alert `Anomaly`, of low severity, that isolates nobody. Made by `edgewarden-train novelty`; a host
+with the same address in several captures of one origin is one host. Each origin is judged by a forest and a threshold that
+were made without it; the last line has the threshold that ships, the lowest within one false alert in 100 host-days.
+
+Most attackers are strangers to the network when they attack, and of a stranger nothing is usual: the second opinion says
+nothing of them. Of those that are known, too few were recorded to say how much it finds.
+"""
+_KITSUNE: Final = f"""\
+[Kitsune](https://github.com/ymirsky/Kitsune-py) (Mirsky et al., NDSS 2018) learns what is normal in the benign beginning of
+each capture, without labels, and scores every packet after that. Made by `edgewarden-train peers` with its authors' code, fed
+from our decoder: at most {LEARNED} packets to learn from, of which the last fifth say what errors are usual, and {JUDGED} to judge; at
+least {LEAST_LEARNED} to learn from. A host's score of a window is the mean over its packets, in standard deviations of the usual errors'
+logarithm; alerts by the same rules. Its threshold on each origin is the lowest that keeps a number of false alerts on all other
+origins: first the budget that our classes have together, then noisier ones. All detectors are judged on the same windows. It
+knows no classes, so that an alert counts that accuses the attacker while it attacks, whatever it says; in brackets, of those
+that name classes, how many named the right one.
 """
 _CALIBRATION: Final = """\
 Expected calibration error: the mean distance between score and share right, of windows whose likeliest attack scores 0.1
@@ -105,6 +128,11 @@ def _text(evaluation: Evaluation) -> Iterator[str]:
         yield from ("## What each family of features buys", "", _FAMILIES)
         yield from (*_ablation(evaluation.ablation), "")
     yield from ("## False alerts", "", *_accused(judged, evaluation.baseline), "")
+    if evaluation.second_opinion:
+        yield from ("## What no class explains", "", _NOVELTY)
+        yield from (*_second_opinion(evaluation.second_opinion), "")
+    if evaluation.peers:
+        yield from ("## Beside Kitsune", "", _KITSUNE, *_peers(evaluation.peers), "")
     yield from ("## What was taken for what", "", "Windows, over all origins held out.", "")
     yield from (*_confusion(judged), "")
     yield from ("## What a score is worth", "")
@@ -235,6 +263,54 @@ def _calibration(measured: Sequence[Calibration]) -> Iterator[str]:
         for one in measured
     )
     yield from _table(("Origin", "Windows", "As scored", "Mapped"), rows)
+
+
+def _second_opinion(said: SecondOpinion) -> Iterator[str]:
+    yield from _table(
+        ("Class", "Attackers", "known before", "of these missed", "of these found"),
+        (
+            [one.label, *map(str, (one.attackers, one.known, one.missed, one.found))]
+            for one in said.unknown
+        ),
+    )
+    yield ""
+    disturbed = sorted(said.disturbed, key=lambda one: is_own(one.origin))
+    rows = [
+        [
+            one.origin,
+            str(one.hosts_known),
+            f"{one.host_hours / _HOURS_A_DAY:.2f}",
+            f"{one.threshold:.3f}",
+            str(one.false_alerts),
+        ]
+        for one in disturbed
+    ]
+    known = sum(one.hosts_known for one in disturbed)
+    days = sum(one.host_hours for one in disturbed) / _HOURS_A_DAY
+    wrong = sum(one.false_alerts for one in disturbed)
+    rows.append(["all", str(known), f"{days:.2f}", f"{said.threshold:.3f}", str(wrong)])
+    yield from _table(("Origin", "Hosts known", "Host-days", "Threshold", "False alerts"), rows)
+
+
+def _peers(peers: Peers) -> Iterator[str]:
+    told = {label: peers.attackers_judged.get(label, 0) for label in peers.attackers}
+    yield f"It could learn from {peers.captures_judged} of {peers.captures} captures; the rest begin"
+    yield "with their attack, or are too short. Attackers in those that are left: "
+    yield ", ".join(f"{told[label]} of {n} {label}" for label, n in peers.attackers.items()) + "."
+    yield ""
+    labels = [label for label in peers.attackers if told[label]]
+    rows = []
+    for one in peers.beside:
+        cells = [
+            f"{one.accused.get(label, 0)}"
+            + (f" ({one.named.get(label, 0)})" if one.named is not None else "")
+            for label in labels
+        ]
+        rows.append([one.detector, *cells, str(one.false_alerts)])
+    columns = ("Detector", *(f"{label}, {told[label]}" for label in labels), "False alerts")
+    yield from _table(columns, rows)
+    yield ""
+    yield f"In {peers.host_days:.2f} host-days of hosts that never attack."
 
 
 def _accused(judged: Judgement, baseline: Judgement) -> Iterator[str]:

@@ -12,7 +12,7 @@ import msgspec
 
 from agent.model_bundle import Bundle
 from contract.features import feature_schema_id
-from contract.model_bundle import METADATA, MODEL, TREES
+from contract.model_bundle import METADATA, MODEL, NOVELTY, TREES
 from contract.model_metadata import ModelMetadata
 from model_training.captures import Capture, sha256_of
 from model_training.dataset import code_revision
@@ -22,7 +22,15 @@ from model_training.params import Params, read_params
 T = TypeVar("T")
 
 DEFAULT_RUN: Final = Path("runs/latest")
-_LIBRARIES: Final = ("numpy", "onnx", "onnxmltools", "onnxruntime", "skl2onnx", "xgboost-cpu")
+_LIBRARIES: Final = (
+    "numpy",
+    "onnx",
+    "onnxmltools",
+    "onnxruntime",
+    "scikit-learn",
+    "skl2onnx",
+    "xgboost-cpu",
+)
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +73,9 @@ class Run:
         self.held_out = folder / "held_out.npz"
         self.tools = folder / "held_out_tools.npz"
         self.ablation = folder / "ablation.json"
+        self.forest = folder / "novelty.onnx"
+        self.novelty = folder / "novelty.npz"
+        self.kitsune = folder / "kitsune.npz"
         self.evaluation = folder / "evaluation.json"
         self.report = folder / "report"
         self.verification = folder / "verification.json"
@@ -93,8 +104,12 @@ class Run:
             StepError: Nothing was exported yet.
         """
         metadata = self.read(self.bundle / METADATA, ModelMetadata, "export")
+        novelty = self.bundle / NOVELTY
         return Bundle(
-            (self.bundle / MODEL).read_bytes(), (self.bundle / TREES).read_bytes(), metadata
+            (self.bundle / MODEL).read_bytes(),
+            (self.bundle / TREES).read_bytes(),
+            metadata,
+            novelty.read_bytes() if novelty.exists() else None,
         )
 
 

@@ -10,26 +10,41 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from agent.records import I64
+from agent.novelty import matters
+from agent.records import F32, I64
 from contract.attacks import CLASSES, Label
 from contract.features import FEATURE_COUNT, WINDOW_S, feature_schema_id
 from contract.identifiers import ModelId
-from contract.model_bundle import CARD, METADATA, MODEL, TREES
-from contract.model_metadata import ModelMetadata
+from contract.model_bundle import CARD, METADATA, MODEL, NOVELTY, TREES
+from contract.model_metadata import ModelMetadata, NoveltyMetadata
 from model_training.ablation import ablate
 from model_training.baseline import limit_scores
 from model_training.bundle import public_pem, read_or_create_key, sign_bundle
 from model_training.calibration import calibrations
 from model_training.captures import Capture, Split, read_captures
 from model_training.dataset import Dataset, load_dataset, part
-from model_training.errors import ManifestError
+from model_training.errors import ManifestError, StepError
 from model_training.evaluate import Bought, Evaluation, Judgement, judge
 from model_training.evidence import as_told
 from model_training.export import to_onnx, to_trees
 from model_training.fit import cross_fit, fit, hold_out, load_booster, predict
+from model_training.histories import CALM, deviating
+from model_training.kitsune import kitsune_scores
 from model_training.labels import UNKNOWN
 from model_training.model_card import write_card
-from model_training.params import read_params
+from model_training.novelty import (
+    SecondOpinion,
+    columns,
+    fit_forest,
+    forest_to_onnx,
+    held_out_novelty,
+    judge_novelty,
+    novelty,
+    usable,
+    with_metadata,
+)
+from model_training.params import DataParams, read_params
+from model_training.peers import Peers, compare
 from model_training.promote import PUBLIC_KEY, digests, require_verified
 from model_training.report import write_report
 from model_training.runs import Record, Run, describe_run, write_json
@@ -74,7 +89,7 @@ def take_fit(place: Place, run: Run, params_path: Path) -> int:
     """Train; return the number of rounds that held-out origins asked for."""
     params = read_params(params_path)
     run.folder.mkdir(parents=True, exist_ok=True)
-    for earlier in (run.tools, run.ablation):  # of the fit before
+    for earlier in (run.tools, run.ablation, run.forest, run.novelty):  # of the fit before
         earlier.unlink(missing_ok=True)
     if params_path.resolve() != run.params.resolve():
         shutil.copyfile(params_path, run.params)
@@ -110,6 +125,63 @@ def take_ablation(place: Place, run: Run) -> list[Bought]:
     return bought
 
 
+def take_novelty(place: Place, run: Run) -> int:
+    """Fit the second opinion, and hold out each origin once.
+
+    Returns:
+        How many windows are of hosts whose usual behaviour is known; 0 where there is no second
+        opinion, since nothing asks for one or nobody is known for long enough.
+    """
+    params = run.read_params()
+    run.read(run.record, Record, "fit")
+    for earlier in (run.forest, run.novelty):
+        earlier.unlink(missing_ok=True)
+    if params.novelty is None:
+        return 0
+    captures = _judged_captures(place, params.data)
+    dataset = place.dataset(LEARNED, params.data.origins)
+    rows = judged(dataset, params.data.helpers)
+    with np.load(run.held_out, allow_pickle=False) as arrays:
+        scores = arrays["scores"][rows]
+    dataset = part(dataset, rows)
+    told = as_told(scores, dataset.features, params.evidence, params.limits)
+    far_of = columns(params.novelty)
+    known = deviating(captures, place.cache, told[:, 0] >= CALM, far_of)
+    if not usable(dataset, known):
+        return 0
+    forest = fit_forest(dataset, known, None, params.novelty, params.seed)
+    asked = known.far[matters(known.far)]
+    np.savez_compressed(
+        run.novelty,
+        known=known.rows,
+        held_out=held_out_novelty(dataset, known, params.novelty, params.seed),
+        far=asked,
+        said=novelty(forest, asked),
+    )
+    run.forest.write_bytes(forest_to_onnx(forest, len(far_of)))
+    return len(known.rows)
+
+
+def _judged_captures(place: Place, params: DataParams) -> list[Capture]:
+    """Return the captures that are judged: those of no helper."""
+    return [
+        capture
+        for capture in place.captures(LEARNED)
+        if params.origins.get(capture.entry.origin.name, capture.entry.origin.name)
+        not in params.helpers
+    ]
+
+
+def take_peers(place: Place, run: Run, kitsune: Path) -> int:
+    """Let Kitsune judge the captures that are judged; return of how many it could learn."""
+    params = run.read_params()
+    run.read(run.record, Record, "fit")
+    captures = _judged_captures(place, params.data)
+    scores = list(kitsune_scores(_with_progress(captures), place.cache, kitsune))
+    np.savez_compressed(run.kitsune, scores=np.concatenate(scores))
+    return sum(bool(np.isfinite(one).any()) for one in scores)
+
+
 def _rounds(run: Run) -> int:
     with np.load(run.held_out, allow_pickle=False) as arrays:
         return int(arrays["rounds"])
@@ -143,11 +215,37 @@ def take_evaluate(place: Place, run: Run) -> Evaluation:
         validation=judge(kept_back, by_model, thresholds),
         tools=tools,
         calibration=calibrations(dataset, scores),
+        second_opinion=_judge_novelty(dataset, run, scores, thresholds),
+        peers=_compare(dataset, run, scores, thresholds),
         ablation=run.read(run.ablation, list[Bought], "ablate") if run.ablation.exists() else [],
     )
     write_json(run.evaluation, evaluation)
     write_report(evaluation, run.report)
     return evaluation
+
+
+def _judge_novelty(
+    dataset: Dataset, run: Run, scores: F32, thresholds: dict[Label, float]
+) -> SecondOpinion | None:
+    params = run.read_params().novelty
+    if params is None or not run.novelty.exists():
+        return None
+    with np.load(run.novelty, allow_pickle=False) as arrays:
+        said = arrays["held_out"], arrays["known"]
+    return judge_novelty(dataset, scores, thresholds, said, params)
+
+
+def _compare(
+    dataset: Dataset, run: Run, scores: F32, thresholds: dict[Label, float]
+) -> Peers | None:
+    if not run.kitsune.exists():
+        return None
+    with np.load(run.kitsune, allow_pickle=False) as arrays:
+        kitsune = arrays["scores"]
+    if len(kitsune) != len(dataset):
+        message = f"{run.kitsune}: of other captures; run `edgewarden-train peers` again"
+        raise StepError(message)
+    return compare(dataset, kitsune, scores, thresholds, run.read_params().thresholds)
 
 
 def _judge_tools(
@@ -183,6 +281,16 @@ def take_export(place: Place, run: Run) -> ModelMetadata:
     (run.bundle / MODEL).write_bytes(to_onnx(booster, metadata))
     (run.bundle / TREES).write_bytes(to_trees(booster))
     write_json(run.bundle / METADATA, metadata)
+    (run.bundle / NOVELTY).unlink(missing_ok=True)
+    params = run.read_params().novelty
+    if evaluation.second_opinion is not None and params is not None:
+        said = NoveltyMetadata(
+            model_id=metadata.model_id,
+            feature_schema_id=metadata.feature_schema_id,
+            features=params.features,
+            threshold=evaluation.second_opinion.threshold,
+        )
+        (run.bundle / NOVELTY).write_bytes(with_metadata(run.forest.read_bytes(), said))
     (run.bundle / CARD).write_text(write_card(metadata, record, evaluation, dataset))
     return metadata
 
@@ -207,9 +315,18 @@ def take_verify(place: Place, run: Run) -> Verification:
     """Prove that the exported model is the trained one, on every row that there is."""
     origins = run.read_params().data.origins
     dataset = place.dataset((*LEARNED, *KEPT_BACK), origins)
-    proof = verify(load_booster(run.booster), run.read_bundle(), dataset.features, digests(run))
+    booster, bundle = load_booster(run.booster), run.read_bundle()
+    proof = verify(booster, bundle, dataset.features, digests(run), _said_by_forest(run))
     write_json(run.verification, proof)
     return proof
+
+
+def _said_by_forest(run: Run) -> tuple[F32, F32] | None:
+    """Return rows of deviations that the fitted forest was asked about, and what it said."""
+    if not run.novelty.exists():
+        return None
+    with np.load(run.novelty, allow_pickle=False) as arrays:
+        return arrays["far"], arrays["said"]
 
 
 def take_bundle(run: Run, key_path: Path) -> ModelId:

@@ -16,6 +16,7 @@ MEMORY_NS: Final = 10_000_000_000
 QUIET_NS: Final = (
     60_000_000_000  # an alert that is quiet for so long is closed; the next is another
 )
+ANOMALOUS_WINDOWS: Final = 5  # what the agent asks for where no class explains
 WINDOW_NS: Final = 1_000_000_000
 OVERWHELMING_PACKETS: Final = 200  # a window that saw so many counts as two strikes
 _SENT: Final = FEATURE_NAMES.index("sent_packets_1s")
@@ -45,7 +46,13 @@ def host_keys(dataset: Dataset, rows: I64) -> I64:
     return keys
 
 
-def alerts(host: I64, window_start_ns: I64, verdict: I64, packets: F32 | None = None) -> Alerts:
+def alerts(
+    host: I64,
+    window_start_ns: I64,
+    verdict: I64,
+    packets: F32 | None = None,
+    needed: int = STRIKES,
+) -> Alerts:
     """Open alerts on the verdicts of many hosts, in any order.
 
     Args:
@@ -53,6 +60,7 @@ def alerts(host: I64, window_start_ns: I64, verdict: I64, packets: F32 | None = 
         window_start_ns: When its window began.
         verdict: Index into CLASSES.
         packets: How many the host sent in the window; without them, every verdict is one strike.
+        needed: How many strikes open an alert.
     """
     heavy = np.zeros(len(host), np.bool_) if packets is None else packets >= OVERWHELMING_PACKETS
     malicious = np.flatnonzero(verdict != BENIGN_INDEX)
@@ -61,13 +69,13 @@ def alerts(host: I64, window_start_ns: I64, verdict: I64, packets: F32 | None = 
     opened = []
     key = host[order] * len(CLASSES) + verdict[order]
     for run in np.split(order, np.flatnonzero(np.diff(key)) + 1):
-        moments = _opened(window_start_ns[run], heavy[run])
+        moments = _opened(window_start_ns[run], heavy[run], needed)
         opened += [(int(host[run[0]]), int(verdict[run[0]]), at) for at in moments]
     columns = np.array(opened, np.int64).reshape(-1, 3)
     return Alerts(columns[:, 0], columns[:, 1], columns[:, 2])
 
 
-def _opened(starts: I64, heavy: Bool) -> list[int]:
+def _opened(starts: I64, heavy: Bool, needed: int) -> list[int]:
     """Return when alerts open on the sorted verdicts of one class against one host."""
     opened: list[int] = []
     last_seen = -QUIET_NS * 2
@@ -78,7 +86,7 @@ def _opened(starts: I64, heavy: Bool) -> list[int]:
             continue
         held = [strike for strike in held if start - strike[0] <= MEMORY_NS]
         held.append((start, 2 if is_heavy else 1))
-        if sum(weight for _, weight in held) >= STRIKES:
+        if sum(weight for _, weight in held) >= needed:
             opened.append(start + WINDOW_NS)
             last_seen = start + WINDOW_NS
             held = []

@@ -9,6 +9,7 @@ import xgboost
 from agent.explain import Explainer
 from agent.explain.trees import Trees, read_trees
 from agent.model_bundle import Bundle
+from agent.novelty import Novelty
 from agent.records import F32, F64, I64
 from agent.scoring import OnnxScorer
 from contract.attacks import CLASSES
@@ -32,10 +33,17 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     labels_differing: int
     rows_explained: int
     explanation_difference: float  # agent.explain against XGBoost's own SHAP values
+    novelty_sha256: str = ""  # empty: there is no second opinion
+    novelty_rows: int = 0
+    novelty_difference: float = 0.0  # agent.novelty through onnxruntime against scikit-learn
 
 
 def verify(
-    booster: xgboost.Booster, bundle: Bundle, features: F32, digests: tuple[str, str]
+    booster: xgboost.Booster,
+    bundle: Bundle,
+    features: F32,
+    digests: tuple[str, str, str],
+    told: tuple[F32, F32] | None = None,
 ) -> Verification:
     """Compare XGBoost, the ONNX model through the agent's scorer, and the bundle's trees.
 
@@ -43,7 +51,8 @@ def verify(
         booster: As it was trained.
         bundle: As it was exported.
         features: All rows to compare, float32 of shape (n, FEATURE_COUNT).
-        digests: SHA-256 of the model's and of the trees' file, for the record.
+        digests: SHA-256 of the files of model, trees and second opinion, for the record.
+        told: Rows of deviations, and how novel scikit-learn's forest calls them.
 
     Raises:
         StepError: They differ.
@@ -51,25 +60,33 @@ def verify(
     """
     trained = predict(booster, features)
     scored = OnnxScorer(bundle).score(features)
-    told = as_told(trained, features, bundle.metadata.evidence, bundle.metadata.limits)
+    expected = as_told(trained, features, bundle.metadata.evidence, bundle.metadata.limits)
     walked = walk(read_trees(bundle.trees), features)
     chosen = _some_of_each(trained)
     result = Verification(
         model_sha256=digests[0],
         trees_sha256=digests[1],
         rows=len(features),
-        scoring_difference=_difference(scored, told),
+        scoring_difference=_difference(scored, expected),
         trees_difference=_difference(walked, trained),
         labels_differing=int(
             (
-                (scored.argmax(axis=1) != told.argmax(axis=1))
+                (scored.argmax(axis=1) != expected.argmax(axis=1))
                 | (walked.argmax(axis=1) != trained.argmax(axis=1))
             ).sum()
         ),
         rows_explained=len(chosen),
         explanation_difference=explanation_difference(booster, bundle, features[chosen]),
+        novelty_sha256=digests[2],
+        novelty_rows=0 if told is None else len(told[0]),
+        novelty_difference=0.0 if told is None else _novelty_difference(bundle, *told),
     )
-    worst = max(result.scoring_difference, result.trees_difference, result.explanation_difference)
+    worst = max(
+        result.scoring_difference,
+        result.trees_difference,
+        result.explanation_difference,
+        result.novelty_difference,
+    )
     if worst > TOLERANCE or result.labels_differing:
         message = f"the exported model differs from the trained one: {result}"
         raise StepError(message)
@@ -88,6 +105,13 @@ def explanation_difference(booster: xgboost.Booster, bundle: Bundle, features: F
         ),
         default=0.0,
     )
+
+
+def _novelty_difference(bundle: Bundle, far: F32, expected: F32) -> float:
+    if bundle.novelty is None:
+        message = "a forest was fitted and not exported; run `edgewarden-train export`"
+        raise StepError(message)
+    return _difference(Novelty(bundle.novelty, bundle.metadata).of_deviations(far), expected)
 
 
 def walk(trees: Trees, features: F32) -> F64:

@@ -8,8 +8,18 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from agent.errors import ModelError
 from agent.model_bundle import load_bundle
-from contract.model_bundle import CARD, MANIFEST, METADATA, MODEL, SIGNATURE, SIGNED_FILES, TREES
+from contract.model_bundle import (
+    CARD,
+    MANIFEST,
+    METADATA,
+    MODEL,
+    NOVELTY,
+    SIGNATURE,
+    SIGNED_FILES,
+    TREES,
+)
 from model_training.bundle import public_pem, sign_bundle
+from tests.tiny_forests import opinion
 from tests.tiny_models import bundle, metadata
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"edgewarden edgewarden edgewarden")
@@ -95,4 +105,27 @@ def test_a_trusted_keys_folder_that_holds_something_else_is_told(signed, trusted
     pem = other.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     (trusted / "broken.pem").write_bytes(pem)
     with pytest.raises(ModelError, match=r"broken\.pem: not an Ed25519 key"):
+        load_bundle(signed, trusted)
+
+
+def test_a_second_opinion_is_signed_with_the_rest(signed, trusted):
+    assert load_bundle(signed, trusted).novelty is None
+    (signed / NOVELTY).write_bytes(opinion())
+    sign_bundle(signed, "tiny", KEY)
+    assert load_bundle(signed, trusted).novelty == opinion()
+
+
+def test_a_second_opinion_that_nobody_signed_is_nobodys(signed, trusted):
+    (signed / NOVELTY).write_bytes(opinion())
+    assert load_bundle(signed, trusted).novelty is None
+
+
+def test_a_second_opinion_that_was_altered_or_taken_away_is_noticed(signed, trusted):
+    (signed / NOVELTY).write_bytes(opinion())
+    sign_bundle(signed, "tiny", KEY)
+    (signed / NOVELTY).write_bytes(opinion(threshold=0.0))
+    with pytest.raises(ModelError, match=f"{NOVELTY}: altered since it was signed"):
+        load_bundle(signed, trusted)
+    (signed / NOVELTY).unlink()
+    with pytest.raises(ModelError, match=f"{NOVELTY}: No such file"):
         load_bundle(signed, trusted)

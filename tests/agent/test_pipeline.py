@@ -331,7 +331,7 @@ def test_another_model_judges_whole_windows_and_each_report_names_the_one_that_j
     said = metadata(model_id="another", thresholds=dict.fromkeys(CLASSES[1:], 0.25))
     other = Bundle(to_onnx(booster(), said), to_trees(booster()), said)
     assert pipeline.waiting
-    before = pipeline.adopt(OnnxScorer(other), Explainer(other))
+    before = pipeline.adopt(OnnxScorer(other), Explainer(other), None)
     assert pipeline.waiting == 0
     after = run([rest], pipeline)
     windows = {

@@ -1,12 +1,15 @@
 """Strikes make an alert, an alert grows and closes, and an isolation goes as far as it may."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.config import PolicyConfig
+from agent.config import Mode, PolicyConfig
 from agent.effects import Isolate
 from agent.policy import (
+    ANOMALOUS_WINDOWS,
     MAX_OPEN_ALERTS,
     MAX_SUSPECTS,
     OVERWHELMING_PACKETS,
@@ -15,7 +18,7 @@ from agent.policy import (
 )
 from contract.attacks import ATTACKS, AttackType
 from contract.codec import decode_envelope, encode
-from contract.messages import Alert, Envelope, Isolation
+from contract.messages import Alert, Envelope, Isolation, Verdict
 from runtime.errors import ConfigError
 from tests.agent.policy_runs import (
     CHANGE,
@@ -364,3 +367,52 @@ def test_whatever_comes_in_whatever_order_every_alert_opens_and_closes_once(
     for number, message in enumerate([*messages(run.effects), *run.isolations()]):
         envelope = Envelope(boot="0" * 16, seq=number + 1, floor=1, message=message)
         assert decode_envelope(encode(envelope)) == envelope
+
+
+# --- what no class explains
+
+
+def novel(count: int, **changes: Any) -> list[Verdict]:
+    return [verdict(at, "Anomaly", **changes) for at in range(count)]
+
+
+def test_what_is_novel_for_several_windows_is_a_low_alert_however_loud_they_are() -> None:
+    run = Run()
+    run.strike(*novel(ANOMALOUS_WINDOWS - 1, packets=OVERWHELMING_PACKETS))
+    assert run.alerts() == []
+    run.strike(verdict(ANOMALOUS_WINDOWS - 1, "Anomaly"))
+    (alert,) = run.alerts()
+    assert (alert.attack_type, alert.severity) == ("Anomaly", "low")
+
+
+@pytest.mark.parametrize("mode", ["observe", "suggest", "enforce"])
+def test_an_anomaly_is_never_isolated(mode: Mode) -> None:
+    run = Run(mode=mode)
+    run.strike(*novel(60))
+    assert run.alerts()
+    assert run.isolations() == []
+
+
+def test_what_a_class_explains_is_no_anomaly_as_well() -> None:
+    run = Run()
+    run.strike(verdict(0), verdict(1))
+    run.strike(*novel(ANOMALOUS_WINDOWS))
+    assert {alert.attack_type for alert in run.alerts()} == {"Scan"}
+    run.strike(*novel(ANOMALOUS_WINDOWS, host=OTHER))
+    assert {alert.attack_type for alert in run.alerts()} == {"Scan", "Anomaly"}
+
+
+def test_anomalies_leave_room_for_attacks() -> None:
+    run = Run()
+    for number in range(MAX_OPEN_ALERTS // 2 + 1):
+        run.strike(*novel(ANOMALOUS_WINDOWS, host=f"02:00:00:00:02:{number:02x}"))
+    assert run.policy.alerts == MAX_OPEN_ALERTS // 2
+    assert run.policy.dropped["policy.alerts"] == 1
+    run.strike(verdict(0), verdict(1))
+    assert run.policy.alerts == MAX_OPEN_ALERTS // 2 + 1
+
+
+@pytest.mark.parametrize("mode", ["suggest", "enforce"])
+def test_settings_that_would_isolate_anomalies_are_refused(mode: Mode) -> None:
+    with pytest.raises(ConfigError, match=r"policy.modes.Anomaly: .* never isolated"):
+        Run(modes={"Anomaly": mode})

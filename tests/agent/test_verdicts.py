@@ -7,7 +7,7 @@ import pytest
 
 from agent.addresses import ip_text, mac_text
 from agent.records import Observations
-from agent.verdicts import Judged, judge, verdict
+from agent.verdicts import Judged, doubted, judge, unsure, verdict
 from contract.attacks import CLASSES
 from tests.agent.builders import ANN, BOB, GATEWAY, Box, Seen, every, observed, ping, tcp
 from tests.tiny_models import metadata
@@ -48,6 +48,23 @@ def test_an_attack_may_be_likely_enough_although_benign_is_likelier() -> None:
 
 def test_scores_that_are_no_numbers_accuse_nobody() -> None:
     assert labels(dict.fromkeys(CLASSES, float("nan"))) == ["benign"]
+
+
+def test_unsure_is_a_benign_verdict_beside_a_likelier_attack() -> None:
+    thresholds = dict.fromkeys(CLASSES[1:], 0.8)
+    rows = ({"Scan": 0.7, "benign": 0.3}, {"Scan": 0.4, "benign": 0.6}, {"Scan": 0.9})
+    found = judged(*rows, thresholds=thresholds)
+    assert unsure(found, metadata()).tolist() == [True, False, False]
+
+
+def test_novel_is_an_anomaly_where_no_class_explains_it() -> None:
+    found = judged({"benign": 1.0}, {"benign": 1.0}, {"Scan": 0.9, "benign": 0.1})
+    novelty = np.array([0.7, 0.69, 0.9], np.float32)
+    doubts = doubted(found, novelty, 0.7, metadata())
+    told = [verdict(doubts, row, metadata(), ()) for row in range(3)]
+    assert [one.label for one in told] == ["Anomaly", "benign", "Scan"]
+    assert told[0].scores["Anomaly"] == pytest.approx(0.7)
+    assert "Anomaly" not in told[2].scores
 
 
 def test_no_observations_have_no_labels() -> None:

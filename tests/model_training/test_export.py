@@ -77,7 +77,7 @@ def test_the_trees_walked_by_hand_agree_with_the_trained_model_missing_values_in
 
 def test_a_model_that_is_what_was_trained_is_verified_on_every_row():
     features, _ = vectors(700, seed=14)
-    proof = verify(booster(), bundle(), features, ("a" * 64, "b" * 64))
+    proof = verify(booster(), bundle(), features, ("a" * 64, "b" * 64, ""))
     assert proof.rows == 700
     assert proof.labels_differing == 0
     assert max(proof.scoring_difference, proof.trees_difference) <= TOLERANCE
@@ -89,10 +89,10 @@ def test_an_exported_model_that_differs_is_not_verified():
     matrix = xgboost.DMatrix(features, label=labels)
     other = xgboost.train({"objective": "multi:softprob", "num_class": 7, "seed": 2}, matrix, 2)
     with pytest.raises(StepError, match="differs from the trained one"):
-        verify(other, bundle(), features, ("a" * 64, "b" * 64))
+        verify(other, bundle(), features, ("a" * 64, "b" * 64, ""))
     foreign_trees = msgspec.structs.replace(bundle(), trees=to_trees(other))
     with pytest.raises(StepError, match="differs from the trained one"):
-        verify(booster(), foreign_trees, features, ("a" * 64, "b" * 64))
+        verify(booster(), foreign_trees, features, ("a" * 64, "b" * 64, ""))
 
 
 def test_a_new_signing_key_is_for_its_owners_eyes_only_and_is_kept(tmp_path):
@@ -156,7 +156,7 @@ def test_what_the_agent_does_not_ask_the_model_is_no_difference():
     silent = Bundle(to_onnx(booster(), said), to_trees(booster()), said)
     features, _ = vectors(60, seed=21)
     features[::2, 0], features[1::2, 0] = 0.0, 1.0
-    proof = verify(booster(), silent, features, ("", ""))
+    proof = verify(booster(), silent, features, ("", "", ""))
     assert proof.scoring_difference <= TOLERANCE
     told = OnnxScorer(silent).score(features)
     assert (told[::2, 0] == 1).all()
