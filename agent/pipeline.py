@@ -32,6 +32,7 @@ TOLD_A_WINDOW: Final = 32  # verdicts: a flood must not become one on the uplink
 BENIGN_EVERY: Final = (
     60  # one benign verdict of this many is told, so that a quiet network is quiet
 )
+UNSURE_EVERY: Final = 10  # and of this many where an attack was likelier
 _CALM: Final = 0.5  # probability of benign
 
 
@@ -229,8 +230,11 @@ class Pipeline:
         host = np.where(seen.is_ip_host, seen.src_ip_low, seen.src_mac)
         turn = mixed(host) % np.uint64(BENIGN_EVERY)
         mine = turn == np.uint64(now_ns // SECOND_NS % BENIGN_EVERY)
-        doubtful = (judged.labels != self._benign) | unsure(judged, self.model)
-        rows = np.flatnonzero(mine | doubtful)
+        soon = mixed(host) % np.uint64(UNSURE_EVERY) == np.uint64(
+            now_ns // SECOND_NS % UNSURE_EVERY
+        )
+        mine |= unsure(judged, self.model) & soon
+        rows = np.flatnonzero(mine | (judged.labels != self._benign))
         told = rows[: max(TOLD_A_WINDOW - self._told, 0)]
         self._told += len(told)
         self._untold += len(rows) - len(told)

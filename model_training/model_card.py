@@ -8,6 +8,7 @@ from contract.features import FEATURE_COUNT, WINDOW_S
 from contract.model_metadata import ModelMetadata
 from model_training.dataset import Dataset
 from model_training.evaluate import Accused, Evaluation, Found
+from model_training.novelty import HOURS_A_DAY, SecondOpinion
 from model_training.runs import Record, Source
 
 _LIMITS: Final = """\
@@ -71,6 +72,7 @@ def write_card(
                 ("Class", "Score"), ([k, f"{v:.2f}"] for k, v in evaluation.thresholds.items())
             ),
             "",
+            *_second_opinion(evaluation.second_opinion),
             "## What was not measured, and what it cannot do",
             "",
             _LIMITS,
@@ -90,6 +92,18 @@ def _purpose(metadata: ModelMetadata, evaluation: Evaluation) -> str:
         f"(feature schema {metadata.feature_schema_id}): {', '.join(metadata.classes)}.\n"
         f"Gradient-boosted trees, {evaluation.rounds} rounds with one tree per class.\n"
     )
+
+
+def _second_opinion(said: SecondOpinion | None) -> Iterator[str]:
+    if said is None:
+        return
+    missed, found = sum(one.missed for one in said.unknown), sum(one.found for one in said.unknown)
+    wrong = sum(one.false_alerts for one in said.disturbed)
+    days = sum(one.host_hours for one in said.disturbed) / HOURS_A_DAY
+    yield from ("## Second opinion", "")
+    yield f"Novel from {said.threshold:.3f}. Of {missed} attackers that were known and missed, it found {found}"
+    yield f"on origins that it had not seen, with {wrong} false alerts in {days:.1f} host-days."
+    yield ""
 
 
 def _origins(record: Record, dataset: Dataset) -> Iterator[str]:

@@ -59,6 +59,7 @@ class SecondOpinion(msgspec.Struct, frozen=True, kw_only=True):
     """What a forest adds to the classifier."""
 
     threshold: float  # chosen on all origins
+    false_alerts: int  # on all origins, with that threshold
     unknown: list[Unknown]
     disturbed: list[Disturbed]
 
@@ -200,10 +201,12 @@ def judge_novelty(
         _choose(wrong.sum(axis=1) - wrong[:, number], hours.sum() - hours[number], params)
         for number in range(len(hours))
     ]
+    ships = _choose(wrong.sum(axis=1), hours.sum(), params)
     known_hosts = np.unique(hosts[known])
     harmless_hosts = np.unique(hosts[harmless])
     return SecondOpinion(
-        threshold=round(float(_STEPS[_choose(wrong.sum(axis=1), hours.sum(), params)]), 4),
+        threshold=round(float(_STEPS[ships]), 4),
+        false_alerts=int(wrong[ships].sum()),
         unknown=_unknown(dataset, judged, known_hosts, chosen),
         disturbed=[
             Disturbed(

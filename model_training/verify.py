@@ -109,7 +109,7 @@ def explanation_difference(booster: xgboost.Booster, bundle: Bundle, features: F
 
 def _novelty_difference(bundle: Bundle, far: F32, expected: F32) -> float:
     if bundle.novelty is None:
-        message = "a forest was fitted and not exported; run `edgewarden-train export`"
+        message = "a forest was fitted and not exported; run `edgewarden-train evaluate` and then `export`"
         raise StepError(message)
     return _difference(Novelty(bundle.novelty, bundle.metadata).of_deviations(far), expected)
 

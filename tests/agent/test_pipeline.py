@@ -193,10 +193,23 @@ def test_every_malicious_verdict_is_reported_once() -> None:
 
 def test_a_quiet_host_is_told_of_once_a_minute() -> None:
     frames = batch([(float(at), ping(ANN, BOB)) for at in range(180)])
-    strict = build_pipeline(AgentConfig(), bundle(), 0)
-    starts = [start for b in reported(run([frames], strict)) for start in b.window_start_ns]
+    asked = {"Scan": {"least": 1e9, "features": ["sent_packets_1s"]}}  # nobody is suspected
+    said = metadata(evidence=asked)
+    sure = Bundle(to_onnx(booster(), said), to_trees(booster()), said)
+    pipeline = build_pipeline(AgentConfig(), sure, 0)
+    starts = [start for b in reported(run([frames], pipeline)) for start in b.window_start_ns]
     assert len(starts) == 3
     assert np.diff(starts).tolist() == [60 * SECOND] * 2
+
+
+def test_a_host_of_which_the_model_is_unsure_is_told_of_every_ten_seconds() -> None:
+    frames = batch([(float(at), ping(ANN, BOB)) for at in range(180)])
+    outcomes = run([frames], build_pipeline(AgentConfig(), bundle(), 0))  # it takes pings for much
+    reports = reported(outcomes)
+    starts = [start for report in reports for start in report.window_start_ns]
+    assert {label for report in reports for label in report.label} == {"benign"}
+    assert set(np.diff(starts).tolist()) == {10 * SECOND}
+    assert not published(outcomes, Alert)
 
 
 def test_reports_leave_every_ten_seconds_of_the_data() -> None:

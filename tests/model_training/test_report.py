@@ -2,6 +2,7 @@
 
 import xml.etree.ElementTree as ET
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -10,6 +11,8 @@ from contract.features import FEATURE_COUNT, FEATURE_NAMES
 from model_training.baseline import LIMITS, limit_scores
 from model_training.drawings import Line, drawing
 from model_training.evaluate import Evaluation, judge
+from model_training.novelty import Disturbed, SecondOpinion, Unknown
+from model_training.peers import Beside, Peers
 from model_training.report import LOUD_PACKETS, write_report
 from tests.model_training.datasets import certain, dataset
 
@@ -59,6 +62,44 @@ def test_every_drawing_that_the_report_names_is_there_and_is_an_image(evaluation
     drawn = sorted((tmp_path / "images").iterdir())
     assert [f"images/{path.name}" in text for path in drawn] == [True, True]
     assert all(ET.fromstring(path.read_text()).tag.endswith("svg") for path in drawn)  # noqa: S314
+
+
+def test_what_the_second_opinion_adds_and_whom_it_disturbs_is_told(evaluation, tmp_path):
+    assert "no class explains" not in write_report(evaluation, tmp_path).read_text()
+    said = SecondOpinion(
+        threshold=0.8125,
+        false_alerts=1,
+        unknown=[Unknown(label="Scan", attackers=9, known=5, missed=4, found=3)],
+        disturbed=[
+            Disturbed(origin="there", hosts_known=7, host_hours=36, threshold=0.75, false_alerts=2)
+        ],
+    )
+    told = msgspec.structs.replace(evaluation, second_opinion=said)
+    text = write_report(told, tmp_path).read_text()
+    assert "| Scan | 9 | 5 | 4 | 3 |" in text
+    assert "| there | 7 | 1.50 | 0.750 | 2 |" in text
+    assert "Chosen on all origins, the threshold is 0.812: 1 false alerts" in text
+
+
+def test_detectors_stand_side_by_side_and_what_could_not_be_judged_is_told(evaluation, tmp_path):
+    assert "Kitsune" not in write_report(evaluation, tmp_path).read_text()
+    peers = Peers(
+        captures=9,
+        captures_judged=4,
+        attackers={"DOS": 3, "Scan": 6},
+        attackers_judged={"Scan": 2},
+        host_days=1.25,
+        beside=[
+            Beside(detector="Edgewarden", accused={"Scan": 2}, named={"Scan": 1}, false_alerts=0),
+            Beside(detector="Kitsune", accused={"Scan": 1}, false_alerts=5),
+        ],
+    )
+    told = msgspec.structs.replace(evaluation, peers=peers)
+    text = write_report(told, tmp_path).read_text()
+    assert "It could learn from 4 of 9 captures" in text
+    assert "0 of 3 DOS, 2 of 6 Scan." in text
+    assert "| Edgewarden | 2 (1) | 0 |" in text
+    assert "| Kitsune | 1 | 5 |" in text
 
 
 def test_a_drawing_names_its_lines_and_stays_inside_its_frame():
