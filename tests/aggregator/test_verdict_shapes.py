@@ -2,7 +2,7 @@
 
 import pytest
 
-from aggregator.shapes import verdict_shape
+from aggregator.samples import verdict_shape
 from aggregator.store.verdicts import VerdictRow
 
 
