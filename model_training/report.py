@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from contract.attacks import CLASSES
+from model_training import report_text as text
 from model_training.calibration import Calibration
 from model_training.drawings import Line, drawing
 from model_training.evaluate import (
@@ -18,93 +19,13 @@ from model_training.evaluate import (
     Sighting,
     is_own,
 )
-from model_training.kitsune import JUDGED, LEARNED, LEAST_LEARNED
 from model_training.novelty import SecondOpinion
 from model_training.peers import Peers
 
 REPORT: Final = "detection.md"
 IMAGES: Final = "images"
 _FEW: Final = 5  # attackers of a class, below which a share says little
-LOUD_PACKETS: Final = 20  # that a loud attacker sends in its loudest second
 _HOURS_A_DAY: Final = 24
-
-_HOW: Final = """\
-Every figure here is made by one command, `edgewarden-train evaluate`, from the captures named in the
-[model card](../agent/models/default/card.md). Each origin is judged by a model that was trained on all others and saw
-nothing of it, through the agent's own observer and with its rules for alerts: two verdicts within ten seconds, or one
-window of 200 packets and more. The thresholds were chosen on these same scores, for a budget of false alerts over all
-origins; fresh captures may show somewhat more of them. What shows no evidence
-of an attack is benign without a score, and a few limits tell plain attacks by themselves
-([0014](adr/0014-no-verdict-without-evidence.md), [0015](adr/0015-plain-attacks-are-told-by-limits.md)); the limits were set
-by hand with all captures at hand, so they know these origins.
-
-*Found* is an alert of the right class on the right host. Seconds count from the start of the window with the first attack
-packet to the alert. Origins that begin with `edgewarden-` are this project's own: the laboratory's households share
-tools and programs, and the synthetic scenes share their author, so what they say of strangers is little; the others are
-foreign laboratories, devices and tools.
-"""
-_LOUD: Final = f"""\
-Loud is who poisons (MITM), or sends {LOUD_PACKETS} packets and more in its loudest second, its day's work counted; the others are slow.
-"""
-_TOOLS: Final = """\
-Made by `edgewarden-train tools`: each tool is judged by a model that saw no scene of it, wherever it was recorded. The homes
-it was used in were seen, with other attacks. *By origin* is the same scenes by models that saw the tool, but not the home.
-The thresholds are those of above.
-"""
-_FAMILIES: Final = """\
-Made by `edgewarden-train ablate`: trained without one family of features (`contract/features.py`), every origin held out
-once, with thresholds chosen anew for the same budget of false alerts. A third of the rounds, each three times as large, so
-the first row is not the model above; compare rows with it, not with other tables. Limits that use the family are left
-out too; what is evidence at all stays. A family that seems to buy nothing may be told by its neighbours.
-"""
-_NOVELTY: Final = """\
-A second opinion is asked about hosts that the agent knows for long enough and that the classifier calls benign: an
-isolation forest over how far a host goes beyond what is usual for it, fitted to hosts that never attack. Five novel windows
-within ten seconds open an alert `Anomaly`, of low severity, that isolates nobody. Made by `edgewarden-train novelty`; a host
-with the same address in several captures of one origin is one host. Each origin is judged by a forest and a threshold that
-were made without it: the lowest within one false alert in 100 host-days on all others.
-
-Most attackers are strangers to the network when they attack, and of a stranger nothing is usual: the second opinion says
-nothing of them. Those that are known and missed attack so slowly that hardly anything about them is unusual, in captures in
-which they do little else. Known devices that turn to attack while nobody has a class for it are in no capture: there is too
-little data to say what the second opinion is worth. What disturbs it are devices that are set up anew, and `IoT_Sentinel`
-records nothing else: held out, it shows what the forest makes of a kind of behaviour that no other origin has.
-"""
-_KITSUNE: Final = f"""\
-[Kitsune](https://github.com/ymirsky/Kitsune-py) (Mirsky et al., NDSS 2018) learns what is normal in the benign beginning of
-each capture, without labels, and scores every packet after that. Made by `edgewarden-train peers` with its authors' code, fed
-from our decoder: at most {LEARNED} packets to learn from, of which the last fifth say what errors are usual, and {JUDGED} to judge; at
-least {LEAST_LEARNED} to learn from. A host's score of a window is the mean over its packets, in standard deviations of the usual errors'
-logarithm; alerts by the same rules. Its threshold on each origin is the lowest that keeps a number of false alerts on all other
-origins: first the budget that our classes have together, then noisier ones. All detectors are judged on the same windows. It
-knows no classes, so that an alert counts that accuses the attacker while it attacks, whatever it says; in brackets, of those
-that name classes, how many named the right one.
-"""
-_CALIBRATION: Final = """\
-Expected calibration error: the mean distance between score and share right, of windows whose likeliest attack scores 0.1
-and more. *Mapped* is what one map for each class would make of it, fitted to all other origins (Platt's scaling of
-the log odds). The model's scores are not mapped: where the map makes strangers worse, a number that looks more certain than
-it is would be told to people.
-"""
-_MISSING: Final = """\
-## Why what is missed is missed
-
-- `AllKahra`: its slower generators open one connection in half a second to two seconds, send one made-up line, and are a
-  flood, a password guess or a beacon by the port alone; few counters tell the three apart. `mqtt_abuse` publishes at ten packets a second. Its floods, slow requests and scans that are loud are found.
-  Two hosts that only answer are listed as scanners.
-- `efrei`: a forged reply for an address that nobody uses, every ten seconds; a rogue DHCP server that sends two to six
-  frames, and is told only where an honest one was heard before.
-- `ID2T` lists the bot's command and loading servers as attackers; they answer connections. Its hydra makes one connection
-  in twenty seconds.
-- `ndsec1`: two of its three bots send one SYN a second, no flood by any counter.
-- `StopDDoS`, `markofu`: some captures last a fraction of a second, one window in all; a scan of IP protocols leaves
-  nothing in the counters but packets.
-- Botnet has too little foreign data to say much: no foreign capture shows a bot that searches. Which of
-  its 18 attackers are found moves by one or two with the seed of a training
-  ([0018](adr/0018-features-are-drawn-for-each-split.md)).
-- Replay: the six sessions that a host sends again by itself are what it does when a button is pressed twice
-  ([0016](adr/0016-a-host-that-says-the-same-again-is-no-replay.md)); foreign replays there are none.
-"""
 
 
 def write_report(evaluation: Evaluation, folder: Path) -> Path:
@@ -119,23 +40,23 @@ def write_report(evaluation: Evaluation, folder: Path) -> Path:
 
 def _text(evaluation: Evaluation) -> Iterator[str]:
     judged = evaluation.held_out
-    yield from ("# How well it detects on networks it has never seen", "", _HOW)
+    yield from ("# How well it detects on networks it has never seen", "", text.HOW)
     yield from ("## In short", "", *_summary(judged, evaluation.baseline), "")
     yield "Fixed limits are those of `model_training/baseline.py`, judged by the same rules."
-    yield from ("", _LOUD, *_by_loudness(judged), "")
+    yield from ("", text.LOUD, *_by_loudness(judged), "")
     yield from ("", "![Attackers found, by seconds](images/detection-delay.svg)", "")
     yield from ("## By origin and class", "", *_by_origin(judged), "")
     if evaluation.tools:
-        yield from ("## By tool", "", _TOOLS, *_by_tool(evaluation.tools, judged), "")
+        yield from ("## By tool", "", text.TOOLS, *_by_tool(evaluation.tools, judged), "")
     if evaluation.ablation:
-        yield from ("## What each family of features buys", "", _FAMILIES)
+        yield from ("## What each family of features buys", "", text.FAMILIES)
         yield from (*_ablation(evaluation.ablation), "")
     yield from ("## False alerts", "", *_accused(judged, evaluation.baseline), "")
     if evaluation.second_opinion:
-        yield from ("## What no class explains", "", _NOVELTY)
+        yield from ("## What no class explains", "", text.NOVELTY)
         yield from (*_second_opinion(evaluation.second_opinion), "")
     if evaluation.peers:
-        yield from ("## Beside Kitsune", "", _KITSUNE, *_peers(evaluation.peers), "")
+        yield from ("## Beside Kitsune", "", text.KITSUNE, *_peers(evaluation.peers), "")
     yield from ("## What was taken for what", "", "Windows, over all origins held out.", "")
     yield from (*_confusion(judged), "")
     yield from ("## What a score is worth", "")
@@ -143,8 +64,8 @@ def _text(evaluation: Evaluation) -> Iterator[str]:
     yield "training weight is attack and a home is not, so that low scores promise too much."
     yield from ("", "![Reliability](images/detection-reliability.svg)", "")
     if evaluation.calibration:
-        yield from (_CALIBRATION, *_calibration(evaluation.calibration), "")
-    yield _MISSING
+        yield from (text.CALIBRATION, *_calibration(evaluation.calibration), "")
+    yield text.MISSING
     yield from ("## Scene by scene", "", "Foreign origins:", "", *_scenes(judged, own=False), "")
     yield from ("Own origins, where something was missed or late:", "", *_scenes(judged, own=True))
 
@@ -183,7 +104,7 @@ def _by_loudness(judged: Judgement) -> Iterator[str]:
 
 
 def _is_loud(one: Sighting) -> bool:
-    return one.label == "MITM" or one.loudest >= LOUD_PACKETS
+    return one.label == "MITM" or one.loudest >= text.LOUD_PACKETS
 
 
 def _share(sightings: Sequence[Sighting], most_s: float) -> str:

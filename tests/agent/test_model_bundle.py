@@ -127,5 +127,5 @@ def test_a_second_opinion_that_was_altered_or_taken_away_is_noticed(signed, trus
     with pytest.raises(ModelError, match=f"{NOVELTY}: altered since it was signed"):
         load_bundle(signed, trusted)
     (signed / NOVELTY).unlink()
-    with pytest.raises(ModelError, match=f"{NOVELTY}: No such file"):
+    with pytest.raises(ModelError, match=f"{NOVELTY}: is missing"):
         load_bundle(signed, trusted)

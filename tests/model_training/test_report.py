@@ -13,7 +13,8 @@ from model_training.drawings import Line, drawing
 from model_training.evaluate import Evaluation, judge
 from model_training.novelty import Disturbed, SecondOpinion, Unknown
 from model_training.peers import Beside, Peers
-from model_training.report import LOUD_PACKETS, write_report
+from model_training.report import write_report
+from model_training.report_text import LOUD_PACKETS
 from tests.model_training.datasets import certain, dataset
 
 DOS, SCAN = CLASSES.index("DOS"), CLASSES.index("Scan")
