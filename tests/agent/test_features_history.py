@@ -134,7 +134,7 @@ def busy_minute() -> list[Timed]:
                 tcp(EVE, target, port, 22 + turn % 2, "S"),
                 tcp(target, EVE, 22 + turn % 2, port, "SA" if turn % 3 else "RA"),
                 tcp(EVE, target, port, 22 + turn % 2, "PA", data=b"password %d" % (turn % 4)),
-                udp(EVE, target, port, 5000, b"a command to replay %d" % (turn % 5)),
+                udp(EVE, target, port + 10_000, 5000, b"a command to replay %d" % (turn % 5)),
             ],
             at,
         )

@@ -132,7 +132,8 @@ async def test_an_incident_goes_with_its_last_alert(database: Database):
     assert len(await incidents(database)) == 2
     before_ns = NOW_NS + 300 * MINUTE_NS
     await database.write(
-        Statement("forget_alerts", {"before_ns": before_ns}), Statement("forget_incidents", {})
+        Statement("forget_alerts", {"before_ns": before_ns, "organization": None}),
+        Statement("forget_incidents", {}),
     )
     assert [row.first_ns for row in await incidents(database)] == [at(600, 2).opened_ns]
 
