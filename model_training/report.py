@@ -221,7 +221,7 @@ def _second_opinion(said: SecondOpinion) -> Iterator[str]:
 def _peers(peers: Peers) -> Iterator[str]:
     told = {label: peers.attackers_judged.get(label, 0) for label in peers.attackers}
     yield f"It could learn from {peers.captures_judged} of {peers.captures} captures; the rest begin"
-    yield "with their attack, or are too short. Attackers in those that are left: "
+    yield "with their attack, or are too short. Attackers in those that are left:"
     yield ", ".join(f"{told[label]} of {n} {label}" for label, n in peers.attackers.items()) + "."
     yield ""
     labels = [label for label in peers.attackers if told[label]]
