@@ -172,11 +172,15 @@ class Allowance:
 
     def lifted(self, isolation_id: str, now_ns: int) -> None:
         """Take in that a person ended an isolation: it was none of the host's offences."""
-        forgiven = self.forgive(isolation_id)
+        forgiven = self._forgive(isolation_id)
         graces = [Grace(each.cut, each.attack, now_ns) for each in forgiven]
         self.memory.graces = [*self.memory.graces, *graces][-MAX_REMEMBERED:]
 
-    def forgive(self, isolation_id: str) -> list[Begun]:
+    def failed(self, isolation_id: str) -> None:
+        """Take in that an isolation was not carried out: it counts as none, nor against the hour."""
+        self.memory.begun = [e for e in self.memory.begun if e.isolation_id != isolation_id]
+
+    def _forgive(self, isolation_id: str) -> list[Begun]:
         """Count an isolation no more among a host's offences; return it, nothing if it is unknown."""
         found = [each for each in self.memory.begun if each.isolation_id == isolation_id]
         others = [each for each in self.memory.begun if each.isolation_id != isolation_id]
@@ -185,12 +189,15 @@ class Allowance:
 
     def _radius(self, cut: Cut, attack_ns: int) -> Radius:
         """Return what a cut takes away; of a borrowed MAC at one port nothing is known."""
-        slowed = cut.part is not None and cut.part.kind == "rate"
         if cut.is_port and cut.bridge_port in self.ports:
             number = self.ports.index(cut.bridge_port)
             return self.peers.radius_of_port(number, attack_ns, self._critical)
-        if cut == _NOBODY or cut.bridge_port is not None or slowed:
+        if cut == _NOBODY or cut.bridge_port is not None:
             return Radius([], 0, 0, None)
+        if cut.part is not None and cut.part.kind == "rate":
+            # Nobody is cut off from it, but it serves everybody slowly: the same questions.
+            whole = self.peers.radius(cut.mac, cut.ip, attack_ns, self._critical)
+            return msgspec.structs.replace(whole, losses=[], further=0)
         return self.peers.radius(cut.mac, cut.ip, attack_ns, self._critical, cut.part)
 
     def _hit(self, alert: Alert, cut: Cut, attack_ns: int) -> list[tuple[str | None, str | None]]:
@@ -269,10 +276,13 @@ class Allowance:
             not _is_apart(each.begun_ns, now_ns, HOUR_NS) for each in self.memory.begun
         )
         hosts = max(1, asked.radius.clients) if asked.cut.is_port else 1
-        at_once = sum(
-            not _is_apart(each.begun_ns, now_ns, each.until_ns - each.begun_ns - 1)
+        held = {
+            each.cut.whole()
             for each in begun
-        )
+            if not _is_apart(each.begun_ns, now_ns, each.until_ns - each.begun_ns - 1)
+        }
+        # Another part of the same host is no other host.
+        at_once = len(held - {asked.cut.whole()})
         most_at_once = max(1, int(self._config.max_isolated_share * self.hosts_known))
         if this_hour >= self._config.max_isolations_per_hour:
             detail = (

@@ -224,7 +224,9 @@ class _Agent:
             if isinstance(effect, Publish):
                 messages.append(await self._with_evidence(effect.message))
             elif isinstance(effect, Isolate):
-                messages.append(await self._isolations.isolate(effect.isolation))
+                # A person may have lifted meanwhile what was to be widened.
+                if self._pipeline.policy.allowance.stands(effect.isolation.isolation_id):
+                    messages.append(await self._isolations.isolate(effect.isolation))
             else:
                 messages += await self._isolations.lift(effect.isolation_id, effect.reason)
         if messages:

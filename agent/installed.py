@@ -212,7 +212,8 @@ class Installed:
             "why": why,
         }
         log.error("model_fell_back", extra=extra)
-        self._put(State(former))
+        # The former one may never have judged for long: it is on trial as well.
+        self._put(State(former, proven=former is None))
         self._tidy()
 
     def _put(self, state: State) -> None:

@@ -20,6 +20,7 @@ STRIKE_MEMORY_NS: Final = 10 * SECOND_NS
 OVERWHELMING_PACKETS: Final = 200  # a window that saw so many proves as much as two that saw few
 LAST_NS: Final = 2**63 - 1
 UPDATE_NS: Final = 10 * SECOND_NS  # an open alert is told again at most this often
+MOST_DOUBLED: Final = 6  # how often the wait is doubled after an isolation failed
 ANOMALOUS_WINDOWS: Final = 5  # within the memory of strikes, however many packets they saw
 MAX_SUSPECTS: Final = 4096
 MAX_OPEN_ALERTS: Final = 256
@@ -52,7 +53,8 @@ class _OpenAlert:
         self.isolated_until_ns: int | None = None  # None: it was not isolated
         self.part: Isolation | None = None  # that stands and may be widened
         self.strays = 0  # weight of the windows that it did not hold
-        self.takes_all = False  # no part was enough
+        self.takes_all = False  # no part was enough, or none could be cut off
+        self.failures = 0  # of isolations that were to be carried out
 
 
 class Policy:
@@ -145,19 +147,28 @@ class Policy:
         """
         goes_on = isolation.state == "verified"
         if not goes_on:
-            self.allowance.forgive(isolation.isolation_id)
+            self.allowance.failed(isolation.isolation_id)
         for held in self._open.values():
-            if held.alert.alert_id == isolation.alert_id:
-                again_ns = held.alert.last_seen_ns + UPDATE_NS
-                part = msgspec.structs.replace(isolation, isolated_ns=again_ns)
-                held.part, held.strays = (part if goes_on else None), 0
-                held.isolated_until_ns = isolation.expires_ns if goes_on else again_ns
+            if held.alert.alert_id != isolation.alert_id:
+                continue
+            again_ns = held.alert.last_seen_ns + UPDATE_NS
+            if goes_on:
+                held.part = msgspec.structs.replace(isolation, isolated_ns=again_ns)
+                held.isolated_until_ns = isolation.expires_ns
+            else:
+                # What of a host can be cut off is partly its own choice: all of it is tried next.
+                held.takes_all |= isolation.part is not None
+                held.part = None
+                wait_ns = UPDATE_NS << min(held.failures, MOST_DOUBLED)
+                held.isolated_until_ns = held.alert.last_seen_ns + wait_ns
+                held.failures += 1
+            held.strays = 0
 
-    def left_to_a_person(self, isolation_id: str) -> None:
-        """Take in that a person prolonged an isolation: it is not widened any more."""
+    def left_to_a_person(self, isolation_id: str, expires_ns: int) -> None:
+        """Take in that a person prolonged an isolation until then: it is not widened any more."""
         for held in self._open.values():
             if held.part is not None and held.part.isolation_id == isolation_id:
-                held.part = None
+                held.part, held.isolated_until_ns = None, expires_ns
 
     def advance(self, now_ns: int) -> list[Effect]:
         """Close alerts that have been quiet long enough; `now_ns` is the data's time."""

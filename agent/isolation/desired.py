@@ -223,6 +223,8 @@ class DesiredIsolations:
                 failed = error  # perhaps of some only
             await self._save()
         self._untold += await self._put_back_or_failed(slipped)
+        # Who was let go because it is exempt by now is none that should have held.
+        self.slipped = [each for each in slipped if each.isolation_id in self._desired]
         if failed is not None:
             raise failed
 

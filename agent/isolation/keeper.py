@@ -73,7 +73,8 @@ class Keeper:
         if known is not None:
             times = {"isolated_ns": now_ns, "expires_ns": expires_ns, "reason": command.reason}
             wanted = msgspec.structs.replace(known, **times)
-            await self._on_engine(partial(self._policy.left_to_a_person, known.isolation_id))
+            left = partial(self._policy.left_to_a_person, known.isolation_id, expires_ns)
+            await self._on_engine(left)
         else:
             wanted = Isolation(
                 isolation_id=command.isolation_id,

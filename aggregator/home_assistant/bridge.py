@@ -17,7 +17,7 @@ from aggregator.home_assistant.entities import OFFLINE, ONLINE, retained, status
 from aggregator.store.database import Database
 from aggregator.store.home_assistant import shown_devices
 from runtime import backoff, broker
-from runtime.errors import BrokerError, ConfigError
+from runtime.errors import BrokerError
 from runtime.files import write_whole
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class HomeAssistant:
         """Keep it current for ever; where it is turned off take all of it away, and end.
 
         Raises:
-            ConfigError: The settings of its broker cannot be used, or the file cannot be kept.
+            ConfigError: The settings of its broker cannot be used.
         """
         self._known = await asyncio.to_thread(self._read)
         if not self._config.enabled and not self._known:
@@ -164,8 +164,9 @@ class HomeAssistant:
         except FileNotFoundError:
             return set()
         except (OSError, msgspec.MsgspecError) as error:
-            message = f"{self._path}: {error}"
-            raise ConfigError(message) from error
+            # What is shown today is shown all the same; what is not any more stays there.
+            log.warning("home_assistant_topics_lost", extra={"why": f"{self._path}: {error}"})
+            return set()
 
     def _write(self, topics: set[str]) -> None:
         try:
@@ -174,5 +175,5 @@ class HomeAssistant:
             else:
                 self._path.unlink(missing_ok=True)
         except OSError as error:
-            message = f"{self._path}: {error.strerror}"
-            raise ConfigError(message) from error
+            why = f"{self._path}: {error.strerror}"
+            log.warning("home_assistant_topics_not_kept", extra={"why": why})

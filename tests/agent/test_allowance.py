@@ -1,5 +1,6 @@
 """How far an isolation may go: modes, budgets, repeat offenders, grace."""
 
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -292,7 +293,9 @@ def test_an_isolation_that_failed_is_tried_again_while_strikes_go_on_and_is_no_o
     assert more == []
 
 
-def test_one_that_fails_again_and_again_is_tried_as_often_as_the_budget_allows() -> None:
+def test_one_that_fails_again_and_again_is_tried_more_and_more_seldom_and_costs_no_other_one() -> (
+    None
+):
     run = opened(Run(mode="enforce", max_isolations_per_hour=3))
     host, told = run.isolations()[0].host, 0
     for second in range(2, 200):
@@ -301,8 +304,10 @@ def test_one_that_fails_again_and_again_is_tried_as_often_as_the_budget_allows()
             run.policy.failed(each)
         told = len(applied)
         run.strike(verdict(second, host=host))
-    assert modes(run).count("applied") == 3
-    assert modes(run).count("suggested") == 1
+    tries = [each.isolated_ns // SECOND for each in run.isolations()]
+    assert [later - earlier for earlier, later in pairwise(tries)] == [11, 21, 41, 81]
+    run.strike(*(verdict(second, host="02:00:00:00:02:00") for second in (200, 201)))
+    assert set(modes(run)) == {"applied"}
 
 
 # --- grace

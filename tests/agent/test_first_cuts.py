@@ -207,6 +207,31 @@ def test_a_pair_with_what_is_critical_is_a_question_and_names_what_it_takes():
     assert [loss.peer_mac for loss in asked.losses] == [Box(50).mac]
 
 
+def test_slowing_down_whom_many_or_what_is_critical_need_is_a_question_too():
+    for settings in ({"critical": ["tcp/502"]}, {"most_clients": 1}):
+        run = enforcing(**settings)
+        served = (lasting(Box(50), Box(1)), lasting(Box(51), Box(1)))
+        run.policy.allowance.peers = learned(*served)
+        (asked,) = attacked(run, 0, 1, aimed_at=None, host=Box(1).mac, src_mac=Box(1).mac)
+        assert (asked.state, asked.part) == ("suggested", RATE)
+
+
+def test_a_part_that_cannot_be_cut_off_gives_way_to_the_whole_host():
+    run = enforcing()
+    (first,) = attacked(run, 0, 1)
+    run.policy.failed(msgspec.structs.replace(first, state="failed", detail="refused"))
+    (second,) = attacked(run, *range(2, 20))
+    assert (second.state, second.part) == ("applied", None)
+
+
+def test_two_parts_of_one_host_are_no_two_hosts():
+    run = enforcing()
+    run.policy.allowance.hosts_known = 4
+    (first,) = attacked(run, 0, 1)
+    (second,) = attacked(run, 2, 3, attack="BruteForce", aimed_at=ELSEWHERE)
+    assert (first.state, second.state) == ("applied", "applied")
+
+
 def test_widening_is_another_cut_of_the_hour():
     run = enforcing(max_isolations_per_hour=1)
     attacked(run, 0, 1)
@@ -250,8 +275,9 @@ def test_what_a_person_lifted_is_neither_widened_nor_cut_in_another_part():
 def test_what_a_person_prolonged_is_not_widened():
     run = enforcing()
     (first,) = attacked(run, 0, 1)
-    run.policy.left_to_a_person(first.isolation_id)
-    assert attacked(run, *range(4, 100), aimed_at=ELSEWHERE) == []
+    run.policy.left_to_a_person(first.isolation_id, first.expires_ns + 3600 * SECOND)
+    # Nor is it cut off anew when it would have ended without that person.
+    assert attacked(run, *range(4, 700), aimed_at=ELSEWHERE) == []
 
 
 def test_the_exempt_are_not_even_slowed_down():

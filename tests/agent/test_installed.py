@@ -100,6 +100,17 @@ def test_a_model_that_ends_the_program_at_once_gives_way_after_three_starts(box)
     assert box.judging == "base"
 
 
+def test_two_that_end_the_program_at_once_give_way_one_after_the_other(box):
+    for model_id in ("one", "two"):
+        box.make(model_id)
+        box.install(model_id)
+    judged = []
+    for _ in range(2 * MAX_STARTS + 3):
+        box.started()
+        judged.append(box.judging)
+    assert list(dict.fromkeys(judged)) == ["two", "one", "base"]
+
+
 def test_a_model_that_has_judged_for_a_minute_may_be_started_often(box):
     box.make("one")
     box.install("one")

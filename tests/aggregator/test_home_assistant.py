@@ -25,7 +25,6 @@ from aggregator.store.isolations import save_isolations
 from aggregator.store.reported import Reported
 from contract.messages import Alert
 from runtime.config import BrokerConfig
-from runtime.errors import ConfigError
 from tests.aggregator.agents import until
 from tests.aggregator.messages import (
     BOOT,
@@ -288,10 +287,12 @@ async def test_rules_that_forbid_it_are_said(
     assert "keeps nothing on homeassistant/" in str(vars(lost)["why"])
 
 
-async def test_a_file_that_cannot_be_read_is_told(database: Database, tmp_path: Path):
+async def test_a_file_that_cannot_be_read_is_told_and_ends_nothing(
+    database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
     (tmp_path / FILE).write_text("{")
-    with pytest.raises(ConfigError, match=FILE):
-        await HomeAssistant(database, HomeAssistantConfig(), tmp_path).run()
+    await HomeAssistant(database, HomeAssistantConfig(), tmp_path).run()
+    assert "home_assistant_topics_lost" in caplog.messages
 
 
 def test_it_is_not_turned_on_without_a_broker():

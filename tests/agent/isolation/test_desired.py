@@ -444,6 +444,7 @@ async def test_who_becomes_exempt_while_isolated_is_let_go(enforcer, clock, file
     (told,) = await desired.settle()
     assert (told.state, told.detail) == ("lifted", "it is a DNS server")
     assert await macs(enforcer) == []
+    assert desired.slipped == []  # it is no drift
 
 
 async def test_nobody_is_isolated_while_it_is_not_known_who_is_exempt(enforcer, clock, file):

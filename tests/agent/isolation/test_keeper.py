@@ -71,13 +71,13 @@ def order(seconds: int, **changes: object) -> Isolate:
 
 
 async def test_who_prolongs_an_isolation_cuts_off_no_more_than_it_did(tmp_path, monkeypatch):
-    kept, left = Kept(DryRun(), tmp_path), list[str]()
-    monkeypatch.setattr(kept.policy, "left_to_a_person", left.append)
+    kept, left = Kept(DryRun(), tmp_path), list[tuple[str, int]]()
+    monkeypatch.setattr(kept.policy, "left_to_a_person", lambda *told: left.append(told))
     await kept.keeper.isolate(pair(60))
     assert left == []
     done, as_wanted = await kept.keeper.obey(order(3600))
     assert as_wanted
-    assert left == [ID]
+    assert left == [(ID, done.expires_ns)]
     assert (done.part, done.isolation_id) == (PAIR, ID)
     assert done.expires_ns > time.time_ns() + 3000 * SECOND_NS
 
