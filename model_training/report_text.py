@@ -44,7 +44,8 @@ were made without it: the lowest within one false alert in 100 host-days on all 
 Most attackers are strangers to the network when they attack, and of a stranger nothing is usual: the second opinion says
 nothing of them. Those that are known and missed attack so slowly that hardly anything about them is unusual, in captures in
 which they do little else. Known devices that turn to attack while nobody has a class for it are in no capture: there is too
-little data to say what the second opinion is worth. What disturbs it are devices that are set up anew, and `IoT_Sentinel`
+little data to say what the second opinion is worth. So the bundle that ships has none; who trains for a network of their own
+may have one there. What disturbs it are devices that are set up anew, and `IoT_Sentinel`
 records nothing else: held out, it shows what the forest makes of a kind of behaviour that no other origin has.
 """
 KITSUNE: Final = f"""\
