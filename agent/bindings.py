@@ -8,7 +8,7 @@ import numpy as np
 from agent.flows import Ends, Flows
 from agent.grouping import Groups, since_first
 from agent.records import I64, U8, U64, Bool
-from agent.tables import KeyTable, hashed, members
+from agent.tables import KeyTable, hashed, is_group, members
 
 ARP: Final = 0x0806
 ARP_REQUEST: Final = 1
@@ -19,7 +19,6 @@ CAPACITY: Final = 65_536
 _INITIAL_HOP_LIMITS: Final = members(1, 32, 64, 128, 255)  # 1: multicast on the link
 _DIRECT, _ROUTED, _ANSWERED, _ASSERTED = np.uint8(1), np.uint8(2), np.uint8(4), np.uint8(8)
 _MAPPED: Final = np.uint64(0xFFFF_0000_0000)
-_GROUP_BIT: Final = np.uint64(1 << 40)  # of a MAC that is no single host's
 _MULTICAST6: Final = np.uint64(0xFF << 56)
 _LAST_BIT: Final = np.uint64(63)
 
@@ -66,7 +65,7 @@ class Bindings:
         theirs = link & (self._holder.take(dst_slot) == flows.dst_mac)
         self._note(src_slot[mine], flows.hop_limit[mine], direct[mine], dst_slot[theirs])
         foreign = (src_slot >= 0) & ~mine
-        to_group = flows.dst_mac & _GROUP_BIT > 0
+        to_group = is_group(flows.dst_mac)
         return Holders(
             foreign=foreign,
             misdirected=link & ~theirs & ~to_group,

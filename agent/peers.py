@@ -14,7 +14,7 @@ from agent.exempt import configured
 from agent.flows import TCP, UDP, Flows
 from agent.grouping import Groups, distinct
 from agent.records import I16, I64, U8, U16, U64, Bool
-from agent.tables import KeyTable, hashed
+from agent.tables import KeyTable, hashed, is_group
 from contract.cuts import Part
 from contract.messages import MAX_LOSSES, Loss
 from runtime.errors import ConfigError
@@ -27,7 +27,6 @@ ESTABLISHED_WINDOWS: Final = 5
 DYNAMIC_PORTS: Final = 32_768  # from here on a port names no service
 _SALT: Final = 8
 _PORT_BITS: Final = np.uint64(16)
-_GROUP_BIT: Final = np.uint64(1 << 40)  # of a MAC that is no single host's
 _MAPPED: Final = 0xFFFF_0000_0000
 _SERVICE: Final = re.compile(r"(tcp|udp)/([1-9][0-9]{0,4})")
 _NUMBERS: Final = {"tcp": TCP, "udp": UDP}
@@ -265,7 +264,7 @@ def _says_something(flows: Flows) -> Bool:
     says &= (flows.ethertype != ARP) & (flows.folded == 0)
     says &= (flows.src_port > 0) & (flows.dst_port > 0)
     says &= (flows.src_mac > 0) & (flows.dst_mac > 0)
-    says &= flows.dst_mac & _GROUP_BIT == 0
+    says &= ~is_group(flows.dst_mac)
     return says
 
 

@@ -19,7 +19,7 @@ from agent.policy import Explanation, Policy
 from agent.records import FrameBatch, Observations
 from agent.scoring import CHUNK_ROWS, OnnxScorer
 from agent.tables import mixed
-from agent.targets import aimed_at
+from agent.targets import Targets, targets
 from agent.verdicts import Judged, doubted, judge, unsure, verdict
 from contract.attacks import ANOMALY, ATTACKS, BENIGN, AttackType
 from contract.features import WINDOW_S
@@ -49,6 +49,7 @@ class _Due(msgspec.Struct, frozen=True, eq=False):
     observations: Observations
     window: Closed
     first: int  # row of the window's observations with which these begin
+    targets: Callable[[], Targets]  # of the window; made when somebody strikes
 
 
 class Pipeline:
@@ -153,9 +154,9 @@ class Pipeline:
     def _wait(self, closed: list[Closed]) -> None:
         """Queue windows in pieces whose judging takes milliseconds."""
         for window in closed:
-            rows = window.observations
+            rows, aims = window.observations, cache(partial(targets, window))
             self._due.extend(
-                _Due(rows.take(slice(at, at + CHUNK_ROWS)), window, at)
+                _Due(rows.take(slice(at, at + CHUNK_ROWS)), window, at, aims)
                 for at in range(0, len(rows), CHUNK_ROWS)
             )
 
@@ -197,7 +198,7 @@ class Pipeline:
         found = self.verdict(judged, row)
         if found.label not in ATTACKS:
             return found
-        return msgspec.structs.replace(found, aimed_at=aimed_at(due.window, due.first + row))
+        return msgspec.structs.replace(found, aimed_at=due.targets().part(due.first + row))
 
     def _act(self, judged: Judged, due: _Due, found: Callable[[int], Verdict]) -> list[Effect]:
         effects: list[Effect] = []
@@ -228,12 +229,12 @@ class Pipeline:
         seen = judged.observations
         now_ns = int(seen.window_start_ns[0])
         host = np.where(seen.is_ip_host, seen.src_ip_low, seen.src_mac)
-        turn = mixed(host) % np.uint64(BENIGN_EVERY)
-        mine = turn == np.uint64(now_ns // SECOND_NS % BENIGN_EVERY)
-        soon = mixed(host) % np.uint64(UNSURE_EVERY) == np.uint64(
-            now_ns // SECOND_NS % UNSURE_EVERY
+        turn, second = mixed(host), now_ns // SECOND_NS
+        seldom, soon = (
+            turn % np.uint64(every) == np.uint64(second % every)
+            for every in (BENIGN_EVERY, UNSURE_EVERY)
         )
-        mine |= unsure(judged, self.model) & soon
+        mine = seldom | (unsure(judged, self.model) & soon)
         rows = np.flatnonzero(mine | (judged.labels != self._benign))
         told = rows[: max(TOLD_A_WINDOW - self._told, 0)]
         self._told += len(told)

@@ -11,6 +11,7 @@ from agent.records import I64, U8, U64, Bool
 _M1: Final = np.uint64(0xFF51AFD7ED558CCD)
 _M2: Final = np.uint64(0xC4CEB9FE1A85EC53)
 _STEP: Final = np.uint64(0x9E3779B97F4A7C15)
+_GROUP_BIT: Final = np.uint64(1 << 40)  # of a MAC
 _ALL: Final = 2**64 - 1
 NEVER_NS: Final = np.int64(np.iinfo(np.int64).min // 2)
 _ONE, _32, _33, _56 = np.uint64(1), np.uint64(32), np.uint64(33), np.uint64(56)
@@ -73,6 +74,12 @@ def is_one_of(column: NDArray[Any], *values: int) -> Bool:
     found: Bool = column == values[0]
     for value in values[1:]:
         found |= column == value
+    return found
+
+
+def is_group(mac: U64) -> Bool:
+    """Return which MACs are no single host's: broadcast and multicast."""
+    found: Bool = mac & _GROUP_BIT > 0
     return found
 
 

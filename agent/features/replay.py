@@ -7,7 +7,7 @@ import numpy as np
 from agent.features.view import TCP, UDP, View
 from agent.grouping import Groups
 from agent.records import F64, I64, U64, Bool, PacketBatch
-from agent.tables import NEVER_NS, KeyTable, hashed, is_one_of, mixed
+from agent.tables import NEVER_NS, KeyTable, hashed, is_group, is_one_of, mixed
 
 KEEP_NS: Final = 600_000_000_000
 CAPACITY: Final = 65_536
@@ -59,7 +59,7 @@ class Payloads:
         Returns:
             A flag per packet for each name in MARKS.
         """
-        unicast = packets.dst_mac >> np.uint64(40) & np.uint64(1) == 0
+        unicast = ~is_group(packets.dst_mac)
         worth = unicast & is_one_of(packets.protocol, TCP, UDP) & (packets.payload_digest > 0)
         worth &= packets.payload_bytes >= MIN_PAYLOAD_BYTES
         # What devices answer to a search begins alike, and of a datagram only the beginning is compared.

@@ -7,7 +7,7 @@ from agent.flows import Ends
 from agent.grouping import Groups
 from agent.hosts import Hosts
 from agent.records import F64, I64, U64, Bool
-from agent.tables import hashed, members, paired
+from agent.tables import hashed, is_group, members, paired
 
 ARP = 0x0806
 ARP_REQUEST, ARP_REPLY = 1, 2
@@ -28,7 +28,7 @@ class View:
         self._receiver = hosts.receiver.take(self._known)
         self.is_arp: Bool = flows.ethertype == ARP
         self.is_ip: Bool = (flows.dst_ip_low > 0) | (flows.dst_ip_high > 0)
-        self.to_group: Bool = flows.dst_mac >> np.uint64(40) & np.uint64(1) > 0
+        self.to_group: Bool = is_group(flows.dst_mac)
         self.src_ip: U64 = ends.src_ip
         self.dst_ip: U64 = ends.dst_ip
         self.kind: U64 = self.key(flows.protocol, flows.dst_port)  # of service, wherever it is

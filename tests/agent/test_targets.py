@@ -5,7 +5,7 @@ import pytest
 from scapy.packet import Packet
 
 from agent.observe import Closed
-from agent.targets import aimed_at
+from agent.targets import targets
 from contract.cuts import Part
 from tests.agent.builders import Box, closed, every, ping, tcp, udp
 
@@ -15,7 +15,7 @@ ROUTER = Box(9)
 
 def aim(window: Closed, who: Box) -> Part | None:
     (row,) = np.flatnonzero(window.observations.src_mac == who.mac_number)
-    return aimed_at(window, int(row))
+    return targets(window).part(int(row))
 
 
 def flow(port: int, protocol: str = "tcp") -> dict[str, object]:
