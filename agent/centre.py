@@ -1,9 +1,9 @@
 """The centre's API over HTTPS: what a broker is not for."""
 
 import http.client
-import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from http import HTTPStatus
 from ipaddress import ip_address
 from pathlib import Path
@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from agent.errors import CentreError
+from runtime.errors import ConfigError
+from runtime.tls import client_context
 
 TIMEOUT_S: Final = 15.0  # of each wait
 MAX_ANSWER_BYTES: Final = 256 * 1024
@@ -51,17 +53,9 @@ class Centre:
     def post(self, path: str, body: bytes, wanted: HTTPStatus) -> bytes:
         """Send JSON; return the answer of the status that is wanted."""
         headers = {"Content-Type": "application/json"}
-        try:
-            connection = self._connection()
-            try:
-                answer = self._answer(connection, "POST", path, body, headers)
-                self._require(answer, wanted)
-                return answer.read(MAX_ANSWER_BYTES)
-            finally:
-                connection.close()
-        except (OSError, http.client.HTTPException) as error:
-            message = f"{self._url}: {error}"
-            raise CentreError(message) from error
+        with self._answer("POST", path, body, headers) as answer:
+            self._require(answer, wanted)
+            return answer.read(MAX_ANSWER_BYTES)
 
     def fetch(
         self,
@@ -83,34 +77,27 @@ class Centre:
         """
         until_s = time.monotonic() + FILE_S
         data = bytearray()
+        headers = {"Authorization": f"Bearer {key}"}
+        with self._answer("GET", path, None, headers) as answer:
+            self._require(answer, *wanted)
+            while piece := answer.read(_PIECE_BYTES):
+                data += piece
+                if len(data) > most_bytes or time.monotonic() > until_s:
+                    message = f"{self._url}{path}: too large, or too slow"
+                    raise CentreError(message)
+            return answer.status, bytes(data)
+
+    @contextmanager
+    def _answer(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
+    ) -> Iterator[http.client.HTTPResponse]:
         try:
-            connection = self._connection()
-            try:
-                headers = {"Authorization": f"Bearer {key}"}
-                answer = self._answer(connection, "GET", path, None, headers)
-                self._require(answer, *wanted)
-                while piece := answer.read(_PIECE_BYTES):
-                    data += piece
-                    if len(data) > most_bytes or time.monotonic() > until_s:
-                        message = f"{self._url}{path}: too large, or too slow"
-                        raise CentreError(message)
-            finally:
-                connection.close()
-        except (OSError, ValueError, http.client.HTTPException) as error:
+            with closing(self._connection()) as connection:
+                connection.request(method, self._place.path.rstrip("/") + path, body, headers)
+                yield connection.getresponse()
+        except (OSError, ValueError, ConfigError, http.client.HTTPException) as error:
             message = f"{self._url}: {error}"
             raise CentreError(message) from error
-        return answer.status, bytes(data)
-
-    def _answer(
-        self,
-        connection: http.client.HTTPConnection,
-        method: str,
-        path: str,
-        body: bytes | None,
-        headers: Mapping[str, str],
-    ) -> http.client.HTTPResponse:
-        connection.request(method, self._place.path.rstrip("/") + path, body, dict(headers))
-        return connection.getresponse()
 
     def _require(self, answer: http.client.HTTPResponse, *wanted: HTTPStatus) -> None:
         if answer.status in wanted:
@@ -127,8 +114,7 @@ class Centre:
         port = self._place.port
         if self._place.scheme == "http":
             return http.client.HTTPConnection(self.host, port, timeout=TIMEOUT_S)
-        context = ssl.create_default_context(cafile=self._ca_file)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context = client_context(self._ca_file, whose="the centre")
         return http.client.HTTPSConnection(self.host, port, timeout=TIMEOUT_S, context=context)
 
     def _port_is_one(self) -> bool:

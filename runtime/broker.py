@@ -17,6 +17,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from runtime.config import BrokerConfig
 from runtime.errors import BrokerError, ConfigError
+from runtime.tls import client_context
 
 log = logging.getLogger(__name__)
 
@@ -191,7 +192,7 @@ def _options(
         "identifier": client_id,
         "will": will,
         "keepalive": config.keepalive_s,
-        "tls_context": _tls_context(config) if config.tls else None,
+        "tls_context": _context(config) if config.tls else None,
         "max_inflight_messages": MAX_IN_FLIGHT,
         "max_queued_incoming_messages": max_queued_incoming,
         # Small packets one behind the other would each wait for the word on the one before.
@@ -199,17 +200,8 @@ def _options(
     }
 
 
-def _tls_context(config: BrokerConfig) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=config.ca_file)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if config.cert_file is not None:
-            context.load_cert_chain(config.cert_file, config.key_file)
-    except OSError as error:  # ssl.SSLError is one
-        files = [str(p) for p in (config.ca_file, config.cert_file, config.key_file) if p]
-        message = f"TLS files of the broker ({', '.join(files)}): {error}"
-        raise ConfigError(message) from error
-    return context
+def _context(config: BrokerConfig) -> ssl.SSLContext:
+    return client_context(config.ca_file, config.cert_file, config.key_file, whose="the broker")
 
 
 def _secret(path: Path | None) -> str | None:

@@ -3,14 +3,13 @@
 import asyncio
 import os
 import socket
-import ssl
 from collections.abc import Sequence
 from typing import Final
 
 from aggregator.config import ExportConfig, SyslogTarget
 from aggregator.export.entries import SYSLOG_SEVERITIES, Entry
 from aggregator.shapes import rfc3339
-from runtime.errors import ConfigError
+from runtime.tls import client_context
 
 CONNECT_S: Final = 10.0
 SEND_S: Final = 10.0
@@ -56,7 +55,10 @@ class SyslogSink:
 
     def __init__(self, target: SyslogTarget, config: ExportConfig) -> None:
         self._target = target
-        self._tls = _tls_context(config) if target.transport == "tls" else None
+        self._tls = None
+        if target.transport == "tls":
+            files = config.ca_file, config.cert_file, config.key_file
+            self._tls = client_context(*files, whose="[[exports]]")
         self._writer: asyncio.StreamWriter | None = None
         self._reader: asyncio.StreamReader | None = None
         self._datagrams: asyncio.DatagramTransport | None = None
@@ -125,16 +127,3 @@ class SyslogSink:
     def _is_connected(self) -> bool:
         # Receivers say nothing: what can be read is the end.
         return self._reader is not None and not self._reader.at_eof()
-
-
-def _tls_context(config: ExportConfig) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=config.ca_file)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if config.cert_file is not None:
-            context.load_cert_chain(config.cert_file, config.key_file)
-    except OSError as error:  # ssl.SSLError is one
-        files = (config.ca_file, config.cert_file, config.key_file)
-        message = f"TLS files of [[exports]] ({', '.join(str(f) for f in files if f)}): {error}"
-        raise ConfigError(message) from error
-    return context
