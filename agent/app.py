@@ -29,13 +29,14 @@ from agent.isolation.keeper import Keeper
 from agent.model_bundle import DEFAULT_BUNDLE
 from agent.pipeline import Outcome, Pipeline
 from agent.replay import build_pipeline
-from agent.uplink.commands import Commands, Trust, load_public_key
+from agent.uplink.commands import Commands, Trust
 from agent.uplink.commands import Outcome as Carried
 from agent.uplink.publisher import Address, Publisher
 from agent.uplink.spool import Spool, new_boot
 from contract.commands import AnyCommand, CollectEvidence, InstallModel, Release, SetMode
 from contract.commands import Isolate as IsolateCommand
 from contract.messages import Alert, AnyMessage, ModelsHave, Presence
+from runtime.signatures import read_public_key
 from runtime.systemd import notify
 
 log = logging.getLogger(__name__)
@@ -121,7 +122,7 @@ class _Agent:
         self._isolations = Keeper(guard, pipeline.policy, folder, self._put, self._on_engine)
         self._health = HealthReporter(pipeline.model.model_id)
         key = config.commands.public_key_file
-        trust = Trust(config.device_id, load_public_key(key) if key else None)
+        trust = Trust(config.device_id, read_public_key(key) if key else None)
         self._commands = Commands(spool, trust, obey=self._obey, acknowledge=self._tell)
         self._publisher = Publisher(
             spool,

@@ -6,12 +6,10 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
-from pathlib import Path
 
 import msgspec
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from agent.errors import AgentError, SpoolError
 from agent.uplink.spool import Spool
@@ -19,7 +17,6 @@ from contract.codec import CodecError, decode_order, decode_signed_order
 from contract.commands import AnyCommand, InstallModel, Order, SignedOrder, key_id
 from contract.identifiers import DeviceId
 from contract.messages import CommandAck, CommandState
-from runtime.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
@@ -63,23 +60,6 @@ class _RefusedError(Exception):
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.value)
         self.refusal = refusal
-
-
-def load_public_key(path: Path) -> Ed25519PublicKey:
-    """Read the centre's public key, PEM.
-
-    Raises:
-        ConfigError: The file is no Ed25519 public key.
-    """
-    try:
-        key = load_pem_public_key(path.read_bytes())
-    except (OSError, ValueError, UnsupportedAlgorithm) as error:
-        message = f"public key for commands {path}: {error}"
-        raise ConfigError(message) from error
-    if not isinstance(key, Ed25519PublicKey):
-        message = f"public key for commands {path}: not an Ed25519 key"
-        raise ConfigError(message)
-    return key
 
 
 class Commands:

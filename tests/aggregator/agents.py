@@ -12,12 +12,13 @@ from agent.evidence import Evidence
 from agent.isolation.desired import NOBODY, DesiredIsolations
 from agent.isolation.dry_run import DryRun
 from agent.isolation.lease_file import LeaseFile
-from agent.uplink.commands import Commands, Outcome, Trust, load_public_key
+from agent.uplink.commands import Commands, Outcome, Trust
 from agent.uplink.publisher import Address, Publisher
 from agent.uplink.spool import Spool, new_boot
 from contract.commands import AnyCommand, CollectEvidence, Isolate, Release
 from contract.messages import CommandAck, Isolation, Presence
 from runtime.config import BrokerConfig
+from runtime.signatures import read_public_key
 from tests.aggregator.conftest import Centre
 from tests.aggregator.messages import SECOND_NS, now_ns
 
@@ -36,7 +37,7 @@ class Agent:
         self.spool = Spool(folder / f"{device_id}.sqlite", 1 << 20, new_boot())
         self.commands = Commands(
             self.spool,
-            Trust(device_id, load_public_key(key)),
+            Trust(device_id, read_public_key(key)),
             obey=self._obey,
             acknowledge=self._acknowledge,
         )

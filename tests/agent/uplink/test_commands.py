@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.errors import IsolationError
-from agent.uplink.commands import MAX_SLOW, Commands, Outcome, Trust, load_public_key
+from agent.uplink.commands import MAX_SLOW, Commands, Outcome, Trust
 from agent.uplink.spool import Spool, new_boot
 from contract.codec import encode
 from contract.commands import (
@@ -24,6 +24,7 @@ from contract.commands import (
 )
 from contract.messages import CommandAck
 from runtime.errors import ConfigError
+from runtime.signatures import read_public_key
 from tests.agent.messages import NOW_NS
 from tests.tools import require
 
@@ -182,7 +183,7 @@ def test_the_public_key_is_a_pem_file_as_openssl_writes_it(tmp_path):
     secret, public = tmp_path / "key.pem", tmp_path / "public.pem"
     subprocess.run([openssl, "genpkey", "-algorithm", "ed25519", "-out", secret], check=True)
     subprocess.run([openssl, "pkey", "-in", secret, "-pubout", "-out", public], check=True)
-    assert len(load_public_key(public).public_bytes_raw()) == 32
+    assert len(read_public_key(public).public_bytes_raw()) == 32
 
 
 @pytest.mark.parametrize("content", [b"", b"-----BEGIN PUBLIC KEY-----\nAA\n", None])
@@ -191,7 +192,7 @@ def test_a_key_that_is_none_is_one_clear_line(tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ConfigError, match=r"public\.pem"):
-        load_public_key(path)
+        read_public_key(path)
 
 
 async def test_a_lift_does_not_wait_for_a_model_and_models_wait_for_each_other(spool):
