@@ -76,12 +76,12 @@ def believed(
         message = f"{source}: not signed by a trusted key ({len(keys)} keys tried)"
         raise ModelError(message)
     try:
-        metadata = read_metadata(files)
-        named = read_manifest(files).files
+        manifest = read_manifest(files)
+        metadata = read_metadata(files, manifest)
     except BundleError as error:
         message = f"{source}: {error}"
         raise ModelError(message) from error
-    novelty = files[NOVELTY] if NOVELTY in named else None
+    novelty = files[NOVELTY] if NOVELTY in manifest.files else None
     return Bundle(files[MODEL], files[TREES], metadata, novelty)
 
 

@@ -59,13 +59,16 @@ def read_manifest(files: Mapping[str, bytes]) -> Manifest:
     return manifest
 
 
-def read_metadata(files: Mapping[str, bytes]) -> ModelMetadata:
+def read_metadata(files: Mapping[str, bytes], manifest: Manifest) -> ModelMetadata:
     """Return what a bundle's model says of itself.
+
+    Args:
+        files: Of the bundle.
+        manifest: Its own, as read from it.
 
     Raises:
         BundleError: It cannot be read, or names another model than the manifest.
     """
-    manifest = read_manifest(files)
     metadata = _decode(METADATA, files[METADATA], ModelMetadata)
     if metadata.model_id != manifest.model_id:
         message = "metadata and manifest name different models"

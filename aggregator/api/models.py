@@ -43,6 +43,7 @@ from contract.model_bundle import (
     SIGNATURE,
     BundleError,
     manifest_sha256,
+    read_manifest,
     read_metadata,
     unpack,
 )
@@ -226,7 +227,7 @@ def _checked(data: bytes, models: ModelsConfig, username: str) -> NewModel:
     """
     try:
         files = unpack(data)
-        metadata = read_metadata(files)
+        metadata = read_metadata(files, read_manifest(files))
     except BundleError as error:
         message = f"no model bundle: {error}"
         raise InvalidError(message) from error

@@ -14,6 +14,7 @@ from contract.model_bundle import (
     MAX_BUNDLE_BYTES,
     MODEL,
     BundleError,
+    read_manifest,
     read_metadata,
     unpack,
 )
@@ -34,7 +35,7 @@ def test_what_tar_packs_is_what_is_read(tmp_path: Path):
     folder = write_bundle(tmp_path / "b", told("one"), model=b"m" * 1000)
     files = unpack(tar_of(folder))
     assert files == {path.name: path.read_bytes() for path in folder.iterdir()}
-    assert read_metadata(files) == told("one")
+    assert read_metadata(files, read_manifest(files)) == told("one")
 
 
 def test_in_which_folder_files_lie_does_not_matter_and_others_are_skipped():
@@ -60,7 +61,7 @@ def test_a_missing_file_is_named(tmp_path: Path):
     files = unpack(tar_of(write_bundle(tmp_path / "b", told("one"))))
     for name in (MANIFEST, MODEL):
         with pytest.raises(BundleError, match=f"{name}: is missing"):
-            read_metadata({key: value for key, value in files.items() if key != name})
+            read_manifest({key: value for key, value in files.items() if key != name})
 
 
 @given(st.binary(max_size=2000), st.integers(0, 4000))
