@@ -15,8 +15,8 @@ import pytest
 from tests.aggregator.conftest import Centre
 from tests.aggregator.messages import envelope, presence
 from tests.brokers import mosquitto
+from tests.e2e.box import DEMO
 
-DEMO = Path(__file__).parents[2] / "agent" / "demo" / "home-lan.pcap.gz"
 ONLINE = envelope(presence(), 1)
 OURS = "only-for-this-test"
 

@@ -2,8 +2,6 @@
 
 import hashlib
 import io
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,21 +13,7 @@ from scapy.layers.l2 import Ether
 from scapy.utils import PcapReader
 
 from tests.aggregator.conftest import Centre
-
-DEMO = Path(__file__).parents[2] / "agent" / "demo" / "home-lan.pcap.gz"
-SETTINGS = """\
-device_id = "evidence-pi"
-
-[spool]
-path = "{folder}/spool.sqlite"
-
-[broker]
-host = "127.0.0.1"
-port = {port}
-
-[commands]
-public_key_file = "{folder}/commands.pem"
-"""
+from tests.e2e.box import playing, settings
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(90)]
 
@@ -39,20 +23,10 @@ def api(tmp_path: Path) -> Iterator[httpx.Client]:
     """Run a centre and an agent that plays the demo; yields an admin."""
     centre = Centre(tmp_path)
     centre.start()
-    (tmp_path / "commands.pem").write_text(centre.run("command-key").stdout)
-    config = tmp_path / "agent.toml"
-    config.write_text(SETTINGS.format(folder=tmp_path, port=centre.broker_port))
-    program = [sys.executable, "-m", "agent", "run", "--config", str(config)]
-    with (tmp_path / "agent.log").open("wb") as log:
-        agent = subprocess.Popen(
-            [*program, "--replay", str(DEMO), "--speed", "4"], stdout=log, stderr=log
-        )
     try:
-        with centre.client() as client:
+        with playing(settings(centre, tmp_path, "evidence-pi"), 4), centre.client() as client:
             yield client
     finally:
-        agent.terminate()
-        agent.wait(timeout=20)
         assert centre.stop() == 0
 
 

@@ -14,7 +14,7 @@ from contract.attacks import CLASSES
 from model_training.captures import check_capture, read_captures
 from model_training.dataset import load_scene
 from tests.aggregator.conftest import Centre
-from tests.e2e.test_evidence import DEMO, SETTINGS
+from tests.e2e.box import playing, settings
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -38,16 +38,9 @@ def gather(folder: Path, centre: Centre) -> str:
 def test_what_people_said_of_alerts_can_be_learned_from(tmp_path: Path):
     centre = Centre(tmp_path)
     centre.start()
-    (tmp_path / "commands.pem").write_text(centre.run("command-key").stdout)
-    config = tmp_path / "agent.toml"
-    config.write_text(SETTINGS.format(folder=tmp_path, port=centre.broker_port))
-    program = [sys.executable, "-m", "agent", "run", "--config", str(config)]
-    with (tmp_path / "agent.log").open("wb") as log:
-        agent = subprocess.Popen(
-            [*program, "--replay", str(DEMO), "--speed", "2"], stdout=log, stderr=log
-        )
     try:
-        with centre.client() as admin:
+        config = settings(centre, tmp_path, "evidence-pi")
+        with playing(config, 2), centre.client() as admin:
             scan = next(a for a in alerts(admin, 1) if a["attack_type"] == "Scan")
             flood = next(a for a in alerts(admin, 2) if a["attack_type"] == "DOS")
             said = {"name": "training", "role": "analyst"}
@@ -60,8 +53,6 @@ def test_what_people_said_of_alerts_can_be_learned_from(tmp_path: Path):
                 assert time.monotonic() < deadline
                 time.sleep(0.5)
     finally:
-        agent.terminate()
-        agent.wait(timeout=20)
         assert centre.stop() == 0
     found: dict[str, Counter[str]] = {}
     for capture in read_captures([tmp_path / "said"], ["train"]):

@@ -1,10 +1,8 @@
 """Another model for an agent, over the real line: tried, refused with a reason, kept, taken back."""
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +13,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from model_training.bundle import public_pem
 from model_training.export import to_onnx, to_trees
 from tests.aggregator.conftest import Centre
+from tests.e2e.box import playing, settings
 from tests.model_bundles import MAKER, STRANGER, tar_of, told, trusting, write_bundle
 from tests.tiny_models import booster
 
-DEMO = Path(__file__).parents[2] / "agent" / "demo" / "home-lan.pcap.gz"
 PI = "model-pi"
-SETTINGS = """\
-device_id = "model-pi"
-
+SETTINGS = """
 [model]
 trusted_keys = "{folder}/keys"
-
-[spool]
-path = "{folder}/state/spool.sqlite"
-
-[broker]
-host = "127.0.0.1"
-port = {port}
-
-[commands]
-public_key_file = "{folder}/commands.pem"
 
 [centre]
 url = "{url}"
@@ -50,28 +36,14 @@ class Line:
     def __init__(self, folder: Path, centre: Centre, admin: httpx.Client) -> None:
         self.folder = folder
         self.admin = admin
-        (folder / "state").mkdir()
-        (folder / "commands.pem").write_text(centre.run("command-key").stdout)
         given = {"device_id": PI, "type": "edge_ml"}
         made = admin.post("/devices", json=given).raise_for_status().json()
         (folder / "api.key").write_text(made["api_key"] + "\n")
-        self.config = folder / "agent.toml"
-        self.config.write_text(
-            SETTINGS.format(folder=folder, port=centre.broker_port, url=centre.url)
-        )
+        more = SETTINGS.format(folder=folder, url=centre.url)
+        self.config = settings(centre, folder, PI, more)
 
-    @contextmanager
-    def agent(self) -> Iterator[None]:
-        program = [sys.executable, "-m", "agent", "run", "--config", str(self.config)]
-        with (self.folder / "agent.log").open("ab") as log:
-            running = subprocess.Popen(
-                [*program, "--replay", str(DEMO), "--speed", "0.5"], stdout=log, stderr=log
-            )
-        try:
-            yield
-        finally:
-            running.terminate()
-            assert running.wait(timeout=30) == 0, (self.folder / "agent.log").read_text()
+    def agent(self) -> AbstractContextManager[None]:
+        return playing(self.config, 0.5)
 
     def upload(self, model_id: str, key: Ed25519PrivateKey = MAKER, **changes: object) -> None:
         said = told(model_id, **changes)

@@ -1,7 +1,6 @@
 """From the API over the broker and the agent into the kernel, and back, with a real bridge."""
 
 import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -9,7 +8,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,25 +16,13 @@ import pytest
 from tests.agent.isolation.lab import Lab, lab
 from tests.aggregator.conftest import Centre
 from tests.aggregator.test_lifting import enrolled
+from tests.e2e.box import playing, settings
 
-DEMO = Path(__file__).parents[2] / "agent" / "demo" / "home-lan.pcap.gz"
 LIFTS = 9
 ASKED_S = 1.0
-SETTINGS = """\
-device_id = "bridge-pi"
-
+SETTINGS = """
 [isolation]
 enforcer = "nft"
-
-[spool]
-path = "{folder}/spool.sqlite"
-
-[broker]
-host = "127.0.0.1"
-port = {port}
-
-[commands]
-public_key_file = "{folder}/commands.pem"
 """
 
 pytestmark = [pytest.mark.root, pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(150)]
@@ -62,29 +48,14 @@ def api(
 ) -> Iterator[httpx.Client]:
     """Run an agent whose nft is that of the bridge's namespace; yields who may command it."""
     folder = tmp_path_factory.mktemp("agent")
-    (folder / "commands.pem").write_text(centre.run("command-key").stdout)
-    config = folder / "agent.toml"
-    config.write_text(SETTINGS.format(folder=folder, port=centre.broker_port))
     nft = folder / "nft"
     nft.write_text(f'#!/bin/sh\nexec {" ".join(network.box)} {shutil.which("nft")} "$@"\n')
     nft.chmod(0o755)
-    search = os.pathsep.join([str(folder), os.environ["PATH"]])
-    program = [sys.executable, "-m", "agent", "run", "--config", str(config)]
-    with (folder / "log").open("wb") as log:
-        agent = subprocess.Popen(
-            [*program, "--replay", str(DEMO), "--speed", "0.5"],
-            env=os.environ | {"PATH": search},
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        with centre.client() as client:
-            client.timeout = httpx.Timeout(10)
-            _until_online(client)
-            yield client
-    finally:
-        agent.terminate()
-        agent.wait(timeout=20)
+    config = settings(centre, folder, "bridge-pi", SETTINGS)
+    with playing(config, 0.5, str(folder)), centre.client() as client:
+        client.timeout = httpx.Timeout(10)
+        _until_online(client)
+        yield client
 
 
 def _until_online(client: httpx.Client) -> None:

@@ -1,15 +1,18 @@
-"""docs/feeds.md is what the description of MQTT and WebSockets says."""
+"""Pages that a script makes are what it would make of the code as it is."""
 
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_page_of_mqtt_and_websockets_is_current():
+@pytest.mark.parametrize("script", ["wire_contract.py", "feeds.py"])
+def test_a_page_that_is_made_is_current(script: str):
     done = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "feeds.py", "--check"],
+        [sys.executable, ROOT / "scripts" / script, "--check"],
         capture_output=True,
         text=True,
         check=False,
