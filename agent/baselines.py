@@ -17,6 +17,7 @@ QUANTILE: Final = 0.95
 CAPACITY: Final = 2048  # hosts
 KEEP_NS: Final = 30 * 86_400 * 1_000_000_000
 LEARNS_EVERY: Final = 5  # windows: what follows at once says nearly the same again
+CALM: Final = 0.5  # probability of benign from which a window is learned from
 WARM: Final = 24  # windows that a host was learned from before its usual values are told
 
 _LEAST_RATE: Final = 0.05

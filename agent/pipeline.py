@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from agent.baselines import Baselines
+from agent.baselines import CALM, Baselines
 from agent.deciding import deciding_flow
 from agent.effects import Effect, Publish
 from agent.explain import Explainer
@@ -33,7 +33,6 @@ BENIGN_EVERY: Final = (
     60  # one benign verdict of this many is told, so that a quiet network is quiet
 )
 UNSURE_EVERY: Final = 10  # and of this many where an attack was likelier
-_CALM: Final = 0.5  # probability of benign
 
 
 class Outcome(msgspec.Struct, frozen=True, eq=False):
@@ -179,7 +178,7 @@ class Pipeline:
             *self._keep(judged, found),
         ]
         # What looks like an attack, even a little, must not become usual.
-        self.baselines.learn(observations, judged.scores[:, self._benign] >= _CALM)
+        self.baselines.learn(observations, judged.scores[:, self._benign] >= CALM)
         return Outcome(effects, [judged])
 
     def _second_opinion(self, judged: Judged) -> Judged:

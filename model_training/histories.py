@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,8 +12,6 @@ from agent.novelty import deviations
 from agent.records import F32, I64, Bool, Observations
 from model_training.captures import Capture
 from model_training.dataset import recall
-
-CALM: Final = 0.5  # probability of benign from which the agent learns what is usual
 
 
 class Deviating(NamedTuple):

@@ -10,6 +10,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from agent.baselines import CALM
 from agent.novelty import matters
 from agent.records import F32, I64
 from contract.attacks import CLASSES, Label
@@ -28,7 +29,7 @@ from model_training.evaluate import Bought, Evaluation, Judgement, judge
 from model_training.evidence import as_told
 from model_training.export import to_onnx, to_trees
 from model_training.fit import cross_fit, fit, hold_out, load_booster, predict
-from model_training.histories import CALM, deviating
+from model_training.histories import deviating
 from model_training.kitsune import kitsune_scores
 from model_training.labels import UNKNOWN
 from model_training.model_card import write_card

@@ -14,7 +14,7 @@ from aggregator.store.counts import forget_counts
 from aggregator.store.database import Database, Statement
 from aggregator.store.notifications import forget_notifications
 from aggregator.store.room import Room
-from aggregator.store.usage import find_keeping
+from aggregator.store.usage import Keeping, find_keeping
 
 log = logging.getLogger(__name__)
 
@@ -52,12 +52,13 @@ class Retention:
 
         On a full disk nothing is written; what is to go from the archive goes.
         """
+        plans = await find_keeping(self._database)
         if self._room.is_enough():
-            await self._move(now_ns)
-        await self._drop_old(now_ns)
+            await self._move(now_ns, plans)
+        await self._drop_old(now_ns, plans)
         await self._drop_beyond_size(now_ns)
 
-    async def _move(self, now_ns: int) -> None:
+    async def _move(self, now_ns: int, plans: Sequence[Keeping]) -> None:
         for organization in await self._organizations():
             await self._archive.write(organization)
         midnight_ns = now_ns - now_ns % (DAY_S * NS_PER_S)
@@ -65,7 +66,7 @@ class Retention:
         await self._forget_archived(before_ns)
         old_ns = now_ns - self._config.keep_alerts_days * DAY_S * NS_PER_S
         await self._forget_alerts(old_ns)
-        for plan in await find_keeping(self._database):
+        for plan in plans:
             if plan.keep_days is not None and plan.keep_days < self._config.hot_days:
                 begin_ns = midnight_ns - plan.keep_days * DAY_S * NS_PER_S
                 await self._forget_archived(begin_ns, plan.organization)
@@ -104,15 +105,12 @@ class Retention:
         rows = await self._database.read("organizations_to_archive", {}, _Organization)
         return [row.name for row in rows]
 
-    async def _drop_old(self, now_ns: int) -> None:
+    async def _drop_old(self, now_ns: int, plans: Sequence[Keeping]) -> None:
         most = self._config.keep_days
-        plans = {
-            plan.organization: min(plan.keep_days or most, most)
-            for plan in await find_keeping(self._database)
-        }
-        first = {days: _day_before(now_ns, days) for days in {most, *plans.values()}}
+        kept = {plan.organization: min(plan.keep_days or most, most) for plan in plans}
+        first = {days: _day_before(now_ns, days) for days in {most, *kept.values()}}
         parts = await self._archive.parts()
-        old = [part for part in parts if part.day < first[plans.get(part.organization, most)]]
+        old = [part for part in parts if part.day < first[kept.get(part.organization, most)]]
         await self._drop(old, "age")
 
     async def _drop_beyond_size(self, now_ns: int) -> None:
