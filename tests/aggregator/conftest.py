@@ -19,6 +19,7 @@ import httpx
 import pytest
 import pytest_asyncio
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from aggregator.api.passwords import Passwords
 from aggregator.store.database import Database
@@ -141,7 +142,8 @@ class Centre:
     ) -> AsyncIterator[ClientConnection]:
         headers = {"Authorization": f"Bearer {self.token(username)}"}
         url = f"ws://127.0.0.1:{self.port}/api/v1/ws{query}"
-        async with connect(url, additional_headers=headers) as socket:
+        # However much was never read, it closes at once.
+        async with connect(url, additional_headers=headers, max_queue=None) as socket:
             yield socket
 
     @asynccontextmanager
@@ -234,6 +236,19 @@ async def _add_users(data: Path) -> None:
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
     async with Database(tmp_path) as database:
         yield database
+
+
+async def close_code_of(socket: ClientConnection) -> int:
+    """Return the code with which a socket is closed.
+
+    What nobody reads would hold up the closing: a client with 16 unread messages stops reading.
+    """
+    async with asyncio.timeout(10):
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await socket.recv()
+    assert socket.close_code is not None
+    return socket.close_code
 
 
 async def next_event(

@@ -8,8 +8,8 @@ import pytest
 from websockets.asyncio.client import connect
 
 from runtime.logs import JsonFormatter
-from tests.aggregator.conftest import PASSWORD, Centre
-from tests.aggregator.test_websocket import UNAUTHENTICATED, code_of, is_live, url
+from tests.aggregator.conftest import PASSWORD, Centre, close_code_of
+from tests.aggregator.test_websocket import UNAUTHENTICATED, is_live, url
 
 
 def with_token(centre: Centre, token: str) -> httpx.Client:
@@ -94,10 +94,10 @@ async def test_a_stream_token_in_the_address_opens_the_feed_and_nothing_else(cen
             assert await is_live(centre, socket)
             client.delete(f"/auth/tokens/{made['id']}").raise_for_status()
             async with asyncio.timeout(5):
-                assert await code_of(socket) == UNAUTHENTICATED
+                assert await close_code_of(socket) == UNAUTHENTICATED
     for token in (made["token"], api, "ews_guessed"):
         async with connect(url(centre, f"?token={token}")) as socket:
-            assert await code_of(socket) == UNAUTHENTICATED
+            assert await close_code_of(socket) == UNAUTHENTICATED
     with with_token(centre, made["token"]) as program:
         assert program.get("/alerts").status_code == 401
 

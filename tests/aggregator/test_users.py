@@ -12,7 +12,7 @@ from websockets.asyncio.client import connect
 from aggregator.api.passwords import check_password
 from aggregator.errors import InvalidError
 from tests.aggregator.access import new_name
-from tests.aggregator.conftest import PASSWORD, Centre
+from tests.aggregator.conftest import PASSWORD, Centre, close_code_of
 
 ANOTHER = "battery-staple-9"
 _numbers = itertools.count()
@@ -120,8 +120,7 @@ async def test_the_feed_of_who_is_shut_out_closes_within_five_seconds(centre: Ce
         async with asyncio.timeout(15), connect(feed, additional_headers=headers) as socket:
             client.patch(f"/users/{user['id']}", json={"is_active": False}).raise_for_status()
             async with asyncio.timeout(5):
-                await socket.wait_closed()
-        assert socket.close_code == 4401
+                assert await close_code_of(socket) == 4401
 
 
 def test_another_role_holds_from_the_next_request_on(centre: Centre):

@@ -25,7 +25,7 @@ from aggregator.store.wall_posts import (
 )
 from aggregator.wall import DEMO_ALERTS, MAX_GUESTS, Poster, Wall
 from tests.aggregator.access import new_name
-from tests.aggregator.conftest import Centre
+from tests.aggregator.conftest import Centre, close_code_of
 
 ALERT = {"message": "Unauthorized door access", "location": "South Gate"}
 CHAT = {"sender": "Jose", "message": "Please check the back door"}
@@ -226,8 +226,7 @@ async def test_a_guest_who_signed_in_is_gone_with_the_session(opened: Centre):
             assert (await received(socket))["message"] == CHAT["message"]
             admin.delete(f"/users/{user['id']}/sessions").raise_for_status()
             await socket.send(json.dumps(CHAT))
-            await asyncio.wait_for(socket.wait_closed(), 10)
-            assert socket.close_code == 4401
+            assert await close_code_of(socket) == 4401
 
 
 def test_who_posts_faster_than_people_do_has_to_wait():

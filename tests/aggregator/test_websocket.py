@@ -1,17 +1,16 @@
 """The live feed over WebSocket: every way of showing who one is, and none without."""
 
 import asyncio
-import contextlib
 import json
 import time
 from typing import Any
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from tests.aggregator.conftest import ACCESS_TOKEN_S, PASSWORD, Centre, next_event
+from tests.aggregator.conftest import ACCESS_TOKEN_S, PASSWORD, Centre, close_code_of, next_event
 from tests.aggregator.messages import alert, health
 
 UNAUTHENTICATED = 4401
@@ -36,16 +35,6 @@ async def is_live(centre: Centre, socket: ClientConnection) -> bool:
     return False
 
 
-async def code_of(socket: ClientConnection) -> int:
-    """Return the code with which a socket is closed."""
-    async with asyncio.timeout(10):
-        with contextlib.suppress(ConnectionClosed):
-            while True:
-                await socket.recv()
-    assert socket.close_code is not None
-    return socket.close_code
-
-
 async def test_a_header_a_protocol_a_first_message_or_a_ticket_open_the_feed(centre: Centre):
     token = centre.token()
     headers = {"Authorization": f"Bearer {token}"}
@@ -64,27 +53,27 @@ async def test_a_header_a_protocol_a_first_message_or_a_ticket_open_the_feed(cen
     async with connect(url(centre, f"?ticket={ticket['ticket']}")) as socket:
         assert await is_live(centre, socket)
     async with connect(url(centre, f"?ticket={ticket['ticket']}")) as socket:
-        assert await code_of(socket) == UNAUTHENTICATED
+        assert await close_code_of(socket) == UNAUTHENTICATED
 
 
 @pytest.mark.parametrize("first", ["{}", '{"type":"auth","token":"x"}', "x", '{"type":"auth"}'])
 async def test_a_first_message_without_a_good_token_closes(centre: Centre, first: str):
     async with connect(url(centre)) as socket:
         await socket.send(first)
-        assert await code_of(socket) == UNAUTHENTICATED
+        assert await close_code_of(socket) == UNAUTHENTICATED
 
 
 async def test_who_says_nothing_is_closed_after_five_seconds(centre: Centre):
     async with connect(url(centre)) as socket:
-        assert await code_of(socket) == UNAUTHENTICATED
+        assert await close_code_of(socket) == UNAUTHENTICATED
 
 
 async def test_a_token_in_the_address_or_a_wrong_header_opens_nothing(centre: Centre):
     wrong = {"Authorization": "Bearer wrong"}
     async with connect(url(centre), additional_headers=wrong) as socket:
-        assert await code_of(socket) == UNAUTHENTICATED
+        assert await close_code_of(socket) == UNAUTHENTICATED
     async with connect(url(centre, f"?token={centre.token()}")) as socket:
-        assert await code_of(socket) == UNAUTHENTICATED
+        assert await close_code_of(socket) == UNAUTHENTICATED
 
 
 async def test_a_session_that_ends_closes_the_feed_within_five_seconds(centre: Centre):
@@ -97,7 +86,7 @@ async def test_a_session_that_ends_closes_the_feed_within_five_seconds(centre: C
         ) as socket:
             client.post("/auth/logout").raise_for_status()
             async with asyncio.timeout(5):
-                assert await code_of(socket) == UNAUTHENTICATED
+                assert await close_code_of(socket) == UNAUTHENTICATED
 
 
 async def test_a_feed_ends_with_the_access_token_that_opened_it_and_the_next_one_resumes_it(
@@ -117,7 +106,9 @@ async def test_a_feed_ends_with_the_access_token_that_opened_it_and_the_next_one
         ):
             await device.tell(health())
             cursor = (await next_event(socket, "device_health"))["cursor"]
-            assert [await code_of(each) for each in (socket, by_ticket)] == [UNAUTHENTICATED] * 2
+            assert [await close_code_of(each) for each in (socket, by_ticket)] == [
+                UNAUTHENTICATED
+            ] * 2
             assert ACCESS_TOKEN_S - 1 <= time.monotonic() - since <= ACCESS_TOKEN_S + 5
             await device.tell(alert(630))
         answer = client.post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
@@ -188,4 +179,4 @@ async def test_what_a_watcher_sends_is_ignored_unless_it_is_too_large(centre: Ce
         await socket.send(b"\xff")
         assert await is_live(centre, socket)
         await socket.send("x" * 100_000)
-        assert await code_of(socket) == 1009
+        assert await close_code_of(socket) == 1009
