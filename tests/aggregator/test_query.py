@@ -175,7 +175,7 @@ async def test_a_statement_that_takes_too_long_is_ended_by_the_kernel(sandbox: S
     began = time.monotonic()
     said = await refusal(sandbox, BURNING)
     assert said == "stopped after 5 s: select less"
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 20
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ def manager(request, tmp_path, monkeypatch) -> Iterator[socket.socket]:
         name, told = "\0" + word, "@" + word
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(name)
-        listener.settimeout(2)
+        listener.settimeout(10)
         monkeypatch.setenv("NOTIFY_SOCKET", told)
         yield listener
 

@@ -255,7 +255,7 @@ async def test_a_switch_that_is_silent_is_waited_for_in_bounds_and_told(
             for asked in (isolator, Guard(isolator, nobody_exempt)):
                 with pytest.raises(IsolationError, match="does not answer"):
                     await asked.apply(leases)
-            assert time.monotonic() - began_s < 3
+            assert time.monotonic() - began_s < 8  # of ten for each lease by itself
             assert caplog.messages.count("switch_away") == 1
         finally:
             switch.go_on()
