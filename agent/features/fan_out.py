@@ -17,6 +17,7 @@ NOVELTY_CAPACITY: Final = 65_536
 _ECHO_REQUESTS: Final = (8, 128)
 _SPREAD: Final = np.uint64(0xC2B2AE3D27D4EB4E)  # even, so that a key is never 0
 _PAIR: Final = 2
+_NEVER_AGAIN_NS: Final = np.iinfo(np.int64).max
 
 
 class FanOut:
@@ -133,23 +134,19 @@ def _directions(view: View) -> tuple[U64, Bool]:
 
 
 def _later_than_reverse(first_ns: I64, turned: Bool, groups: Groups) -> Bool:
-    """Return which rows began after the row of the other direction in the same window."""
+    """Return which rows began after the first of the other direction in the same window."""
     later = np.zeros(len(first_ns), np.bool_)
     pairs = groups.starts[groups.sizes == _PAIR]
     one, other = groups.order.take(pairs), groups.order.take(pairs + 1)
     lag_ns = (first_ns[other] - first_ns[one]) * (turned[other] != turned[one])
     later[one[lag_ns < 0]] = True
     later[other[lag_ns > 0]] = True
+    # A relay's or a router's packets come by with several MACs: more rows, in no order of time.
     groups = groups.only((groups.sizes > _PAIR).nonzero()[0])
     if not len(groups):
         return later
-    turned = turned[groups.order]
-    time_ns = first_ns[groups.order]
-    row = np.arange(len(turned))
+    turned, time_ns = turned[groups.order], first_ns[groups.order]
     for way in (turned, ~turned):
-        other = np.minimum.reduceat(np.where(way, len(row), row), groups.starts)
-        other = np.repeat(other, groups.sizes)
-        earlier = way & (other < len(row))
-        earlier &= time_ns[np.minimum(other, len(row) - 1)] < time_ns
-        later[groups.order[earlier]] = True
+        reverse_ns = np.minimum.reduceat(np.where(way, _NEVER_AGAIN_NS, time_ns), groups.starts)
+        later[groups.order[way & (reverse_ns.repeat(groups.sizes) < time_ns)]] = True
     return later

@@ -123,6 +123,13 @@ def test_a_seed_changes_nothing_that_a_person_sees() -> None:
     assert np.array_equal(left.src_mac, right.src_mac)
 
 
+def test_a_seed_does_not_decide_who_began_a_flow_that_comes_by_with_several_macs() -> None:
+    ann, bob = (Box(0, box.ip, mac=EVE.mac) for box in (ANN, BOB))  # as the relay sends for them
+    frames = [udp(ANN, bob, 7, 9), udp(bob, ANN, 9, 7), udp(ann, BOB, 7, 9), udp(BOB, ann, 9, 7)]
+    seen = [observed(batch(every(0.2, frames)), observer=Observer(seed=n)).rows for n in range(16)]
+    assert all(np.array_equal(seen[0].features, other.features) for other in seen)
+
+
 # --- accounting
 
 
