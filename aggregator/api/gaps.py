@@ -17,7 +17,7 @@ from aggregator.shapes import NS_PER_S, rfc3339
 from aggregator.store.archive import Archive
 from aggregator.store.channels import ChannelRow, find_channels
 from aggregator.store.database import Database
-from aggregator.store.devices import Page
+from aggregator.store.devices import DeviceRow, Page, find_devices
 from aggregator.store.gaps import GapRow, find_gaps
 from aggregator.store.room import Room
 
@@ -68,7 +68,10 @@ async def metrics(  # noqa: PLR0913  one for each part that counts
 ) -> Response[str]:
     """Return counters in the text format of Prometheus; devices are those of the organization."""
     organization = request.user.organization
+    now_ns = time.time_ns()
+    page = Page(limit=MAX_DEVICES)
     rows = await find_gaps(database, organization, limit=MAX_DEVICES)
+    known = await find_devices(database, organization, now_ns=now_ns, page=page)
     parts = await archive.parts(organization)
     outcomes = dict(ask_ingest())
     lines = [
@@ -84,7 +87,8 @@ async def metrics(  # noqa: PLR0913  one for each part that counts
         *_family(
             "archive_bytes", "of Parquet files", [({}, sum(part.file_bytes for part in parts))]
         ),
-        *_of_devices(rows, time.time_ns()),
+        *_of_devices(rows, now_ns),
+        *_of_presence(known),
         *_of_channels(await find_channels(database, organization, Page())),
         *_of_exports(exporter.states(organization)),
     ]
@@ -103,6 +107,17 @@ def _of_devices(rows: Sequence[GapRow], now_ns: int) -> list[str]:
             "at most",
             each(lambda row: row.oldest_ns(now_ns) / NS_PER_S),
         ),
+    ]
+
+
+def _of_presence(rows: Sequence[DeviceRow]) -> list[str]:
+    def each(value: Callable[[DeviceRow], bool]) -> list[Sample]:
+        return [({"device": row.device_id}, value(row)) for row in rows]
+
+    drifting = "1: for five minutes its model or mode has not been what it is to be"
+    return [
+        *_family("device_online", "0 or 1", each(lambda row: row.status == "online")),
+        *_family("device_drifting", drifting, each(lambda row: row.drifting_ns is not None)),
     ]
 
 
