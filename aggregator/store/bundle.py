@@ -1,9 +1,10 @@
 """Many files as one tar stream of known size, and back: what backups and exports are made of."""
 
 import os
+import shutil
 import tarfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO
 
 import msgspec
@@ -12,6 +13,7 @@ BLOCK_BYTES = tarfile.BLOCKSIZE
 CHUNK_BYTES = 256 * 1024
 END = bytes(2 * BLOCK_BYTES)
 FILE_MODE = 0o600
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -50,10 +52,23 @@ def unpack(source: IO[bytes], folder: Path) -> int:
     count = 0
     with tarfile.open(fileobj=source, mode="r|") as stream:
         for member in filter(tarfile.TarInfo.isfile, stream):
-            stream.extract(member, folder, filter="data")
-            (folder / member.name).chmod(FILE_MODE)
+            _take_out(stream, member, folder)
             count += 1
     return count
+
+
+def _take_out(stream: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+    # By hand: TarFile.extract has filters only since Python 3.11.4, and Debian 12 has 3.11.2.
+    name = PurePosixPath(member.name)
+    content = stream.extractfile(member)
+    if name.is_absolute() or ".." in name.parts or content is None:
+        message = f"{member.name!r} is no name of a file in the folder"
+        raise tarfile.ExtractError(message)
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    with content, os.fdopen(os.open(path, _NEW, FILE_MODE), "wb") as file:
+        shutil.copyfileobj(content, file, CHUNK_BYTES)
 
 
 def _header(piece: Piece) -> bytes:
