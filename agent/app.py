@@ -36,6 +36,7 @@ from agent.uplink.spool import Spool, new_boot
 from contract.commands import AnyCommand, CollectEvidence, InstallModel, Release, SetMode
 from contract.commands import Isolate as IsolateCommand
 from contract.messages import Alert, AnyMessage, ModelsHave, Presence
+from runtime.errors import ProcessError, first_of
 from runtime.signatures import read_public_key
 from runtime.systemd import notify
 
@@ -57,8 +58,12 @@ def main(
     try:
         with chosen_source(config.capture, replay, speed) as source:
             asyncio.run(run(config, source, guard, plays=replay is not None))
-    except* AgentError as errors:
-        raise errors.exceptions[0] from None
+    except ExceptionGroup as group:
+        # Not `except*`: what is raised in one comes out in a group again.
+        told, others = group.split((AgentError, ProcessError))
+        if told is None or others is not None:
+            raise
+        raise first_of(told) from None
     return 0
 
 

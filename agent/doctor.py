@@ -5,11 +5,12 @@ import os
 import platform
 import shutil
 import socket
+import ssl
 import struct
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Literal
 
@@ -29,12 +30,16 @@ from agent.model_bundle import DEFAULT_BUNDLE, load_bundle
 from agent.policy import NARROW
 from agent.scoring import OnnxScorer
 from runtime.config import BrokerConfig
+from runtime.credentials import kept_as
 from runtime.errors import ConfigError
+from runtime.signatures import read_public_key
+from runtime.tls import client_context, common_name
 
 State = Literal["fine", "warning", "broken"]
 
 _SIGNS: Final[dict[State, str]] = {"fine": "ok  ", "warning": "warn", "broken": "FAIL"}
 _CONNECT_S: Final = 3.0
+_REFUSAL_S: Final = 1.0
 _MIN_FREE_BYTES: Final = 256 * 1024 * 1024
 _POINTER_BITS: Final = 64
 
@@ -112,13 +117,16 @@ def _interface(name: str) -> Finding:
 
 
 def _isolation(config: AgentConfig) -> Iterator[Finding]:
-    mode, enforcer = config.policy.mode, config.isolation.enforcer
-    if mode != "enforce":
-        yield Finding("fine", f"policy mode {mode}: nobody is cut off")
-        return
-    if enforcer == "dry_run":
+    policy, enforcer = config.policy, config.isolation.enforcer
+    groups = [group.mode for group in policy.groups.values()]
+    if "enforce" not in {policy.mode, *policy.modes.values(), *groups}:
+        what = f"policy mode {policy.mode}: nobody is cut off unless a person says so"
+        yield Finding("fine", what)
+    elif enforcer == "dry_run":
         fix = '[isolation] enforcer = "nft"'
         yield Finding("warning", "policy mode enforce, but the enforcer is dry_run", fix)
+    if enforcer == "dry_run":
+        return
     yield _first_cuts(config)
     program = {"nft": "nft", "bridge_port": "bridge"}.get(enforcer)
     if program and not shutil.which(program, path=os.defpath + ":/usr/sbin:/sbin"):
@@ -275,20 +283,55 @@ def _spool(config: AgentConfig) -> Iterator[Finding]:
 
 
 def _broker(config: AgentConfig) -> Iterator[Finding]:
-    broker = config.broker
-    if not broker.host:
+    if not config.broker.host:
         fix = "[broker] host = the aggregator's address"
         yield Finding("warning", "no broker: alerts stay on this box", fix)
         return
-    port = broker.port or (8883 if broker.tls else 1883)
+    broker = _as_kept(config.broker)
+    where = f"broker {broker.host}:{broker.port or (8883 if broker.tls else 1883)}"
     try:
-        socket.create_connection((broker.host, port), _CONNECT_S).close()
+        _greet(broker)
+    except ConfigError as error:
+        yield Finding("broken", str(error), "docs/operations.md, 4. Certificates")
+    except ssl.SSLError as error:
+        fix = (
+            "ca_file, the name in [broker] host and the clock (timedatectl) have to fit the "
+            "broker's certificate; its log says why it refuses ours"
+        )
+        yield Finding("broken", f"{where}: {error}", fix)
     except OSError as error:
         fix = "check host, port and firewall; what happens meanwhile waits in the spool"
-        yield Finding("broken", f"broker {broker.host}:{port}: {error}", fix)
+        yield Finding("broken", f"{where}: {error}", fix)
     else:
-        yield Finding("fine", f"broker {broker.host}:{port} answers")
+        yield Finding("fine", f"{where} answers")
     yield from _secrets(broker)
+    yield from _own_name(config.device_id, broker)
+
+
+def _as_kept(broker: BrokerConfig) -> BrokerConfig:
+    """Name files that only the service sees, while it runs, by where they are kept."""
+    files = {
+        name: kept
+        for name in ("ca_file", "cert_file", "key_file", "password_file")
+        if (path := getattr(broker, name)) and not path.exists() and (kept := kept_as(path))
+    }
+    return structs.replace(broker, **{name: kept for name, kept in files.items() if kept.exists()})
+
+
+def _greet(broker: BrokerConfig) -> None:
+    """Connect, with our certificate where there is one, and say nothing."""
+    port = broker.port or (8883 if broker.tls else 1883)
+    with socket.create_connection((broker.host, port), _CONNECT_S) as line:
+        if not broker.tls:
+            return
+        context = client_context(
+            broker.ca_file, broker.cert_file, broker.key_file, whose="the broker"
+        )
+        with context.wrap_socket(line, server_hostname=broker.host) as tls:
+            # Of our certificate TLS 1.3 judges after the greeting, and is silent if it is good.
+            tls.settimeout(_REFUSAL_S)
+            with suppress(TimeoutError):
+                tls.recv(1)
 
 
 def _secrets(broker: BrokerConfig) -> Iterator[Finding]:
@@ -297,6 +340,39 @@ def _secrets(broker: BrokerConfig) -> Iterator[Finding]:
             yield Finding("warning", f"{path} is readable by others", f"chmod 600 {path}")
     if not broker.tls and broker.host not in {"localhost", "127.0.0.1", "::1"}:
         yield Finding("warning", "the broker is reached without TLS", "[broker] tls = true")
+
+
+def _own_name(device_id: str, broker: BrokerConfig) -> Iterator[Finding]:
+    """Our broker lets a device speak under its certificate's name only, and drops all else."""
+    if not broker.tls or broker.cert_file is None or broker.username is not None:
+        return
+    try:
+        name = common_name(broker.cert_file)
+    except ConfigError:  # told already: the greeting needed it
+        return
+    if name != device_id:
+        what = f"device_id is {device_id}, but {broker.cert_file} is the certificate of {name}"
+        fix = f'device_id = "{name}": a broker with our rules takes nothing of {device_id}'
+        yield Finding("broken", what, fix)
+
+
+def _orders(config: AgentConfig) -> Iterator[Finding]:
+    """Without the centre's key nobody there can let a host go."""
+    path = config.commands.public_key_file
+    if path is None:
+        if config.broker.host:
+            what = "no key of the centre: its commands, lifting an isolation too, are not obeyed"
+            fix = "[commands] public_key_file: docs/operations.md, By hand, from the centre"
+            yield Finding("warning", what, fix)
+        return
+    kept = kept_as(path)
+    try:
+        read_public_key(kept if kept and not path.exists() else path)
+    except ConfigError as error:
+        fix = "docs/operations.md, By hand, from the centre"
+        yield Finding("broken", f"[commands] public_key_file: {error}", fix)
+    else:
+        yield Finding("fine", "obeys the centre's commands")
 
 
 _LOOKS: Final[tuple[Callable[[AgentConfig], Iterator[Finding]], ...]] = (
@@ -309,4 +385,5 @@ _LOOKS: Final[tuple[Callable[[AgentConfig], Iterator[Finding]], ...]] = (
     _exempt,
     _spool,
     _broker,
+    _orders,
 )

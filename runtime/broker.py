@@ -16,7 +16,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from runtime.config import BrokerConfig
-from runtime.errors import BrokerError, ConfigError
+from runtime.credentials import unreadable
+from runtime.errors import BrokerError, ConfigError, first_of
 from runtime.tls import client_context
 
 log = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ async def connect(  # noqa: PLR0913  a connection has so many sides
         lost, others = group.split((aiomqtt.MqttError, BrokerError))
         if lost is None or others is not None:
             raise
-        raise BrokerError(_why(config, _first(lost))) from group
+        raise BrokerError(_why(config, first_of(lost))) from group
 
 
 async def gather(
@@ -210,8 +211,11 @@ def _secret(path: Path | None) -> str | None:
     try:
         secret = path.read_text(encoding="utf-8").rstrip("\r\n")
         shared = bool(path.stat().st_mode & READABLE_BY_OTHERS)
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"password file of the broker: {error}"
+    except OSError as error:
+        message = f"password file of the broker: {unreadable(path, error)}"
+        raise ConfigError(message) from error
+    except UnicodeDecodeError as error:
+        message = f"password file of the broker: {path}: {error}"
         raise ConfigError(message) from error
     if shared:
         _warn_that_others_read(path)
@@ -225,11 +229,6 @@ def _warn_that_others_read(path: Path) -> None:
 
 def _code(error: aiomqtt.MqttCodeError) -> int | None:
     return error.rc.value if isinstance(error.rc, ReasonCode) else error.rc
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    inner = group.exceptions[0]
-    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
 
 
 def _why(config: BrokerConfig, error: BaseException) -> str:

@@ -16,3 +16,9 @@ class ConfigError(ProcessError):
 
 class BrokerError(ProcessError):
     """The broker cannot be reached or refuses us."""
+
+
+def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first error of a group that is no group itself."""
+    inner = group.exceptions[0]
+    return first_of(inner) if isinstance(inner, BaseExceptionGroup) else inner

@@ -7,6 +7,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from runtime.credentials import unreadable
 from runtime.errors import ConfigError
 
 
@@ -28,8 +29,7 @@ def read_public_key(path: Path) -> Ed25519PublicKey:
     try:
         key = load_pem_public_key(path.read_bytes())
     except OSError as error:
-        message = f"{path}: {error.strerror}"
-        raise ConfigError(message) from error
+        raise ConfigError(unreadable(path, error)) from error
     except (ValueError, UnsupportedAlgorithm) as error:
         message = f"{path}: no public key: {error}"
         raise ConfigError(message) from error

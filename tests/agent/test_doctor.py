@@ -60,3 +60,16 @@ def test_a_machine_that_cannot_tell_whom_it_needs_hears_how_to_mend_it(
     monkeypatch.setenv("PATH", "/nonexistent")
     assert examine(AgentConfig()) == 1
     assert "cannot tell whom this box needs: ip: No such file" in capsys.readouterr().out
+
+
+def test_a_class_that_enforces_by_itself_is_no_mode_in_which_nobody_is_cut_off(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    examine(AgentConfig())
+    assert "policy mode observe: nobody is cut off unless a person says so" in (
+        capsys.readouterr().out
+    )
+    examine(AgentConfig(policy=PolicyConfig(modes={"DOS": "enforce"})))
+    said = capsys.readouterr().out
+    assert "nobody is cut off" not in said
+    assert "warn policy mode enforce, but the enforcer is dry_run" in said

@@ -81,3 +81,22 @@ async def test_whatever_fails_nothing_reads_a_source_any_more_when_it_is_closed(
         with pytest.RaisesGroup(CaptureError):
             await agent_run(config, source, guarded(config), plays=True)
         assert not source.reading
+
+
+def test_a_part_that_cannot_start_is_told_in_one_line(tmp_path: Path) -> None:
+    settings = tmp_path / "agent.toml"
+    missing = tmp_path / "client.crt"
+    settings.write_text(
+        f'[spool]\npath = "{tmp_path}/spool.sqlite"\n'
+        f'[broker]\nhost = "localhost"\ntls = true\ncert_file = "{missing}"\n'
+    )
+    program = [sys.executable, "-m", "agent", "run", "--config", str(settings)]
+    ran = subprocess.run(
+        [*program, "--replay", str(DEMO)], capture_output=True, text=True, check=False, timeout=50
+    )
+    assert ran.returncode == 2
+    assert "Traceback" not in ran.stderr
+    last = ran.stderr.splitlines()[-1]
+    assert (
+        last == f"edgewarden-agent: TLS file of the broker: {missing}: No such file or directory"
+    )
