@@ -23,7 +23,7 @@ examples:
   edgewarden-agent run --config /etc/edgewarden/agent.toml
   edgewarden-agent run --replay home.pcap --speed 1      play a capture as if it were live
   edgewarden-agent doctor --config /etc/edgewarden/agent.toml
-  edgewarden-agent enroll --url https://centre.lan > agent.toml
+  edgewarden-agent enroll --url https://centre.lan > enrolled.toml
       show a code of the centre's operator, once; keep the keys, print the settings that name them
   edgewarden-agent release --all                         let everybody go, without the centre
   edgewarden-agent release 02:00:00:00:00:07 --code 123456
@@ -43,6 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
         return _run(options)
     except (AgentError, ProcessError) as error:
         print(f"edgewarden-agent: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    except PermissionError as error:
+        print(f"edgewarden-agent: {error.filename}: {error.strerror}: use sudo", file=sys.stderr)
         return USAGE_ERROR
     except BrokenPipeError:
         # The reader (head, say) has seen enough; what is still buffered has nowhere to go.

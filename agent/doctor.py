@@ -20,14 +20,14 @@ from msgspec import structs
 from agent.centre import Centre
 from agent.config import FIRST_CUTS, AgentConfig
 from agent.errors import AgentError, IsolationError
-from agent.exempt import THIS_BOX, Exempt
+from agent.exempt import THIS_BOX, Exempt, written_down
 from agent.isolation import Isolator, Lease, as_lease
 from agent.isolation.enforcer import beginning_of, surroundings
 from agent.isolation.lease_file import LeaseFile
 from agent.isolation.on_this_box import chosen_isolator
 from agent.isolation.snmp_switch import SnmpSwitchIsolator, SwitchLook
 from agent.model_bundle import DEFAULT_BUNDLE, load_bundle
-from agent.policy import NARROW
+from agent.policy import NARROW, Policy
 from agent.scoring import OnnxScorer
 from runtime.config import BrokerConfig
 from runtime.credentials import kept_as
@@ -57,9 +57,12 @@ def check(config: AgentConfig) -> str:
 
     Raises:
         AgentError: The model bundle or the centre's address cannot.
+        ConfigError: Something of [policy] cannot.
     """
+    written_down(config.policy.exempt)
     bundle = load_bundle(config.model.bundle or DEFAULT_BUNDLE, config.model.trusted_keys)
     metadata = OnnxScorer(bundle).metadata
+    Policy(config.policy, config.device_id, metadata.model_id)
     if config.centre.url:
         Centre(config.centre.url, config.centre.ca_file)
     return f"settings fine; model {metadata.model_id}; policy mode {config.policy.mode}"
@@ -88,6 +91,8 @@ def _model(config: AgentConfig) -> Iterator[Finding]:
         yield Finding("fine", check(config))
     except AgentError as error:
         yield Finding("broken", str(error), "leave [model] bundle empty to use the one that ships")
+    except ConfigError as error:
+        yield Finding("broken", str(error), "put it right: the agent does not start with it")
 
 
 def _capture(config: AgentConfig) -> Iterator[Finding]:
@@ -313,9 +318,14 @@ def _as_kept(broker: BrokerConfig) -> BrokerConfig:
     files = {
         name: kept
         for name in ("ca_file", "cert_file", "key_file", "password_file")
-        if (path := getattr(broker, name)) and not path.exists() and (kept := kept_as(path))
+        if (path := getattr(broker, name)) and not _is_there(path) and (kept := kept_as(path))
     }
-    return structs.replace(broker, **{name: kept for name, kept in files.items() if kept.exists()})
+    there = {name: kept for name, kept in files.items() if _is_there(kept)}
+    return structs.replace(broker, **there)
+
+
+def _is_there(path: Path) -> bool:
+    return os.access(path, os.F_OK)  # Path.exists fails where a folder may not be entered
 
 
 def _greet(broker: BrokerConfig) -> None:
@@ -336,7 +346,7 @@ def _greet(broker: BrokerConfig) -> None:
 
 def _secrets(broker: BrokerConfig) -> Iterator[Finding]:
     for path in (broker.password_file, broker.key_file):
-        if path is not None and path.exists() and path.stat().st_mode & 0o077:
+        if path is not None and _is_there(path) and path.stat().st_mode & 0o077:
             yield Finding("warning", f"{path} is readable by others", f"chmod 600 {path}")
     if not broker.tls and broker.host not in {"localhost", "127.0.0.1", "::1"}:
         yield Finding("warning", "the broker is reached without TLS", "[broker] tls = true")
@@ -367,7 +377,7 @@ def _orders(config: AgentConfig) -> Iterator[Finding]:
         return
     kept = kept_as(path)
     try:
-        read_public_key(kept if kept and not path.exists() else path)
+        read_public_key(kept if kept and not _is_there(path) else path)
     except ConfigError as error:
         fix = "docs/operations.md, By hand, from the centre"
         yield Finding("broken", f"[commands] public_key_file: {error}", fix)

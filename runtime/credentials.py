@@ -27,6 +27,6 @@ def unreadable(path: Path, error: OSError) -> str:
     hint = (
         ""
         if kept is None
-        else f"; systemd makes it of {kept}: put it there, or take the setting out"
+        else f"; for the service systemd makes it of {kept}: put it there, or take the setting out"
     )
     return f"{path}: {error.strerror}{hint}"

@@ -8,8 +8,9 @@ import pytest
 from msgspec import structs
 
 from agent.config import AgentConfig, IsolationConfig, PolicyConfig, SpoolConfig
-from agent.doctor import examine
+from agent.doctor import check, examine
 from agent.isolation.lease_file import Desired, LeaseFile
+from runtime.errors import ConfigError
 from tests.agent.messages import isolation
 from tests.tools import require
 
@@ -73,3 +74,21 @@ def test_a_class_that_enforces_by_itself_is_no_mode_in_which_nobody_is_cut_off(
     said = capsys.readouterr().out
     assert "nobody is cut off" not in said
     assert "warn policy mode enforce, but the enforcer is dry_run" in said
+
+
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [
+        (PolicyConfig(exempt=["192.168.1.300"]), "policy.exempt: '192.168.1.300' is neither"),
+        (PolicyConfig(critical=["tcp/x"]), "policy.critical"),
+        (PolicyConfig(modes={"Anomaly": "enforce"}), "policy.modes.Anomaly"),
+    ],
+)
+def test_what_keeps_the_agent_from_starting_is_not_called_fine(
+    policy: PolicyConfig, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = AgentConfig(policy=policy)
+    with pytest.raises(ConfigError, match=words):
+        check(config)
+    examine(config)
+    assert f"FAIL {words}" in capsys.readouterr().out

@@ -30,4 +30,7 @@ def test_other_files_are_nobody_elses(path: str):
 def test_what_is_missing_is_told_with_where_to_put_it():
     handed = Path("/run/credentials/edgewarden-agent.service/broker_client.key")
     told = unreadable(handed, OSError(2, "No such file or directory"))
-    assert "makes it of /etc/edgewarden/credentials/agent/client.key: put it there" in told
+    assert (
+        "for the service systemd makes it of /etc/edgewarden/credentials/agent/client.key: put it there"
+        in told
+    )

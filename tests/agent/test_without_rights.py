@@ -1,0 +1,54 @@
+"""What a person without the right to something is told on the command line."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from agent import doctor  # noqa: F401  loaded while everything may be read
+from agent.__main__ import main
+from agent.isolation import on_this_box  # noqa: F401
+
+NOBODY = 65534
+
+
+@contextmanager
+def without_rights(folder: Path) -> Iterator[None]:
+    """Close a folder to who runs the block, root too."""
+    folder.chmod(0)
+    was_root = os.geteuid() == 0
+    try:
+        if was_root:
+            os.setresuid(NOBODY, NOBODY, 0)
+        yield
+    finally:
+        if was_root:
+            os.setresuid(0, 0, 0)
+        folder.chmod(0o700)
+
+
+@pytest.mark.parametrize("command", [("release", "--all"), ("doctor",)])
+def test_who_may_not_read_what_a_command_needs_is_told_so_in_one_line(
+    command: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    monkeypatch.setenv("EDGEWARDEN_SPOOL__PATH", str(closed / "spool.sqlite"))
+    monkeypatch.setenv("EDGEWARDEN_BROKER__HOST", "127.0.0.1")
+    monkeypatch.setenv("EDGEWARDEN_BROKER__PORT", "1")
+    monkeypatch.setenv("EDGEWARDEN_BROKER__CA_FILE", str(closed / "ca.crt"))
+    monkeypatch.setenv("EDGEWARDEN_BROKER__PASSWORD_FILE", str(closed / "password"))
+    with without_rights(closed):
+        code = main(list(command))
+    told = capsys.readouterr()
+    if command == ("doctor",):
+        assert code == 1, told.err
+        assert f"FAIL cannot write to {closed}" in told.out
+    else:
+        assert code == 2
+        assert told.err == f"edgewarden-agent: {closed}/leases.json: Permission denied: use sudo\n"
