@@ -25,6 +25,7 @@ from runtime.logs import set_up_logs
 
 USAGE_ERROR = 2
 FAILURE = 1
+INTERRUPTED = 130
 
 EXAMPLES = """\
 examples:
@@ -115,6 +116,11 @@ def main(arguments: list[str] | None = None) -> int:
     except ProcessError as error:
         _tell(f"edgewarden-aggregator: {error}")
         return USAGE_ERROR
+    except PermissionError as error:
+        _tell(f"edgewarden-aggregator: {error.filename}: {error.strerror}: use sudo")
+        return USAGE_ERROR
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except ExceptionGroup as group:
         failures, others = group.split(ProcessError)
         if failures is None or others is not None:

@@ -105,13 +105,14 @@ async def restore(config: AggregatorConfig, file: Path, tell: Tell) -> None:
     Raises:
         ProcessError: There is a store already, or the file is no backup.
     """
-    path = config.store.path
+    # systemd's StateDirectory is a link, which dangles once the folder behind it was moved away.
+    path = config.store.path.resolve()
     if (path / FILE_NAME).exists():
         message = f"{path / FILE_NAME}: is there already; move it away, or set another store path"
         raise StoreError(message)
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
         with file.open("rb") as source:
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
             count = unpack(source, path)
     except (OSError, tarfile.TarError) as error:
         (path / FILE_NAME).unlink(missing_ok=True)

@@ -1,11 +1,14 @@
-"""External programs that the tests check our files with."""
+"""What tests need of the machine: external programs, and somebody without rights."""
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+_NOBODY = 65534
 _SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/lib/systemd", "/lib/systemd")
 
 
@@ -31,3 +34,18 @@ def require(program: str, *, package: str) -> Path:
     if os.environ.get("CI"):
         pytest.fail(missing)
     pytest.skip(missing)
+
+
+@contextmanager
+def without_rights(folder: Path) -> Iterator[None]:
+    """Close a folder to who runs the block, root too."""
+    folder.chmod(0)
+    was_root = os.geteuid() == 0
+    try:
+        if was_root:
+            os.setresuid(_NOBODY, _NOBODY, 0)
+        yield
+    finally:
+        if was_root:
+            os.setresuid(0, 0, 0)
+        folder.chmod(0o700)

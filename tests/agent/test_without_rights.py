@@ -1,8 +1,5 @@
 """What a person without the right to something is told on the command line."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,23 +7,7 @@ import pytest
 from agent import doctor  # noqa: F401  loaded while everything may be read
 from agent.__main__ import main
 from agent.isolation import on_this_box  # noqa: F401
-
-NOBODY = 65534
-
-
-@contextmanager
-def without_rights(folder: Path) -> Iterator[None]:
-    """Close a folder to who runs the block, root too."""
-    folder.chmod(0)
-    was_root = os.geteuid() == 0
-    try:
-        if was_root:
-            os.setresuid(NOBODY, NOBODY, 0)
-        yield
-    finally:
-        if was_root:
-            os.setresuid(0, 0, 0)
-        folder.chmod(0o700)
+from tests.tools import without_rights
 
 
 @pytest.mark.parametrize("command", [("release", "--all"), ("doctor",)])

@@ -14,6 +14,7 @@ import duckdb
 import httpx
 import pytest
 
+from aggregator.__main__ import main
 from aggregator.errors import TooManyAttemptsError
 from aggregator.store.archive import Archive
 from aggregator.store.backups import Backups
@@ -21,6 +22,7 @@ from aggregator.store.database import Database
 from aggregator.terminal import MAX_WIDTH, table
 from tests.aggregator.conftest import PASSWORD, Centre
 from tests.aggregator.messages import alert, verdicts
+from tests.tools import without_rights
 
 COUNT = "SELECT count(*) AS n FROM verdicts WHERE device_id = 'terminal-pi'"
 
@@ -217,6 +219,30 @@ def test_a_restore_overwrites_nothing_and_takes_no_file_that_is_no_backup(
     torn.write_bytes(whole.read_bytes()[:-200_000])
     assert "torn.tar" in refused(empty, "restore", str(torn))
     assert empty.run("restore", str(whole)).returncode == 0
+
+
+def test_a_restore_makes_the_folder_that_a_link_means(stopped: Centre, tmp_path: Path):
+    whole = tmp_path / "whole.tar"
+    ran(stopped, "backup", str(whole))
+    moved = Centre(tmp_path / "moved")
+    moved.data.parent.mkdir()
+    # As systemd leaves /var/lib/edgewarden-aggregator when what it means was moved away.
+    moved.data.symlink_to(tmp_path / "private")
+    assert "none.tar" in refused(moved, "restore", str(tmp_path / "none.tar"))
+    ran(moved, "restore", str(whole))
+    assert ran(moved, "sql", COUNT).splitlines()[2] == "2"
+    assert (tmp_path / "private").stat().st_mode & 0o777 == 0o700
+
+
+def test_who_may_not_read_what_a_command_needs_is_told_so_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    with without_rights(closed):
+        assert main(["backup", str(closed / "all.tar")]) == 2
+    said = capsys.readouterr().err
+    assert said == f"edgewarden-aggregator: {closed}/all.tar: Permission denied: use sudo\n"
 
 
 def test_an_export_is_read_by_any_duckdb(told: Centre, stopped: Centre, tmp_path: Path):
