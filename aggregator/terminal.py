@@ -122,7 +122,7 @@ async def restore(config: AggregatorConfig, file: Path, tell: Tell) -> None:
         archive = Archive(database)
         await archive.open()
         parts = await archive.parts()
-    tell(f"restored {count} files with {len(parts)} days of the archive; the service may start")
+    tell(f"restored {count} files with {len(parts)} parts of the archive; the service may start")
 
 
 async def _pour(

@@ -134,7 +134,7 @@ def test_a_backup_of_the_running_service_is_restored_elsewhere(told: Centre, tmp
     other = Centre(tmp_path / "other")
     other.more = {"EDGEWARDEN_ADMIN_PASSWORD": ""}
     other.data.parent.mkdir()
-    assert "days of the archive" in other.run("restore", str(file)).stderr
+    assert "parts of the archive" in other.run("restore", str(file)).stderr
     other.start()
     try:
         with other.client("admin") as client:
