@@ -24,6 +24,7 @@ from agent.exempt import THIS_BOX, Exempt, written_down
 from agent.isolation import Isolator, Lease, as_lease
 from agent.isolation.enforcer import beginning_of, surroundings
 from agent.isolation.lease_file import LeaseFile
+from agent.isolation.nft_library import FIX, load_library
 from agent.isolation.on_this_box import chosen_isolator
 from agent.isolation.snmp_switch import SnmpSwitchIsolator, SwitchLook
 from agent.model_bundle import DEFAULT_BUNDLE, load_bundle
@@ -133,10 +134,15 @@ def _isolation(config: AgentConfig) -> Iterator[Finding]:
     if enforcer == "dry_run":
         return
     yield _first_cuts(config)
-    program = {"nft": "nft", "bridge_port": "bridge"}.get(enforcer)
-    if program and not shutil.which(program, path=os.defpath + ":/usr/sbin:/sbin"):
-        package = {"nft": "nftables", "bridge": "iproute2"}[program]
-        yield Finding("broken", f"no {program} on this machine", f"apt install {package}")
+    if enforcer == "nft":
+        try:
+            load_library()
+        except IsolationError as error:
+            yield Finding("broken", f"nobody can be cut off: {error}", FIX)
+    if enforcer == "bridge_port" and not shutil.which(
+        "bridge", path=os.defpath + ":/usr/sbin:/sbin"
+    ):
+        yield Finding("broken", "no bridge on this machine", "apt install iproute2")
     if enforcer == "bridge_port" and not Path("/sys/class/net", config.isolation.bridge).exists():
         fix = "name the bridge in [isolation] bridge"
         yield Finding("broken", f"no bridge {config.isolation.bridge}", fix)

@@ -17,11 +17,4 @@ class Isolate(msgspec.Struct, frozen=True):
     isolation: Isolation
 
 
-class Release(msgspec.Struct, frozen=True):
-    """End an isolation before its time."""
-
-    isolation_id: str
-    reason: str
-
-
-Effect = Publish | Isolate | Release
+Effect = Publish | Isolate

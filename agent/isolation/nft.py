@@ -10,6 +10,7 @@ import msgspec
 from agent.errors import IsolationError
 from agent.isolation import Lease
 from agent.isolation.bridge_port import learnt_ports, ports_of
+from agent.isolation.nft_library import Nftables, NftLibrary
 from agent.isolation.nft_table import (
     NAME,
     Armed,
@@ -21,7 +22,6 @@ from agent.isolation.nft_table import (
     read_value,
     table_deeds,
 )
-from agent.isolation.programs import parsed, run
 
 SECOND_NS: Final = 1_000_000_000
 COMMENT: Final = "edgewarden:"  # in front of the isolation's id
@@ -43,25 +43,27 @@ class NftIsolator:
         bridge: str = "br0",
         prefix: Sequence[str] = (),
         now_ns: Callable[[], int] = time.time_ns,
+        nftables: Nftables | None = None,
     ) -> None:
         """Prepare.
 
         Args:
             bridge: The bridge whose ports can be cut off.
-            prefix: What to put in front of `nft`, `ip` and `bridge`.
+            prefix: What to put in front of `ip` and `bridge`.
             now_ns: The clock by which leases end.
+            nftables: Of the same network as `prefix`; None: of this process.
         """
         self._bridge = bridge
         self._prefix = tuple(prefix)
-        self._program = (*self._prefix, "nft")
         self._now_ns = now_ns
+        self._nftables = nftables or NftLibrary()
         self._desired: tuple[Lease, ...] = ()
 
     async def apply(self, desired: Sequence[Lease]) -> None:
         """Make exactly these leases hold, in one transaction."""
         now_ns = self._now_ns()
         wanted = _wanted(lease for lease in desired if lease.expires_ns > now_ns)
-        listed = await self._listed()
+        listed = self._listed()
         held = self._armed(listed)
         self._desired = tuple(desired)
         if not wanted and not listed:
@@ -71,7 +73,7 @@ class NftIsolator:
             deeds += _removed(element)
         for element, armed in wanted.items():
             deeds += [*_removed(element), {"add": _standing(element, armed, now_ns)}]
-        await self._transact(deeds)
+        self._nftables.run(deeds)
 
     async def widened(self, lease: Lease) -> Sequence[Lease]:
         """Return the lease alone: nothing beyond it is cut off."""
@@ -92,7 +94,7 @@ class NftIsolator:
 
         Elements that no rule of ours looks at hold nobody.
         """
-        listed = await self._listed()
+        listed = self._listed()
         held = self._armed(listed) if has_all_rules(_items(listed, "rule")) else {}
         leases, explained = [], set()
         for lease in self._desired:
@@ -107,17 +109,14 @@ class NftIsolator:
     async def clear(self) -> None:
         """Delete our table, and with it every isolation."""
         table = {"table": {"family": "bridge", "name": NAME}}
-        await self._transact([{"add": table}, {"delete": table}])
+        self._nftables.run([{"add": table}, {"delete": table}])
         self._desired = ()
 
-    async def _transact(self, deeds: list[dict[str, Any]]) -> None:
-        await run((*self._program, "-j", "-f", "-"), {"nftables": deeds})
-
-    async def _listed(self) -> Any:  # noqa: ANN401
-        tables = parsed(await run((*self._program, "-j", "list", "tables", "bridge")))
+    def _listed(self) -> Any:  # noqa: ANN401
+        tables = self._nftables.run([{"list": {"tables": {"family": "bridge"}}}])
         if not any(item.get("name") == NAME for item in _items(tables, "table")):
             return []
-        return parsed(await run((*self._program, "-j", "list", "table", "bridge", NAME)))
+        return self._nftables.run([{"list": {"table": {"family": "bridge", "name": NAME}}}])
 
     def _armed(self, listed: Any) -> dict[Element, Armed]:  # noqa: ANN401
         now_ns = self._now_ns()

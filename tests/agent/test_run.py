@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,16 @@ import pytest
 
 from agent.app import run as agent_run
 from agent.capture.player import Player
-from agent.config import AgentConfig, SpoolConfig
+from agent.config import AgentConfig, PolicyConfig, SpoolConfig
 from agent.errors import CaptureError
+from agent.exempt import Exempt
+from agent.isolation import Lease
+from agent.isolation.dry_run import DryRun
 from agent.isolation.enforcer import guarded
+from agent.isolation.guard import Guard
+from agent.uplink.spool import Spool, new_boot
+from contract.codec import decode_envelope
+from contract.messages import Alert, Isolation
 
 DEMO = Path(__file__).parent.parent.parent / "agent" / "demo" / "home-lan.pcap.gz"
 
@@ -100,3 +109,36 @@ def test_a_part_that_cannot_start_is_told_in_one_line(tmp_path: Path) -> None:
     assert (
         last == f"edgewarden-agent: TLS file of the broker: {missing}: No such file or directory"
     )
+
+
+class Watched(DryRun):
+    """Notes what evidence there is when it is told to cut off, and what was told by then."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(lambda: 0)  # what the capture saw is long over
+        self.evidence_then: list[list[Path]] = []
+        self._folder = folder
+
+    async def apply(self, desired: Sequence[Lease]) -> None:
+        if desired:
+            self.evidence_then.append(list(self._folder.glob("evidence/*.pcap")))
+        await super().apply(desired)
+
+
+async def test_who_attacks_is_cut_off_before_the_evidence_is_written(tmp_path: Path) -> None:
+    config = AgentConfig(
+        spool=SpoolConfig(path=tmp_path / "spool.sqlite"), policy=PolicyConfig(mode="enforce")
+    )
+    watched = Watched(tmp_path)
+
+    async def nobody() -> Exempt:
+        return Exempt()
+
+    with Player(DEMO, 1000.0) as source:
+        await agent_run(config, source, Guard(watched, nobody), plays=True)
+    assert watched.evidence_then[0] == []
+    assert watched.evidence_then[-1]
+    with closing(Spool(config.spool.path, config.spool.max_bytes, new_boot())) as spool:
+        waiting = spool.pending(1000)
+    told = [type(decode_envelope(row.payload).message) for row in waiting]
+    assert told.index(Alert) < told.index(Isolation)

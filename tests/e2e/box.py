@@ -1,9 +1,8 @@
 """A real agent that plays the demo to a real centre and obeys it."""
 
-import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,21 +34,20 @@ def settings(centre: Centre, folder: Path, device_id: str, more: str = "") -> Pa
 
 
 @contextmanager
-def playing(config: Path, speed: float, path: str = "") -> Iterator[None]:
+def playing(config: Path, speed: float, enforced_in: Sequence[str] = ()) -> Iterator[None]:
     """Run an agent; it ends as it should, or its log is shown.
 
     Args:
         config: Its settings; the log is written beside them.
         speed: How many times faster than recorded.
-        path: A folder in which it looks for programs first.
+        enforced_in: What leads to the network of its enforcer; nothing: this one.
     """
-    search = os.pathsep.join(filter(None, (path, os.environ["PATH"])))
-    program = [sys.executable, "-m", "agent", "run", "--config", str(config)]
+    there = ("tests.e2e.enforced_there", *enforced_in, "--") if enforced_in else ("agent",)
+    program = [sys.executable, "-m", *there, "run", "--config", str(config)]
     log = config.with_name("agent.log")
     with log.open("ab") as told:
         agent = subprocess.Popen(
             [*program, "--replay", str(DEMO), "--speed", str(speed)],
-            env=os.environ | {"PATH": search},
             stdout=told,
             stderr=told,
         )

@@ -1,7 +1,6 @@
 """From the API over the broker and the agent into the kernel, and back, with a real bridge."""
 
 import json
-import shutil
 import statistics
 import subprocess
 import sys
@@ -46,13 +45,10 @@ def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Centre]:
 def api(
     centre: Centre, network: Lab, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[httpx.Client]:
-    """Run an agent whose nft is that of the bridge's namespace; yields who may command it."""
+    """Run an agent whose enforcer is in the bridge's namespace; yields who may command it."""
     folder = tmp_path_factory.mktemp("agent")
-    nft = folder / "nft"
-    nft.write_text(f'#!/bin/sh\nexec {" ".join(network.box)} {shutil.which("nft")} "$@"\n')
-    nft.chmod(0o755)
     config = settings(centre, folder, "bridge-pi", SETTINGS)
-    with playing(config, 0.5, str(folder)), centre.client() as client:
+    with playing(config, 0.5, network.box), centre.client() as client:
         client.timeout = httpx.Timeout(10)
         _until_online(client)
         yield client

@@ -2,13 +2,15 @@
 
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from agent.isolation.nft import NftIsolator
+from tests.agent.isolation.nft_there import NftThere
 from tests.tools import require
 
 SETTLE_S = 5.0
@@ -30,10 +32,17 @@ SUSPECT = ("02:00:00:00:00:0b", "10.77.0.2", "lan2")
 class Lab:
     """What stands in the namespaces."""
 
-    def __init__(self, box: tuple[str, ...], victim: Host, suspect: Host) -> None:
+    def __init__(
+        self, box: tuple[str, ...], nftables: NftThere, victim: Host, suspect: Host
+    ) -> None:
         self.box = box
+        self.nftables = nftables  # of the box
         self.victim = victim
         self.suspect = suspect
+
+    def isolator(self, now_ns: Callable[[], int] = time.time_ns) -> NftIsolator:
+        """Return an isolator of the box that knows nothing of others before it."""
+        return NftIsolator("br0", self.box, now_ns, self.nftables)
 
     def on_box(self, *command: str) -> str:
         """Run a program where the bridge is and return what it printed."""
@@ -61,11 +70,12 @@ def lab() -> Iterator[Lab]:
         with (
             _namespace((*into_box[:3], *into_box[4:], "unshare", "--net")) as one,
             _namespace((*into_box[:3], *into_box[4:], "unshare", "--net")) as two,
+            closing(NftThere(box)) as nftables,
         ):
             victim, suspect = Host(*VICTIM, one), Host(*SUSPECT, two)
             for host in (victim, suspect):
                 _plug_in(box, host)
-            built = Lab(box, victim, suspect)
+            built = Lab(box, nftables, victim, suspect)
             until_s = time.monotonic() + SETTLE_S
             while not built.reachable():
                 assert time.monotonic() < until_s, "the hosts never met"

@@ -99,3 +99,16 @@ async def test_a_port_behind_which_an_exempt_host_lives_is_never_disabled(built,
         await guard.apply([lease(mac=built.suspect.mac)])
     assert built.reachable() == bool(why)
     await guard.clear()
+
+
+async def test_a_missing_or_silent_program_is_an_error(monkeypatch):
+    with pytest.raises(IsolationError, match="No such file"):
+        await BridgePortIsolator("br0", ("/nonexistent/ip",)).read_back()
+    monkeypatch.setattr("agent.isolation.programs.TIMEOUT_S", 0.1)
+    with pytest.raises(IsolationError, match="no answer"):
+        await BridgePortIsolator("br0", ("sh", "-c", "exec sleep 60")).read_back()
+
+
+async def test_an_unreadable_answer_is_an_error():
+    with pytest.raises(IsolationError, match="unreadable"):
+        await BridgePortIsolator("br0", ("echo", "{")).read_back()

@@ -9,7 +9,6 @@ import pytest
 from agent.isolation import Isolator, Lease
 from agent.isolation.bridge_port import BridgePortIsolator
 from agent.isolation.dry_run import DryRun
-from agent.isolation.nft import NftIsolator
 from tests.agent.isolation.lab import Lab
 
 pytestmark = pytest.mark.root
@@ -19,7 +18,7 @@ SECOND_NS = 1_000_000_000
 
 def fresh(name: str, built: Lab) -> Isolator:
     if name == "nft":
-        return NftIsolator("br0", built.box)
+        return built.isolator()
     if name == "bridge_port":
         return BridgePortIsolator("br0", built.box)
     return DryRun()

@@ -15,7 +15,6 @@ from agent.isolation import Isolator
 from agent.isolation.dry_run import DryRun
 from agent.isolation.guard import Guard
 from agent.isolation.keeper import Keeper
-from agent.isolation.nft import NftIsolator
 from agent.policy import Policy
 from contract.commands import Isolate
 from contract.cuts import Part
@@ -139,7 +138,7 @@ async def test_whoever_flushes_the_kernel_s_rules_the_part_is_back_and_an_alert_
 ):
     monkeypatch.setattr("agent.isolation.keeper.SETTLE_S", 0.05)
     monkeypatch.setattr("agent.isolation.drift.HELD_NS", SECOND_NS // 10)
-    isolator = NftIsolator("br0", built.box)
+    isolator = built.isolator()
     kept = Kept(isolator, tmp_path)
     peer = built.victim.mac if part == "pair" else None
     wanted = pair(part=Part(kind=part, peer_mac=peer), isolated_mac=built.suspect.mac)

@@ -28,7 +28,7 @@ MAC = "02:00:00:00:00:77"
 
 @pytest.fixture
 async def nft(built: Lab) -> AsyncIterator[NftIsolator]:
-    made = NftIsolator("br0", built.box)
+    made = built.isolator()
     yield made
     await made.clear()
 
@@ -73,9 +73,9 @@ async def test_a_host_is_isolated_by_its_address_or_on_its_port_alone(built, nft
     assert built.reachable()
 
 
-async def test_ipv6_addresses_are_read_back_in_any_spelling(nft):
+async def test_ipv6_addresses_are_read_back_in_any_spelling(built, nft):
     await nft.apply([lease(ip="FE80:0:0:0::00b")])
-    (found,) = await NftIsolator("br0", nft._prefix).read_back()
+    (found,) = await built.isolator().read_back()
     assert found.ip == "fe80::b"
 
 
@@ -191,7 +191,7 @@ async def test_what_a_person_put_there_is_shown_and_can_be_taken_away(built, nft
         ({"mac": MAC, "bridge_port": "lan2", "part": Part(kind="rate")}, "mac, bridge_port"),
         ({"mac": MAC, "part": Part(kind="flow", peer_mac=MAC, port=1)}, "a flow by mac"),
         ({"ip": "1.2.3"}, "1.2.3"),
-        ({"mac": "not a mac"}, "nsenter: "),
+        ({"mac": "not a mac"}, "nft: "),
     ],
 )
 async def test_what_nft_cannot_isolate_is_an_error_and_changes_nothing(built, nft, what, why):
@@ -203,14 +203,15 @@ async def test_what_nft_cannot_isolate_is_an_error_and_changes_nothing(built, nf
     assert len(await nft.read_back()) == 1
 
 
-async def test_a_missing_or_silent_program_is_an_error(monkeypatch):
-    with pytest.raises(IsolationError, match="No such file"):
-        await NftIsolator("br0", ("/nonexistent/nft",)).read_back()
-    monkeypatch.setattr("agent.isolation.programs.TIMEOUT_S", 0.1)
-    with pytest.raises(IsolationError, match="no answer"):
-        await NftIsolator("br0", ("sh", "-c", "exec sleep 60")).read_back()
+async def test_a_missing_library_is_an_error(monkeypatch):
+    monkeypatch.setattr("agent.isolation.nft_library.LIBRARY", "libnowhere.so")
+    with pytest.raises(IsolationError, match="cannot open shared object"):
+        await NftIsolator().read_back()
 
 
-async def test_an_unreadable_answer_is_an_error():
-    with pytest.raises(IsolationError, match="unreadable"):
-        await NftIsolator("br0", ("echo", "{")).read_back()
+async def test_after_an_error_the_library_goes_on(built):
+    table = {"family": "bridge", "name": "nowhere"}
+    for _ in range(2):
+        with pytest.raises(IsolationError, match="No such file"):
+            built.nftables.run([{"list": {"table": table}}])
+        assert await built.isolator().read_back() == ()

@@ -65,7 +65,7 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ear:
 
 @pytest.fixture
 async def nft(built: Lab) -> AsyncIterator[NftIsolator]:
-    made = NftIsolator("br0", built.box)
+    made = built.isolator()
     yield made
     await made.clear()
 
@@ -180,7 +180,7 @@ async def test_whatever_is_cut_off_a_fresh_start_reads_it_back_as_it_was(built, 
     for what in wanted:
         held = lease(**what)
         await nft.apply([held])
-        for reader in (nft, NftIsolator("br0", built.box)):
+        for reader in (nft, built.isolator()):
             (found,) = await reader.read_back()
             assert {name: getattr(found, name) for name in what} == what
             assert abs(found.expires_ns - held.expires_ns) < 2 * SECOND_NS

@@ -13,7 +13,6 @@ from agent.isolation import Isolator, Lease
 from agent.isolation.desired import DesiredIsolations
 from agent.isolation.guard import Guard
 from agent.isolation.lease_file import LeaseFile
-from agent.isolation.nft import NftIsolator
 from agent.isolation.on_this_box import released
 from agent.isolation.safekeeping import keep_memory, kept_memory
 from agent.policy import Explanation, Policy
@@ -267,7 +266,7 @@ class NftWorld(World):
         super().close()
 
     def isolator(self) -> Isolator:
-        return NftIsolator("br0", self._built.box, self.now_ns)
+        return self._built.isolator(self.now_ns)
 
     def flush(self) -> None:
         self._built.on_box("nft", "flush", "ruleset")
