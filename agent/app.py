@@ -35,7 +35,7 @@ from agent.uplink.publisher import Address, Publisher
 from agent.uplink.spool import Spool, new_boot
 from contract.commands import AnyCommand, CollectEvidence, InstallModel, Release, SetMode
 from contract.commands import Isolate as IsolateCommand
-from contract.messages import Alert, AnyMessage, Isolation, ModelsHave, Presence
+from contract.messages import Alert, AnyMessage, ModelsHave, Presence
 from runtime.errors import ProcessError, first_of
 from runtime.signatures import read_public_key
 from runtime.systemd import notify
@@ -227,7 +227,7 @@ class _Agent:
     async def _perform(self, effects: Sequence[Effect]) -> None:
         # Whoever attacks is cut off first: the frames that show why are written to the disk later.
         isolated = {
-            at: await self._isolated(effect.isolation)
+            at: await self._isolations.carry_out(effect.isolation)
             for at, effect in enumerate(effects)
             if isinstance(effect, Isolate)
         }
@@ -239,12 +239,6 @@ class _Agent:
                 messages += isolated[at]
         if messages:
             await self._publisher.put(messages)
-
-    async def _isolated(self, isolation: Isolation) -> list[Isolation]:
-        # A person may have lifted meanwhile what was to be widened.
-        if not self._pipeline.policy.allowance.stands(isolation.isolation_id):
-            return []
-        return [await self._isolations.isolate(isolation)]
 
     async def _with_evidence(self, message: AnyMessage) -> AnyMessage:
         if not isinstance(message, Alert):

@@ -50,7 +50,10 @@ class _OpenAlert:
         self.alert = alert
         self.told_ns = alert.opened_ns
         self.isolations = 0
-        self.isolated_until_ns: int | None = None  # None: it was not isolated
+        self.decided_until_ns: int | None = None  # None: for good
+        self.mode: Mode = "observe"  # when it was decided
+        self.is_cut = False  # by what was decided
+        self.asked = 0  # how often a person was asked to cut it off
         self.part: Isolation | None = None  # that stands and may be widened
         self.strays = 0  # weight of the windows that it did not hold
         self.takes_all = False  # no part was enough, or none could be cut off
@@ -154,21 +157,27 @@ class Policy:
             again_ns = held.alert.last_seen_ns + UPDATE_NS
             if goes_on:
                 held.part = msgspec.structs.replace(isolation, isolated_ns=again_ns)
-                held.isolated_until_ns = isolation.expires_ns
+                held.decided_until_ns = isolation.expires_ns
             else:
                 # What of a host can be cut off is partly its own choice: all of it is tried next.
                 held.takes_all |= isolation.part is not None
                 held.part = None
                 wait_ns = UPDATE_NS << min(held.failures, MOST_DOUBLED)
-                held.isolated_until_ns = held.alert.last_seen_ns + wait_ns
+                held.decided_until_ns = held.alert.last_seen_ns + wait_ns
                 held.failures += 1
             held.strays = 0
 
-    def left_to_a_person(self, isolation_id: str, expires_ns: int) -> None:
-        """Take in that a person prolonged an isolation until then: it is not widened any more."""
+    def left_to_a_person(self, isolation: Isolation) -> None:
+        """Take in that a person prolonged an isolation, or cut off a host by hand.
+
+        The one is not widened any more; of the other nobody is asked while it is cut off.
+        """
         for held in self._open.values():
-            if held.part is not None and held.part.isolation_id == isolation_id:
-                held.part, held.isolated_until_ns = None, expires_ns
+            is_it = held.part is not None and held.part.isolation_id == isolation.isolation_id
+            is_all = isolation.part is None and held.alert.host == isolation.host
+            if is_it or (is_all and not held.is_cut):
+                held.part, held.is_cut = None, True
+                held.decided_until_ns = isolation.expires_ns
 
     def advance(self, now_ns: int) -> list[Effect]:
         """Close alerts that have been quiet long enough; `now_ns` is the data's time."""
@@ -198,10 +207,7 @@ class Policy:
             confidence=max(held.alert.confidence, verdict.scores[held.alert.attack_type]),
             src_ip=held.alert.src_ip or verdict.src_ip,
         )
-        # Who goes on when its isolation has ended is isolated again.
-        until_ns = held.isolated_until_ns
-        again = until_ns is not None and verdict.window_end_ns > until_ns
-        if again:
+        if self._is_due(held, verdict.window_end_ns):
             effects = self._isolation(held, verdict, self._first_part(held, verdict))
         else:
             effects = self._widened(held, verdict)
@@ -209,6 +215,12 @@ class Policy:
             return effects
         held.told_ns = verdict.window_end_ns
         return [Publish(held.alert), *effects]
+
+    def _is_due(self, held: _OpenAlert, now_ns: int) -> bool:
+        """Return whether to decide anew: its time is over, or nobody was cut off and the mode changed."""
+        until_ns = held.decided_until_ns
+        is_over = until_ns is not None and now_ns > until_ns
+        return is_over or (not held.is_cut and held.mode != self.mode)
 
     def _alert(self, key: Suspect, strikes: list[Verdict], reasons: Explanation) -> list[Effect]:
         last, (_, port, attack) = strikes[-1], key
@@ -287,6 +299,7 @@ class Policy:
             narrower: What stands already and is to be widened in place.
         """
         alert, now_ns = held.alert, last.window_end_ns
+        held.mode = self.mode
         # What is merely unusual is for a person to look at: it is no attack that anybody could name.
         if alert.attack_type == ANOMALY:
             return []
@@ -300,6 +313,10 @@ class Policy:
         )
         applied = allowed.state == "applied"
         details = [_not_enough(narrower) if applied else "", allowed.detail]
+        if allowed.state == "suggested" and held.asked and narrower is None:
+            details.append(
+                f"the attack goes on, and nobody has decided: asked {held.asked + 1} times"
+            )
         isolation = Isolation(
             # What is only asked for must not be told of what goes on to hold.
             isolation_id=isolation_id if applied else fresh_id,
@@ -322,13 +339,26 @@ class Policy:
         held.isolations += 1
         held.part, held.strays = (isolation if applied else None), 0
         if narrower is None or applied:
-            held.isolated_until_ns = isolation.expires_ns if applied else None
+            held.is_cut = applied
+            held.decided_until_ns = _decided_until(held, isolation)
         # What is applied is published by who applied it, after reading the kernel back.
         return [Isolate(isolation) if applied else Publish(isolation)]
 
     def _is_cut_at_its_port(self, alert: Alert) -> bool:
         """Return whether of many hosts together the bridge port is cut: where they are invented."""
         return self._cuts_ports and alert.attack_type == "DOS" and alert.bridge_port is not None
+
+
+def _decided_until(held: _OpenAlert, isolation: Isolation) -> int | None:
+    """Return until when nothing else is decided; a person is asked more and more seldom."""
+    if isolation.state == "applied":
+        held.asked = 0
+        return isolation.expires_ns
+    if isolation.state == "simulated":
+        return None
+    wait_ns = (isolation.expires_ns - isolation.isolated_ns) << min(held.asked, MOST_DOUBLED)
+    held.asked += 1
+    return isolation.isolated_ns + wait_ns
 
 
 def _not_enough(narrower: Isolation | None) -> str:

@@ -82,10 +82,11 @@ class DesiredIsolations:
         self._trouble = ""  # why desired and held cannot be brought together
         self._turn = asyncio.Lock()
 
-    def known(self, isolation_id: str) -> Isolation | None:
-        """Return an isolation that should hold, by its id."""
-        found = self._desired.get(isolation_id)
-        return None if found is None else found.isolation
+    async def known(self, isolation_id: str) -> Isolation | None:
+        """Return an isolation that should hold, by its id, when what is under way is done."""
+        async with self._turn:
+            found = self._desired.get(isolation_id)
+            return None if found is None else found.isolation
 
     async def isolate(self, isolation: Isolation) -> Isolation:
         """Cut off; return the isolation as `verified` by the enforcer, or `failed` with the reason.

@@ -1,7 +1,7 @@
 """Drift told as an alert: what should be cut off and was not, once, until it holds again."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -23,12 +23,12 @@ class Drift:
     that host, and whoever is told of alerts is told of it.
     """
 
-    def __init__(self, enforcer: str, model_id: str) -> None:
+    def __init__(self, enforcer: str, model_id: Callable[[], str]) -> None:
         """Prepare.
 
         Args:
             enforcer: Where the isolations should hold.
-            model_id: Which alerts name; no model judged here.
+            model_id: Returns which model judges now, for alerts to name; none judged here.
         """
         self._enforcer = enforcer
         self._model_id = model_id
@@ -93,7 +93,7 @@ class Drift:
             confidence=1.0,
             windows=0,
             top_features=[],
-            model_id=self._model_id,
+            model_id=self._model_id(),
         )
 
     def _named_one(self, isolation: Isolation) -> TopFeature:

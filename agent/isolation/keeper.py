@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from agent.errors import IsolationError
 from agent.isolation import GuardedIsolator
 from agent.isolation.desired import NOBODY, DesiredIsolations
 from agent.isolation.drift import Drift
-from agent.isolation.lease_file import LeaseFile
+from agent.isolation.lease_file import MAX_ISOLATIONS, LeaseFile
 from agent.isolation.safekeeping import keep_memory, kept_memory
 from agent.policy import Policy
 from contract.commands import Isolate
@@ -54,10 +55,11 @@ class Keeper:
         self._guard = guard
         self._policy = policy
         self._desired = DesiredIsolations(guard, LeaseFile(folder))
-        self._drift = Drift(guard.name, policy.model_id)
+        self._drift = Drift(guard.name, lambda: policy.model_id)
         self._path = folder / "allowance.json"
         self._tell = tell
         self._on_engine = on_engine
+        self._by_hand: deque[str] = deque(maxlen=MAX_ISOLATIONS)  # ids that a person spoke of
         policy.allowance.memory = kept_memory(self._path)
 
     async def obey(self, command: Isolate) -> tuple[Isolation, bool]:
@@ -69,12 +71,11 @@ class Keeper:
         """
         now_ns = time.time_ns()
         expires_ns = now_ns + command.duration_s * SECOND_NS
-        known = self._desired.known(command.isolation_id)
+        self._by_hand.append(command.isolation_id)  # before anything is waited for
+        known = await self._desired.known(command.isolation_id)
         if known is not None:
             times = {"isolated_ns": now_ns, "expires_ns": expires_ns, "reason": command.reason}
             wanted = msgspec.structs.replace(known, **times)
-            left = partial(self._policy.left_to_a_person, known.isolation_id, expires_ns)
-            await self._on_engine(left)
         else:
             wanted = Isolation(
                 isolation_id=command.isolation_id,
@@ -90,10 +91,29 @@ class Keeper:
                 isolated_ns=now_ns,
                 expires_ns=expires_ns,
             )
-        done = await self.isolate(wanted)
-        return done, done.state == "verified" and done.expires_ns == expires_ns
+        done = await self._isolate(wanted)
+        as_wanted = done.state == "verified" and done.expires_ns == expires_ns
+        if as_wanted:
+            await self._on_engine(partial(self._policy.left_to_a_person, done))
+        else:
+            self._by_hand.remove(command.isolation_id)
+        return done, as_wanted
 
-    async def isolate(self, isolation: Isolation) -> Isolation:
+    async def carry_out(self, isolation: Isolation) -> list[Isolation]:
+        """Cut off as the policy decided, unless a person has spoken meanwhile; return what came of it.
+
+        What a person lifted while it was on its way stays lifted, what was prolonged stays as it is.
+        """
+        if not self._policy.allowance.stands(isolation.isolation_id):
+            return []
+        if isolation.isolation_id in self._by_hand:
+            known = await self._desired.known(isolation.isolation_id)
+            if known is not None:
+                await self._on_engine(partial(self._policy.left_to_a_person, known))
+                return []
+        return [await self._isolate(isolation)]
+
+    async def _isolate(self, isolation: Isolation) -> Isolation:
         """Cut off; return the isolation as `verified`, or `failed` with the reason."""
         done = await self._desired.isolate(isolation)
         # One that could not be widened goes on to hold what it held.

@@ -275,7 +275,8 @@ def test_what_a_person_lifted_is_neither_widened_nor_cut_in_another_part():
 def test_what_a_person_prolonged_is_not_widened():
     run = enforcing()
     (first,) = attacked(run, 0, 1)
-    run.policy.left_to_a_person(first.isolation_id, first.expires_ns + 3600 * SECOND)
+    until_ns = first.expires_ns + 3600 * SECOND
+    run.policy.left_to_a_person(msgspec.structs.replace(first, expires_ns=until_ns))
     # Nor is it cut off anew when it would have ended without that person.
     assert attacked(run, *range(4, 700), aimed_at=ELSEWHERE) == []
 

@@ -23,7 +23,7 @@ def at(seconds: float) -> int:
 
 
 def test_a_drift_opens_an_alert_that_names_who_is_loose_and_closes_when_all_has_held():
-    drift = Drift("nft", "model-1")
+    drift = Drift("nft", lambda: "model-1")
     assert drift.note([], at(0)) == []
     (opened,) = drift.note([slipped(1), slipped(2)], at(1))
     assert (opened.state, opened.attack_type, opened.severity) == ("open", "Anomaly", "high")
@@ -39,7 +39,7 @@ def test_a_drift_opens_an_alert_that_names_who_is_loose_and_closes_when_all_has_
 
 
 def test_who_takes_rules_away_again_and_again_makes_one_alert():
-    drift = Drift("nft", "model-1")
+    drift = Drift("nft", lambda: "model-1")
     told = [alert for second in range(25) for alert in drift.note([slipped()], at(second))]
     assert [(alert.state, alert.windows) for alert in told] == [
         ("open", 1),
@@ -53,22 +53,32 @@ def test_who_takes_rules_away_again_and_again_makes_one_alert():
 
 
 def test_the_next_drift_is_another_alert():
-    drift = Drift("nft", "model-1")
+    drift = Drift("nft", lambda: "model-1")
     (first,) = drift.note([slipped()], at(0))
     drift.note([], at(20))
     (second,) = drift.note([slipped()], at(30))
     assert first.alert_id != second.alert_id
 
 
+def test_an_alert_names_the_model_that_judges_when_it_opens():
+    installed = ["model-1"]
+    drift = Drift("nft", lambda: installed[-1])
+    installed.append("model-2")
+    (opened,) = drift.note([slipped()], at(0))
+    installed.append("model-3")
+    (closed,) = drift.end()
+    assert [opened.model_id, closed.model_id] == ["model-2", "model-2"]
+
+
 def test_where_it_cannot_be_told_what_holds_nothing_is_said_to_be_repaired():
-    drift = Drift("nft", "model-1")
+    drift = Drift("nft", lambda: "model-1")
     drift.note([slipped()], at(0))
     assert drift.note(None, at(60)) == []
     assert len(drift.note([], at(61))) == 1
 
 
 def test_a_drift_of_very_many_fits_the_wire():
-    drift = Drift("nft", "model-1")
+    drift = Drift("nft", lambda: "model-1")
     (alert,) = drift.note([slipped(number % 256) for number in range(1, 1000)], at(0))
     (alert,) = drift.note([slipped(7, isolation_id="f" * 32)], at(20))
     assert len(alert.top_features) == MOST_NAMED
@@ -76,7 +86,7 @@ def test_a_drift_of_very_many_fits_the_wire():
 
 
 def test_parts_and_bridge_ports_are_named_as_such():
-    drift = Drift("nft", "model-1")
+    drift = Drift("nft", lambda: "model-1")
     port = slipped(2, host="00:00:00:00:00:00", isolated_mac=None, isolated_port="lan2")
     (alert,) = drift.note([slipped(1, part=Part(kind="rate")), port], at(0))
     words = [feature.words.split(" should")[0] for feature in alert.top_features]
