@@ -269,7 +269,7 @@ class NftWorld(World):
         return self._built.isolator(self.now_ns)
 
     def flush(self) -> None:
-        self._built.on_box("nft", "flush", "ruleset")
+        self._built.nftables.run([{"flush": {"ruleset": None}}])
 
     def wait(self, seconds: int) -> None:
         super().wait(seconds)
