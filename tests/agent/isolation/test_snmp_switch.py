@@ -98,7 +98,10 @@ def also_learnt(built: Lab, port: str, macs: list[str]):
             built.on_box("bridge", "fdb", "del", mac, "dev", port, "master")
 
 
-@pytest.mark.parametrize("login", ["v2c", "v3"])
+STRONG = ["v3 by sha256", "v3 by sha and aes256", "v3 by sha512 and aes256"]
+
+
+@pytest.mark.parametrize("login", ["v2c", "v3", *STRONG])
 async def test_the_port_behind_which_a_host_was_learnt_is_closed_and_opened(
     built, switch, tmp_path, login
 ):
@@ -110,6 +113,18 @@ async def test_the_port_behind_which_a_host_was_learnt_is_closed_and_opened(
         assert "state DOWN" in built.on_box("ip", "link", "show", "lan2")
         await isolator.apply([])
         assert await isolator.read_back() == ()
+        assert await free_again(built)
+
+
+@pytest.mark.parametrize("login", ["v2c", "v3"])
+async def test_a_switch_may_be_managed_over_ipv6(built, tmp_path, login):
+    with (
+        managed(built, tmp_path, host="::1") as switch,
+        opened(switch, tmp_path, login, timeout_s=5.0) as isolator,
+    ):
+        await isolator.apply([lease(mac=built.suspect.mac)])
+        assert not built.reachable()
+        await isolator.apply([])
         assert await free_again(built)
 
 
