@@ -14,7 +14,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from agent.errors import AgentError, SpoolError
 from agent.uplink.spool import Spool
 from contract.codec import CodecError, decode_order, decode_signed_order
-from contract.commands import AnyCommand, InstallModel, Order, SignedOrder, key_id
+from contract.commands import (
+    AnyCommand,
+    InstallModel,
+    Isolate,
+    Order,
+    Release,
+    SignedOrder,
+    key_id,
+)
 from contract.identifiers import DeviceId
 from contract.messages import CommandAck, CommandState
 
@@ -23,6 +31,8 @@ log = logging.getLogger(__name__)
 MAX_DETAIL_CHARACTERS = 2000
 SLOW = (InstallModel,)  # what others, a lift above all, must not wait for
 MAX_SLOW = 4
+MAX_ISOLATIONS = 1024  # of which is remembered when they were ordered last
+OVERTAKEN = "what was ordered of this isolation later came first, and stands"
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -93,6 +103,7 @@ class Commands:
         self._obey = obey
         self._acknowledge = acknowledge
         self._now_ns = now_ns
+        self._latest_ns: dict[str, int] = {}  # isolation id -> when its last order was issued
         self._slow: asyncio.Queue[Order] = asyncio.Queue(MAX_SLOW)
 
     async def take(self, payload: bytes, *, retained: bool) -> None:
@@ -108,7 +119,10 @@ class Commands:
             await self._answer(order, Outcome("expired"))
             return
         await self._answer(order, Outcome("received"))
-        if not isinstance(order.command, SLOW):
+        if self._is_overtaken(order):
+            self._count("command_overtaken")
+            await self._answer(order, Outcome("failed", OVERTAKEN))
+        elif not isinstance(order.command, SLOW):
             await self._answer(order, await self._carried_out(order))
         elif self._slow.full():
             await self._answer(order, Outcome("failed", f"{MAX_SLOW} of these wait already"))
@@ -120,6 +134,20 @@ class Commands:
         while True:
             order = await self._slow.get()
             await self._answer(order, await self._carried_out(order))
+
+    def _is_overtaken(self, order: Order) -> bool:
+        """Return whether what was ordered later of the same isolation came first: that stands.
+
+        Orders that were lost are sent again, behind those of meanwhile. No lift is refused so.
+        """
+        command = order.command
+        if not isinstance(command, Isolate | Release):
+            return False
+        latest_ns = self._latest_ns.pop(command.isolation_id, 0)
+        self._latest_ns[command.isolation_id] = max(latest_ns, order.issued_ns)
+        if len(self._latest_ns) > MAX_ISOLATIONS:
+            del self._latest_ns[next(iter(self._latest_ns))]
+        return isinstance(command, Isolate) and order.issued_ns < latest_ns
 
     def _believed(self, payload: bytes, *, retained: bool) -> Order:
         key = self._trust.key

@@ -10,12 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.errors import IsolationError
-from agent.uplink.commands import MAX_SLOW, Commands, Outcome, Trust
+from agent.uplink.commands import MAX_SLOW, OVERTAKEN, Commands, Outcome, Trust
 from agent.uplink.spool import Spool, new_boot
 from contract.codec import encode
 from contract.commands import (
     AnyCommand,
     InstallModel,
+    Isolate,
     Order,
     Release,
     SetMode,
@@ -31,6 +32,7 @@ from tests.tools import require
 CENTRE = Ed25519PrivateKey.from_private_bytes(bytes(32))
 IMPOSTOR = Ed25519PrivateKey.from_private_bytes(bytes([1] * 32))
 SECOND_NS = 1_000_000_000
+MAC = "02:00:00:00:00:07"
 
 
 @pytest.fixture
@@ -152,6 +154,53 @@ async def test_an_order_is_obeyed_once_even_across_a_restart(spool, tmp_path):
     assert len(device.obeyed) == 1
     assert restarted.obeyed == []
     assert restarted.commands.counters == {"command_seen_before": 1}
+
+
+def about(isolation: int, seconds: int, command: type[Isolate] | type[Release] = Isolate) -> bytes:
+    """Return an order about an isolation, issued so many seconds after the first."""
+    isolation_id = f"{isolation:032x}"
+    what = (
+        Release(isolation_id=isolation_id, reason="why")
+        if command is Release
+        else Isolate(isolation_id=isolation_id, mac=MAC, duration_s=60 + seconds, reason="why")
+    )
+    nonce = f"{isolation:016x}{seconds:016x}"
+    return signed(order(nonce=nonce, issued_ns=NOW_NS + seconds * SECOND_NS, command=what))
+
+
+@pytest.mark.parametrize("last", [Isolate, Release])
+async def test_an_order_that_was_overtaken_by_a_later_one_of_its_isolation_changes_nothing(
+    spool, last
+):
+    device = Device(spool, CENTRE.public_key())
+    await device.commands.take(about(1, 5, last), retained=False)
+    await device.commands.take(about(2, 1), retained=False)  # of another one
+    assert device.states() == ["received", "verified"] * 2
+    for _ in range(2):
+        await device.commands.take(about(1, 3), retained=False)
+    assert len(device.obeyed) == 2
+    assert device.states()[4:] == ["received", "failed"]
+    assert device.answers[-1].detail == OVERTAKEN
+    assert device.commands.counters == {"command_overtaken": 1, "command_seen_before": 1}
+    await device.commands.take(about(1, 7), retained=False)
+    assert len(device.obeyed) == 3
+
+
+async def test_a_lift_is_obeyed_also_where_it_was_overtaken(spool):
+    device = Device(spool, CENTRE.public_key())
+    await device.commands.take(about(1, 5), retained=False)
+    await device.commands.take(about(1, 3, Release), retained=False)
+    assert [type(command) for command in device.obeyed] == [Isolate, Release]
+
+
+async def test_of_isolations_that_were_ordered_a_bounded_number_is_remembered(spool, monkeypatch):
+    monkeypatch.setattr("agent.uplink.commands.MAX_ISOLATIONS", 2)
+    device = Device(spool, CENTRE.public_key())
+    for isolation in (1, 2, 3):
+        await device.commands.take(about(isolation, 5), retained=False)
+    assert len(device.commands._latest_ns) == 2
+    await device.commands.take(about(3, 4), retained=False)
+    assert device.states()[-1] == "failed"
 
 
 async def test_an_expired_order_is_answered_as_expired_and_not_carried_out(spool):
