@@ -145,7 +145,7 @@ def test_an_exempt_scanner_is_reported_and_not_cut_off(built: Lab, tmp_path: Pat
 def test_when_agent_and_enforcer_are_killed_the_kernel_lets_go_in_time(
     built: Lab, tmp_path: Path
 ) -> None:
-    with agent(built, tmp_path, isolation_s=8) as running:
+    with agent(built, tmp_path, isolation_s=12) as running:
         scanned(built, 4.0)
         assert not built.reachable()
         (kept,) = LeaseFile(tmp_path).read().values()
