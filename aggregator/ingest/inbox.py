@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import OrderedDict, deque
+from collections.abc import Sequence
 
 import aiomqtt
 
@@ -11,6 +12,7 @@ from contract.messages import Alert, CommandAck, Isolation, Presence
 DEVICE_LEVELS = topics.ROOT.count("/") + 3  # of a topic, that say which device it is
 URGENT = tuple(f"/{topics.LEAVES[kind]}" for kind in (Alert, Isolation, CommandAck, Presence))
 PLAIN_EVERY = 4  # so often it is the turn of any device, however many are urgent
+MOST_BESIDE = 32_000  # bytes that are stored with what is urgent: as much as a transaction costs
 
 
 class Inbox(asyncio.Queue[aiomqtt.Message]):
@@ -55,6 +57,21 @@ class Inbox(asyncio.Queue[aiomqtt.Message]):
         if urgent:
             self._urgent[device] = urgent
         return item
+
+
+def urgent_first(messages: Sequence[aiomqtt.Message]) -> list[list[aiomqtt.Message]]:
+    """Return messages in the parts in which they are stored: alerts need not wait for many others.
+
+    The first part is of each device what reaches to the last that is urgent, so that a device's
+    messages keep their order.
+    """
+    ends = {_device(item): place for place, item in enumerate(messages) if _is_urgent(item)}
+    parts: tuple[list[aiomqtt.Message], list[aiomqtt.Message]] = ([], [])
+    for place, item in enumerate(messages):
+        parts[place > ends.get(_device(item), -1)].append(item)
+    if not parts[0] or sum(len(item.payload) for item in parts[1]) < MOST_BESIDE:
+        return [list(messages)]
+    return list(parts)
 
 
 def _device(message: aiomqtt.Message) -> str:
