@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from itertools import chain
 
 import aiomqtt
 import msgspec
@@ -46,6 +47,7 @@ CLIENT_ID = "edgewarden-aggregator"
 GATHER_S = 0.1
 MAX_BATCH = 1000  # messages
 MAX_BYTES = 2_000_000  # of payloads: alerts would wait behind a longer transaction
+READ_BYTES = 64_000  # of payloads that are read in one go
 FIRST_WAIT_S = 0.2
 MOST_WAIT_S = 15.0
 AT_LEAST_ONCE = 1
@@ -172,7 +174,7 @@ class Ingest:
         On a full disk only who is there is noted: without a receipt, a device keeps what it told
         and tells it again.
         """
-        items = [read(arrival) for arrival in arrivals]
+        items = [item async for item in _read(arrivals)]
         if self._room is not None and not self._room.is_enough():
             self.counters.without_room += sum(not isinstance(item, Present) for item in items)
             items = [item for item in items if isinstance(item, Present)]
@@ -202,12 +204,14 @@ class Ingest:
         if self._evidence is not None:
             # Before it is noted that they came: a crash between brings them again.
             await self._evidence.take(of_kind(reported, EvidencePart))
-        await self._database.write(
-            *marks_and_senders(ordered.moved, stored, now_ns),
-            *presences(present),
-            *statements_for(reported, self._community_id_seed),
-            *usage_of(ordered.taken, now_ns),
-            *rejects(refused),
+        await self._database.write_made(
+            chain(
+                marks_and_senders(ordered.moved, stored, now_ns),
+                presences(present),
+                statements_for(reported, self._community_id_seed),
+                usage_of(ordered.taken, now_ns),
+                rejects(refused),
+            )
         )
         self._count(ordered, stored, len(refused))
         return Stored(ordered.marks, reported, known, bool(present), now_ns)
@@ -244,6 +248,16 @@ class Ingest:
 
 def _arrival(message: aiomqtt.Message, now_ns: int) -> Arrival:
     return Arrival(str(message.topic), message.payload, message.retain, now_ns)
+
+
+async def _read(arrivals: Sequence[Arrival]) -> AsyncIterator[Item]:
+    since = 0
+    for arrival in arrivals:
+        yield read(arrival)
+        since += len(arrival.payload)
+        if since >= READ_BYTES:  # a large batch takes longer than a person's request should wait
+            since = 0
+            await asyncio.sleep(0)
 
 
 def _sorted_out(

@@ -8,7 +8,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib import resources
@@ -104,6 +104,10 @@ class Database:
     async def write(self, *statements: Statement) -> None:
         """Run statements in one transaction: all of them, or none."""
         await self._on(self._writer, lambda: self._transact(statements))
+
+    async def write_made(self, statements: Iterable[Statement]) -> None:
+        """Do as `write` does with statements that take long to make: the writer's thread makes them."""
+        await self._on(self._writer, lambda: self._transact(list(statements)))
 
     async def write_returning(
         self, row: type[R], statement: Statement, *others: Statement

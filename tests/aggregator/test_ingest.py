@@ -1,11 +1,13 @@
 """What a batch of payloads does to the database and to those who watch."""
 
+import asyncio
 import math
 import struct
 import time
 from typing import Any
 
 import msgspec
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,8 +15,9 @@ from hypothesis import strategies as st
 from aggregator.commands.commander import Commander
 from aggregator.commands.signing import Signer
 from aggregator.config import CommandsConfig
+from aggregator.ingest import service
 from aggregator.ingest.reading import Arrival, Numbered, Present, read
-from aggregator.ingest.service import Ingest
+from aggregator.ingest.service import Ingest, Item
 from aggregator.live import LiveFeed
 from aggregator.presence import PresenceKeeper
 from aggregator.shapes import alert_shape
@@ -366,6 +369,29 @@ async def test_the_largest_values_of_every_message_are_stored(database: Database
     assert await count_frames(database, "default", 0) == most
     (row,) = await find_alerts(database, "default", AlertFilter(), limit=9)
     assert alert_shape(row).detected_at.startswith("2262-")
+
+
+async def test_while_a_large_batch_is_read_others_have_their_turn(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    turns, seen = 0, []
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def noted(arrival: Arrival) -> Item:
+        seen.append(turns)
+        return read(arrival)
+
+    monkeypatch.setattr(service, "read", noted)
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(others())
+        await ingest(database).store([garbage(bytes(service.READ_BYTES)) for _ in range(3)])
+        task.cancel()
+    assert seen[0] < seen[1] < seen[2]
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow])
