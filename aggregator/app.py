@@ -243,6 +243,7 @@ def _server_config(api: Litestar, http: HttpConfig) -> uvicorn.Config:
         limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=GRACE_S,
         ws="websockets-sansio",
+        ws_per_message_deflate=False,  # each watcher's copy would be compressed by itself: half of the CPU
         ws_max_size=MAX_SOCKET_MESSAGE_BYTES,
     )
 
