@@ -1,6 +1,7 @@
 """Puts the aggregator together: database, broker, ingest and web server live and die as one."""
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -64,6 +65,7 @@ MAX_CONNECTIONS = 2000
 # threads of the database ask for the GIL a dozen times a transaction: with Python's 5 ms, each time
 # the event loop is busy, one with twenty alerts takes half as long again.
 SWITCH_S = 0.0005
+COLLECT_AFTER = 10_000  # objects: a batch is garbage without cycles, which needs no collector
 
 
 async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
@@ -173,9 +175,8 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
                 background.append(tasks.create_task(access.run(), name="broker_access"))
             if own is not None:
                 background.append(tasks.create_task(own.supervise(), name="broker"))
-            extra = {"url": _url(listener), "broker": name, "broker_port": broker.port}
-            log.info("serving", extra=extra)
-            notify("READY=1")
+            _settle_memory()
+            _tell_ready({"url": _url(listener), "broker": name, "broker_port": broker.port})
             await server.serve(sockets=[listener])
             notify("STOPPING=1")
             for task in background:
@@ -186,6 +187,18 @@ def _prepare_process() -> None:
     sys.setswitchinterval(SWITCH_S)
     for name in ("uvicorn", "asyncssh"):  # what they say else, we say better
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _tell_ready(where: dict[str, object]) -> None:
+    log.info("serving", extra=where)
+    notify("READY=1")
+
+
+def _settle_memory() -> None:
+    # What there is by now stays: to look through it again and again holds everybody up for 100 ms.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER)
 
 
 @asynccontextmanager
