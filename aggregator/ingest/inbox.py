@@ -12,6 +12,10 @@ from contract.messages import Alert, CommandAck, Isolation, Presence
 DEVICE_LEVELS = topics.ROOT.count("/") + 3  # of a topic, that say which device it is
 URGENT = tuple(f"/{topics.LEAVES[kind]}" for kind in (Alert, Isolation, CommandAck, Presence))
 PLAIN_EVERY = 4  # so often it is the turn of any device, however many are urgent
+MOST_WAITING = (
+    10_000  # messages: a large fleet tells so many while the store stands still for some seconds
+)
+MOST_BYTES = 24_000_000  # of their payloads
 MOST_BESIDE = 32_000  # bytes that are stored with what is urgent: as much as a transaction costs
 
 
@@ -23,7 +27,7 @@ class Inbox(asyncio.Queue[aiomqtt.Message]):
     """
 
     def _init(self, maxsize: int) -> None:  # noqa: ARG002  asyncio's own
-        self._count = self._turn = 0
+        self._count = self._bytes = self._turn = 0
         # Both in the order of turns: the lines of devices, and how many of a line are urgent.
         self._lines: OrderedDict[str, deque[aiomqtt.Message]] = OrderedDict()
         self._urgent: OrderedDict[str, int] = OrderedDict()
@@ -36,8 +40,13 @@ class Inbox(asyncio.Queue[aiomqtt.Message]):
         """Return whether none waits."""
         return self._count == 0
 
+    def full(self) -> bool:
+        """Return whether no further message is taken."""
+        return super().full() or self._bytes >= MOST_BYTES
+
     def _put(self, item: aiomqtt.Message) -> None:
         device = _device(item)
+        self._bytes += len(item.payload)
         self._lines.setdefault(device, deque()).append(item)
         self._count += 1
         if _is_urgent(item):
@@ -51,6 +60,7 @@ class Inbox(asyncio.Queue[aiomqtt.Message]):
         urgent = self._urgent.pop(device, 0)
         item = line.popleft()
         self._count -= 1
+        self._bytes -= len(item.payload)
         urgent -= _is_urgent(item)
         if line:
             self._lines[device] = line

@@ -12,7 +12,7 @@ import msgspec
 from aggregator.commands.commander import Commander
 from aggregator.errors import RefusedError, StoreError
 from aggregator.ingest.announcing import Announcer, alerts_in
-from aggregator.ingest.inbox import Inbox, urgent_first
+from aggregator.ingest.inbox import MOST_WAITING, Inbox, urgent_first
 from aggregator.ingest.ordering import Ordered, order
 from aggregator.ingest.reading import Arrival, Numbered, Present, read, reject
 from aggregator.ingest.receipts import Receipts
@@ -124,7 +124,12 @@ class Ingest:
         known_lost = False
         while True:
             try:
-                async with broker.connect(config, client_id=CLIENT_ID, queue_type=Inbox) as client:
+                async with broker.connect(
+                    config,
+                    client_id=CLIENT_ID,
+                    max_queued_incoming=MOST_WAITING,
+                    queue_type=Inbox,
+                ) as client:
                     await _subscribe(client)
                     self.connected = True
                     log.info("broker_back" if known_lost else "broker_connected")

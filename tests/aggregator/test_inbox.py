@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.ingest.inbox import MOST_BESIDE, PLAIN_EVERY, Inbox, urgent_first
+from aggregator.ingest.inbox import MOST_BESIDE, MOST_BYTES, PLAIN_EVERY, Inbox, urgent_first
 from contract import topics
 from contract.messages import Alert, Health, Message, VerdictBatch
 
@@ -105,3 +105,14 @@ def test_it_is_as_full_as_it_was_made():
         inbox.put_nowait(message(device, Alert, 1))
     with pytest.raises(asyncio.QueueFull):
         inbox.put_nowait(message("a", Alert, 2))
+
+
+def test_it_is_full_of_few_large_messages_too_and_has_room_again_once_they_are_taken():
+    inbox = Inbox(maxsize=1000)
+    half = bytes(MOST_BYTES // 2)
+    for number in range(2):
+        inbox.put_nowait(message("a", VerdictBatch, number, half))
+    with pytest.raises(asyncio.QueueFull):
+        inbox.put_nowait(message("b", Alert, 2))
+    inbox.get_nowait()
+    inbox.put_nowait(message("b", Alert, 2))
