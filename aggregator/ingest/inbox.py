@@ -12,9 +12,7 @@ from contract.messages import Alert, CommandAck, Isolation, Presence
 DEVICE_LEVELS = topics.ROOT.count("/") + 3  # of a topic, that say which device it is
 URGENT = tuple(f"/{topics.LEAVES[kind]}" for kind in (Alert, Isolation, CommandAck, Presence))
 PLAIN_EVERY = 4  # so often it is the turn of any device, however many are urgent
-MOST_WAITING = (
-    10_000  # messages: a large fleet tells so many while the store stands still for some seconds
-)
+MOST_WAITING = 10_000  # messages: what a large fleet tells in some seconds
 MOST_BYTES = 24_000_000  # of their payloads
 MOST_BESIDE = 32_000  # bytes that are stored with what is urgent: as much as a transaction costs
 
