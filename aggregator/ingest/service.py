@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from itertools import chain
 
 import aiomqtt
 import msgspec
@@ -11,7 +12,7 @@ import msgspec
 from aggregator.commands.commander import Commander
 from aggregator.errors import RefusedError, StoreError
 from aggregator.ingest.announcing import Announcer, alerts_in
-from aggregator.ingest.inbox import Inbox
+from aggregator.ingest.inbox import MOST_WAITING, Inbox, urgent_first
 from aggregator.ingest.ordering import Ordered, order
 from aggregator.ingest.reading import Arrival, Numbered, Present, read, reject
 from aggregator.ingest.receipts import Receipts
@@ -46,6 +47,7 @@ CLIENT_ID = "edgewarden-aggregator"
 GATHER_S = 0.1
 MAX_BATCH = 1000  # messages
 MAX_BYTES = 2_000_000  # of payloads: alerts would wait behind a longer transaction
+READ_BYTES = 64_000  # of payloads that are read in one go
 FIRST_WAIT_S = 0.2
 MOST_WAIT_S = 15.0
 AT_LEAST_ONCE = 1
@@ -53,6 +55,16 @@ REFUSED = 128  # the first reason code that says no
 
 
 Item = Numbered | Present | Reject
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """What a transaction brought, and what is still to be said of it."""
+
+    marks: dict[Boot, Mark]  # to be receipted
+    reported: list[AnyReported]
+    known: set[AlertKey]  # alerts that were stored before
+    presence: bool  # somebody came or went
+    now_ns: int
 
 
 class Counters(msgspec.Struct):
@@ -112,7 +124,12 @@ class Ingest:
         known_lost = False
         while True:
             try:
-                async with broker.connect(config, client_id=CLIENT_ID, queue_type=Inbox) as client:
+                async with broker.connect(
+                    config,
+                    client_id=CLIENT_ID,
+                    max_queued_incoming=MOST_WAITING,
+                    queue_type=Inbox,
+                ) as client:
                     await _subscribe(client)
                     self.connected = True
                     log.info("broker_back" if known_lost else "broker_connected")
@@ -139,43 +156,49 @@ class Ingest:
     async def _take_all(self, client: aiomqtt.Client, receipts: Receipts) -> None:
         clock = asyncio.get_running_loop().time
         begun_s = clock() - GATHER_S
-        while True:
-            # In a quiet hour the first message is stored at once, under load ten times a second.
-            batch = await broker.gather(
-                client, most=MAX_BATCH, most_bytes=MAX_BYTES, until_s=begun_s + GATHER_S
-            )
-            begun_s, now_ns = clock(), time.time_ns()
-            await receipts.add(await self.take([_arrival(message, now_ns) for message in batch]))
+        async with asyncio.TaskGroup() as tasks:
+            announcing = tasks.create_task(asyncio.sleep(0), name="ingest.announce")
+            while True:
+                # In a quiet hour the first message is stored at once, under load ten times a second.
+                batch = await broker.gather(
+                    client, most=MAX_BATCH, most_bytes=MAX_BYTES, until_s=begun_s + GATHER_S
+                )
+                begun_s, now_ns = clock(), time.time_ns()
+                for part in urgent_first(batch):
+                    arrivals = [_arrival(message, now_ns) for message in part]
+                    for stored in await self.store(arrivals):
+                        await receipts.add(stored.marks)
+                        await announcing  # in order: what is stored next is not announced before
+                        announcing = tasks.create_task(
+                            self.announce(stored), name="ingest.announce"
+                        )
 
-    async def take(self, arrivals: Sequence[Arrival]) -> dict[Boot, Mark]:
-        """Store a batch in one transaction, announce it, and return what is to be receipted.
+    async def store(self, arrivals: Sequence[Arrival]) -> list[Stored]:
+        """Store a batch, in one transaction if it can be, and return what is to be told of it.
 
         On a full disk only who is there is noted: without a receipt, a device keeps what it told
         and tells it again.
         """
-        items = [read(arrival) for arrival in arrivals]
+        items = [item async for item in _read(arrivals)]
         if self._room is not None and not self._room.is_enough():
             self.counters.without_room += sum(not isinstance(item, Present) for item in items)
             items = [item for item in items if isinstance(item, Present)]
-        return await self.take_read(items)
+        return await self.store_read(items)
 
-    async def take_read(self, items: Sequence[Item]) -> dict[Boot, Mark]:
-        """Do as `take` does, with payloads that were read.
+    async def store_read(self, items: Sequence[Item]) -> list[Stored]:
+        """Do as `store` does, with payloads that were read.
 
         What the database refuses is looked for message by message and rejected, so that no
         device can stop the others with it.
         """
         try:
-            return await self._store(items)
+            return [await self._transact(items)]
         except RefusedError as error:
             if len(items) == 1:
-                return await self._store([_refused(items[0], str(error))])
-        receipts: dict[Boot, Mark] = {}
-        for item in items:
-            receipts |= await self.take_read([item])
-        return receipts
+                return [await self._transact([_refused(items[0], str(error))])]
+        return [stored for item in items for stored in await self.store_read([item])]
 
-    async def _store(self, items: Sequence[Item]) -> dict[Boot, Mark]:
+    async def _transact(self, items: Sequence[Item]) -> Stored:
         now_ns = time.time_ns()
         numbered, present, refused = _sorted_out(items)
         stored = await find_marks(self._database, list({item.boot for item in numbered}))
@@ -186,22 +209,27 @@ class Ingest:
         if self._evidence is not None:
             # Before it is noted that they came: a crash between brings them again.
             await self._evidence.take(of_kind(reported, EvidencePart))
-        await self._database.write(
-            *marks_and_senders(ordered.moved, stored, now_ns),
-            *presences(present),
-            *statements_for(reported, self._community_id_seed),
-            *usage_of(ordered.taken, now_ns),
-            *rejects(refused),
+        await self._database.write_made(
+            chain(
+                marks_and_senders(ordered.moved, stored, now_ns),
+                presences(present),
+                statements_for(reported, self._community_id_seed),
+                usage_of(ordered.taken, now_ns),
+                rejects(refused),
+            )
         )
         self._count(ordered, stored, len(refused))
-        await self._announcer.announce(reported, known, now_ns)
-        if present:
-            await self._presence.look(now_ns)
-        acks = of_kind(reported, CommandAck)
+        return Stored(ordered.marks, reported, known, bool(present), now_ns)
+
+    async def announce(self, stored: Stored) -> None:
+        """Tell what was stored to those who watch, and to those who wait for it."""
+        await self._announcer.announce(stored.reported, stored.known, stored.now_ns)
+        if stored.presence:
+            await self._presence.look(stored.now_ns)
+        acks = of_kind(stored.reported, CommandAck)
         await self._commander.tell(
             [CommandKey(item.organization, item.message.command_id) for item in acks]
         )
-        return ordered.marks
 
     async def _known(self, reported: Sequence[AnyReported]) -> set[AlertKey]:
         ids = [alert_id for _, alert_id in alerts_in(reported)]
@@ -225,6 +253,16 @@ class Ingest:
 
 def _arrival(message: aiomqtt.Message, now_ns: int) -> Arrival:
     return Arrival(str(message.topic), message.payload, message.retain, now_ns)
+
+
+async def _read(arrivals: Sequence[Arrival]) -> AsyncIterator[Item]:
+    since = 0
+    for arrival in arrivals:
+        yield read(arrival)
+        since += len(arrival.payload)
+        if since >= READ_BYTES:  # a large batch takes longer than a person's request should wait
+            since = 0
+            await asyncio.sleep(0)
 
 
 def _sorted_out(

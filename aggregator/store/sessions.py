@@ -1,11 +1,13 @@
 """Sessions: one for each sign-in, with refresh tokens that are good once."""
 
+from collections.abc import Collection
+
 import msgspec
 
 from aggregator.store.alerts import Count
 from aggregator.store.database import Database, Statement
 from aggregator.store.devices import Page
-from aggregator.store.users import SessionUser
+from aggregator.store.users import SessionUser, User
 
 MAX_OF_A_USER = 100  # sessions, those that were revoked among them
 
@@ -41,17 +43,27 @@ class SessionRow(msgspec.Struct, frozen=True):
     program: str
 
 
+class _Holder(User, frozen=True):
+    session_id: str
+
+
 class Used(msgspec.Struct, frozen=True):
     """The session whose refresh token was just used, or which was just ended."""
 
     session_id: str
 
 
-async def user_of_session(database: Database, session_id: str, now_ns: int) -> SessionUser | None:
-    """Return the active user of a session that is neither revoked nor over, if it is one."""
-    parameters = {"session_id": session_id, "now_ns": now_ns}
-    rows = await database.read("user_of_session", parameters, SessionUser)
-    return rows[0] if rows else None
+async def users_of_sessions(
+    database: Database, session_ids: Collection[str], now_ns: int
+) -> dict[str, SessionUser]:
+    """Return the active users of those sessions that are neither revoked nor over."""
+    parameters = {"session_ids": list(session_ids), "now_ns": now_ns}
+    rows = await database.read("users_of_sessions", parameters, _Holder)
+    return {row.session_id: _as_user(row) for row in rows}
+
+
+def _as_user(row: _Holder) -> SessionUser:
+    return SessionUser(*(getattr(row, name) for name in User.__struct_fields__))
 
 
 def open_session(new: NewSession, token_hash: str, now_ns: int) -> tuple[Statement, ...]:

@@ -34,6 +34,7 @@ from tests.aggregator.messages import (
     verdicts,
 )
 from tests.aggregator.people import ADA
+from tests.aggregator.taking import take
 from tests.aggregator.test_ingest import ingest
 
 DAY_NS, HOUR_NS, MINUTE_NS = 24 * 3600 * SECOND_NS, 3600 * SECOND_NS, 60 * SECOND_NS
@@ -71,7 +72,7 @@ class History:
         if self._sent and self.random.random() < 0.3:  # what was receipted comes once more
             batch.insert(0, self.random.choice(self._sent))
         self._sent += batch
-        await self.ingest.take(batch)
+        await take(self.ingest, batch)
 
     def _arrival(self) -> Arrival:
         random = self.random

@@ -8,16 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.ingest.inbox import PLAIN_EVERY, Inbox
+from aggregator.ingest.inbox import MOST_BESIDE, MOST_BYTES, PLAIN_EVERY, Inbox, urgent_first
 from contract import topics
 from contract.messages import Alert, Health, Message, VerdictBatch
 
 KINDS: list[type[Message]] = [Alert, Health, VerdictBatch]
 
 
-def message(device: str, kind: type[Message], number: int) -> aiomqtt.Message:
+def message(
+    device: str, kind: type[Message], number: int, payload: bytes | None = None
+) -> aiomqtt.Message:
     topic = f"{topics.ROOT}/default/{device}/{topics.LEAVES[kind]}"
-    return aiomqtt.Message(topic, b"%d" % number, 1, retain=False, mid=number, properties=None)
+    told = payload or b"%d" % number
+    return aiomqtt.Message(topic, told, 1, retain=False, mid=number, properties=None)
 
 
 def taken(inbox: Inbox) -> list[tuple[str, int]]:
@@ -70,9 +73,46 @@ def test_devices_without_anything_urgent_take_turns():
     assert taken(inbox).index(("quiet", 1)) == 1
 
 
+LARGE = bytes(MOST_BESIDE)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(KINDS)), max_size=60))
+def test_parts_keep_each_devices_order_and_alerts_are_in_the_first(
+    told: list[tuple[str, type[Message]]],
+):
+    batch = [message(device, kind, place, LARGE) for place, (device, kind) in enumerate(told)]
+    parts = urgent_first(batch)
+    stored = [item.mid for part in parts for item in part]
+    assert sorted(stored) == list(range(len(batch)))
+    for device in "abc":
+        mine = [place for place in stored if told[place][0] == device]
+        assert mine == sorted(mine)
+    if len(parts) > 1:
+        assert Alert not in [told[item.mid][1] for item in parts[1]]
+
+
+def test_an_alert_is_stored_before_the_much_that_came_with_it_and_beside_a_little():
+    alert, before = message("hit", Alert, 2), message("hit", Health, 1)
+    after, other = message("hit", VerdictBatch, 3, LARGE), message("calm", Health, 1)
+    assert urgent_first([other, before, alert, after]) == [[before, alert], [other, after]]
+    assert urgent_first([other, before, alert]) == [[other, before, alert]]
+    assert urgent_first([other, after]) == [[other, after]]
+
+
 def test_it_is_as_full_as_it_was_made():
     inbox = Inbox(maxsize=2)
     for device in ("a", "b"):
         inbox.put_nowait(message(device, Alert, 1))
     with pytest.raises(asyncio.QueueFull):
         inbox.put_nowait(message("a", Alert, 2))
+
+
+def test_it_is_full_of_few_large_messages_too_and_has_room_again_once_they_are_taken():
+    inbox = Inbox(maxsize=1000)
+    half = bytes(MOST_BYTES // 2)
+    for number in range(2):
+        inbox.put_nowait(message("a", VerdictBatch, number, half))
+    with pytest.raises(asyncio.QueueFull):
+        inbox.put_nowait(message("b", Alert, 2))
+    inbox.get_nowait()
+    inbox.put_nowait(message("b", Alert, 2))

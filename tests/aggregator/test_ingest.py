@@ -1,11 +1,13 @@
 """What a batch of payloads does to the database and to those who watch."""
 
+import asyncio
 import math
 import struct
 import time
 from typing import Any
 
 import msgspec
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,8 +15,9 @@ from hypothesis import strategies as st
 from aggregator.commands.commander import Commander
 from aggregator.commands.signing import Signer
 from aggregator.config import CommandsConfig
+from aggregator.ingest import service
 from aggregator.ingest.reading import Arrival, Numbered, Present, read
-from aggregator.ingest.service import Ingest
+from aggregator.ingest.service import Ingest, Item
 from aggregator.live import LiveFeed
 from aggregator.presence import PresenceKeeper
 from aggregator.shapes import alert_shape
@@ -51,6 +54,7 @@ from tests.aggregator.messages import (
     verdicts,
 )
 from tests.aggregator.people import ADA
+from tests.aggregator.taking import take, take_read
 
 EDGE_1 = Boot("default", "edge-1", BOOT)
 
@@ -89,7 +93,7 @@ def count(database: Database, table: str) -> int:
 async def test_flows_are_named_with_the_seed_of_the_other_tools(database: Database):
     taking = ingest(database)
     taking._community_id_seed = 7
-    await taking.take([arrival(alert())])
+    await take(taking, [arrival(alert())])
     (row,) = await find_alerts(database, "default", AlertFilter(), limit=9)
     assert row.community_id == "1:/PRFhGVJjcF/3ZwShNh31l/D2bY="
 
@@ -112,7 +116,7 @@ async def test_every_kind_of_message_is_stored(database: Database):
         CommandAck(command_id="0" * 32, state="applied", at_ns=1),
     ]
     batch = [arrival(message, seq) for seq, message in enumerate(messages, start=1)]
-    assert await ingest(database).take(batch) == {EDGE_1: Mark(len(messages), 0)}
+    assert await take(ingest(database), batch) == {EDGE_1: Mark(len(messages), 0)}
     counts = {
         table: count(database, f"store.{table}")
         for table in (
@@ -134,25 +138,25 @@ async def test_every_kind_of_message_is_stored(database: Database):
 async def test_a_message_sent_again_is_stored_once_and_receipted_again(database: Database):
     one = ingest(database)
     for _ in range(3):
-        assert await one.take([arrival(health())]) == {EDGE_1: Mark(1, 0)}
+        assert await take(one, [arrival(health())]) == {EDGE_1: Mark(1, 0)}
     assert count(database, "store.health") == 1
     assert one.counters.duplicates == 2
 
 
 async def test_a_message_behind_a_gap_is_not_stored_until_the_gap_is_filled(database: Database):
     one = ingest(database)
-    assert await one.take([arrival(health(), 2)]) == {EDGE_1: Mark(0, 0)}
+    assert await take(one, [arrival(health(), 2)]) == {EDGE_1: Mark(0, 0)}
     assert count(database, "store.health") == 0
-    assert await one.take([arrival(health(), 1), arrival(health(), 2)]) == {EDGE_1: Mark(2, 0)}
+    assert await take(one, [arrival(health(), 1), arrival(health(), 2)]) == {EDGE_1: Mark(2, 0)}
     assert count(database, "store.health") == 2
 
 
 async def test_what_a_device_gave_up_is_counted_as_lost_for_that_device(database: Database):
     one = ingest(database)
-    await one.take([arrival(health(), 1)])
-    assert await one.take([arrival(health(), 9, floor=9)]) == {EDGE_1: Mark(9, 7)}
+    await take(one, [arrival(health(), 1)])
+    assert await take(one, [arrival(health(), 9, floor=9)]) == {EDGE_1: Mark(9, 7)}
     assert (await device(database)).lost_messages == 7
-    await one.take([arrival(health(), 20, floor=15)])
+    await take(one, [arrival(health(), 20, floor=15)])
     assert (await device(database)).lost_messages == 7
 
 
@@ -160,7 +164,7 @@ async def test_a_message_we_cannot_read_is_kept_and_does_not_block_what_follows(
     database: Database,
 ):
     unknown = msgspec.msgpack.encode([BOOT, 1, 1, {"type": "of_a_later_version"}])
-    receipts = await ingest(database).take([garbage(unknown), arrival(health(), 2)])
+    receipts = await take(ingest(database), [garbage(unknown), arrival(health(), 2)])
     assert receipts == {EDGE_1: Mark(2, 0)}
     assert count(database, "store.health") == 1
     assert count(database, "store.rejects") == 1
@@ -175,7 +179,7 @@ async def test_garbage_is_kept_and_counted(database: Database):
         garbage(envelope(health()), "edgewarden/v1/default/edge-1/presence"),
         garbage(envelope(health(), 1, floor=5)),
     ]
-    assert await one.take(batch) == {}
+    assert await take(one, batch) == {}
     assert one.counters.rejected == count(database, "store.rejects") == len(batch)
     assert count(database, "store.devices") == 0
 
@@ -183,7 +187,7 @@ async def test_garbage_is_kept_and_counted(database: Database):
 async def test_a_message_on_the_topic_of_another_kind_is_rejected(database: Database):
     where = topic(health())
     misplaced = Arrival(where, envelope(alert()), retained=False, received_ns=1)
-    assert await ingest(database).take([misplaced]) == {EDGE_1: Mark(1, 0)}
+    assert await take(ingest(database), [misplaced]) == {EDGE_1: Mark(1, 0)}
     assert count(database, "store.alerts") == 0
     assert count(database, "store.rejects") == 1
 
@@ -198,14 +202,14 @@ async def test_verdict_columns_that_do_not_fit_together_are_rejected(database: D
         msgspec.structs.replace(good, scores=struct.pack("<4f", 7.0, 1.0, 0.5, 0.5)),
     ]
     batch = [arrival(message, seq) for seq, message in enumerate(broken, start=1)]
-    await ingest(database).take(batch)
+    await take(ingest(database), batch)
     assert count(database, "store.rejects") == len(broken)
     assert count(database, "store.verdicts") == 0
 
 
 async def test_verdicts_keep_how_their_flows_were_sampled(database: Database):
     sampled = msgspec.structs.replace(verdicts(number=2), sampled_one_in=[1, 16])
-    await ingest(database).take([arrival(verdicts(number=1), 1), arrival(sampled, 2)])
+    await take(ingest(database), [arrival(verdicts(number=1), 1), arrival(sampled, 2)])
     rows = await find_verdicts(database, EDGE_1.organization, VerdictFilter(), limit=100)
     assert sorted((row.window_start_ns // 1_000_000_000, row.sampled_one_in) for row in rows) == [
         (1, 1),
@@ -216,7 +220,7 @@ async def test_verdicts_keep_how_their_flows_were_sampled(database: Database):
 
 
 async def test_verdicts_keep_their_scores_by_class(database: Database):
-    await ingest(database).take([arrival(verdicts(("Scan", "Anomaly"), number=5))])
+    await take(ingest(database), [arrival(verdicts(("Scan", "Anomaly"), number=5))])
     rows = await find_verdicts(database, "default", VerdictFilter(), limit=100)
     found = {row.label: (row.confidence, row.scores, row.classes) for row in rows}
     assert found == {
@@ -229,18 +233,18 @@ async def test_an_alert_is_updated_by_its_device_and_keeps_what_people_decided(
     database: Database,
 ):
     one = ingest(database)
-    await one.take([arrival(alert(1, windows=2))])
+    await take(one, [arrival(alert(1, windows=2))])
     (before,) = await find_alerts(database, "default", AlertFilter(), limit=9)
     decided = AlertChange(status="acknowledged", notes="mine")
     await database.write(*change_alerts(ADA, "change", [before.id], decided, 5))
-    await one.take([arrival(alert(1, windows=5, state="closed"), 2)])
+    await take(one, [arrival(alert(1, windows=5, state="closed"), 2)])
     (row,) = await find_alerts(database, "default", AlertFilter(), limit=9)
     assert (row.windows, row.state, row.status, row.notes) == (5, "closed", "acknowledged", "mine")
 
 
 async def test_the_last_word_on_an_alert_wins_within_a_batch(database: Database):
     batch = [arrival(alert(1, windows=n), n) for n in (1, 2, 3)]
-    await ingest(database).take(batch)
+    await take(ingest(database), batch)
     (row,) = await find_alerts(database, "default", AlertFilter(), limit=9)
     assert row.windows == 3
 
@@ -252,13 +256,13 @@ async def test_only_a_verified_isolation_counts_as_mitigation(database: Database
     for seq, state in enumerate(steps, start=2):
         message = isolation(seq, alert_id=f"{1:032x}", state=state)  # type: ignore[arg-type]
         batch.append(arrival(message, seq))
-    await one.take(batch)
+    await take(one, batch)
     (row,) = await find_alerts(database, "default", AlertFilter(), limit=9)
     assert not row.mitigated
     verified = isolation(3, alert_id=f"{1:032x}", state="verified")
-    await one.take([arrival(verified, 6)])
+    await take(one, [arrival(verified, 6)])
     lifted = msgspec.structs.replace(verified, state="lifted", lifted_ns=time.time_ns())
-    await one.take([arrival(lifted, 7)])
+    await take(one, [arrival(lifted, 7)])
     (row,) = await find_alerts(database, "default", AlertFilter(), limit=9)
     assert row.mitigated
 
@@ -271,8 +275,8 @@ async def test_what_an_isolation_takes_away_is_kept_when_a_later_word_says_nothi
         isolation(1), losses=[lost], further_losses=2, host_group="cameras"
     )
     one = ingest(database)
-    await one.take([arrival(told, 1)])
-    await one.take([arrival(isolation(1, state="expired"), 2)])
+    await take(one, [arrival(told, 1)])
+    await take(one, [arrival(isolation(1, state="expired"), 2)])
     now_ns = time.time_ns()
     (row,) = await find_isolations(database, "default", IsolationFilter(), now_ns=now_ns)
     assert (row.state, losses(row)) == ("expired", [lost])
@@ -280,7 +284,7 @@ async def test_what_an_isolation_takes_away_is_kept_when_a_later_word_says_nothi
 
 
 async def test_an_isolation_is_active_until_its_lease_runs_out(database: Database):
-    await ingest(database).take([arrival(isolation(1))])
+    await take(ingest(database), [arrival(isolation(1))])
     now_ns = time.time_ns()
     active = IsolationFilter(active_only=True)
     assert len(await find_isolations(database, "default", active, now_ns=now_ns)) == 1
@@ -290,14 +294,14 @@ async def test_an_isolation_is_active_until_its_lease_runs_out(database: Databas
 
 async def test_presence_needs_no_turn_and_no_receipt(database: Database):
     one = ingest(database)
-    assert await one.take([arrival(presence()), arrival(presence())]) == {}
+    assert await take(one, [arrival(presence()), arrival(presence())]) == {}
     assert (await device(database)).status == "online"
-    assert await one.take([arrival(presence(online=False))]) == {}
+    assert await take(one, [arrival(presence(online=False))]) == {}
     assert (await device(database)).status == "offline"
 
 
 async def test_a_device_that_was_silent_for_long_counts_as_offline(database: Database):
-    await ingest(database).take([arrival(health())])
+    await take(ingest(database), [arrival(health())])
     later_ns = time.time_ns() + 120 * 10**9
     (row,) = await find_devices(database, "default", now_ns=later_ns)
     assert row.status == "offline"
@@ -305,11 +309,11 @@ async def test_a_device_that_was_silent_for_long_counts_as_offline(database: Dat
 
 async def test_a_retained_presence_says_nothing_about_now(database: Database):
     one = ingest(database)
-    await one.take([arrival(health())])
+    await take(one, [arrival(health())])
     before = (await device(database)).last_seen_ns
-    await one.take([arrival(presence(), retained=True)])
+    await take(one, [arrival(presence(), retained=True)])
     assert (await device(database)).last_seen_ns == before
-    await one.take([arrival(presence())])
+    await take(one, [arrival(presence())])
     after = (await device(database)).last_seen_ns
     assert after is not None
     assert before is not None
@@ -318,14 +322,14 @@ async def test_a_retained_presence_says_nothing_about_now(database: Database):
 
 async def test_the_same_device_in_two_organizations_is_two(database: Database):
     one = ingest(database)
-    await one.take([arrival(alert(1)), arrival(alert(1), organization="elsewhere")])
+    await take(one, [arrival(alert(1)), arrival(alert(1), organization="elsewhere")])
     for organization in ("default", "elsewhere"):
         assert len(await find_alerts(database, organization, AlertFilter(), limit=9)) == 1
 
 
 async def test_devices_that_watch_the_same_attack_have_an_alert_each(database: Database):
     one = ingest(database)
-    await one.take([arrival(alert(1)), arrival(alert(1), device_id="edge-2")])
+    await take(one, [arrival(alert(1)), arrival(alert(1), device_id="edge-2")])
     rows = await find_alerts(database, "default", AlertFilter(), limit=9)
     assert {row.device_id for row in rows} == {"edge-1", "edge-2"}
 
@@ -336,7 +340,7 @@ async def test_a_message_that_the_database_refuses_is_rejected_alone(database: D
     assert isinstance(items[1], Numbered)
     evil: Any = msgspec.structs.replace(alert(2), windows=2**63)  # the codec lets none through
     items[1] = msgspec.structs.replace(items[1], message=evil)
-    assert await one.take_read(items) == {EDGE_1: Mark(3, 0)}
+    assert await take_read(one, items) == {EDGE_1: Mark(3, 0)}
     assert count(database, "store.alerts") == 2
     assert (one.counters.stored, one.counters.rejected) == (3, 1)
 
@@ -356,15 +360,38 @@ async def test_the_largest_values_of_every_message_are_stored(database: Database
     ]
     one = ingest(database)
     batch = [arrival(message, seq) for seq, message in enumerate(messages, start=1)]
-    assert await one.take(batch) == {EDGE_1: Mark(len(messages), 0)}
+    assert await take(one, batch) == {EDGE_1: Mark(len(messages), 0)}
     assert one.counters.rejected == 1  # the window of a century
     for boot in ("00000000000000c1", "00000000000000c2"):
         far = arrival(msgspec.structs.replace(health(), frames=most), most, floor=most, boot=boot)
-        await one.take([far])
+        await take(one, [far])
     assert (await device(database)).lost_messages == most
     assert await count_frames(database, "default", 0) == most
     (row,) = await find_alerts(database, "default", AlertFilter(), limit=9)
     assert alert_shape(row).detected_at.startswith("2262-")
+
+
+async def test_while_a_large_batch_is_read_others_have_their_turn(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    turns, seen = 0, []
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def noted(arrival: Arrival) -> Item:
+        seen.append(turns)
+        return read(arrival)
+
+    monkeypatch.setattr(service, "read", noted)
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(others())
+        await ingest(database).store([garbage(bytes(service.READ_BYTES)) for _ in range(3)])
+        task.cancel()
+    assert seen[0] < seen[1] < seen[2]
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow])

@@ -26,6 +26,7 @@ from aggregator.store.room import Room
 from aggregator.store.usage import Keeping, Plan, set_plan
 from aggregator.store.verdicts import VerdictFilter, find_verdicts, save_verdicts
 from tests.aggregator.messages import BOOT, alert, envelope, health, now_ns, topic, verdicts
+from tests.aggregator.taking import take
 from tests.aggregator.test_ingest import ingest
 from tests.aggregator.test_query import rows
 
@@ -344,11 +345,11 @@ async def test_a_full_disk_stops_receipts_until_there_is_room(
     one = ingest(database, room)
     arrival = Arrival(topic(health()), envelope(health()), retained=False, received_ns=now_ns())
     for _ in range(2):
-        assert await one.take([arrival]) == {}
+        assert await take(one, [arrival]) == {}
     assert one.counters.without_room == 2
     assert caplog.messages.count("disk_is_full") == 1
     room._min_free_bytes = 1
-    assert [mark.last_seq for mark in (await one.take([arrival])).values()] == [1]
+    assert [mark.last_seq for mark in (await take(one, [arrival])).values()] == [1]
     assert caplog.messages.count("disk_has_room_again") == 1
 
 

@@ -1,6 +1,8 @@
 """The database: opened by one, migrated, written in whole transactions."""
 
+import sys
 import time
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 import duckdb
@@ -42,6 +44,27 @@ async def test_what_was_written_is_there_after_a_restart(tmp_path: Path):
         await add_user(database, USER, 1)
     async with Database(tmp_path) as database:
         assert await user_by_name(database, "ADA") is not None
+
+
+class Seekers(MetaPathFinder):
+    """Notes what the import system is asked for."""
+
+    def __init__(self) -> None:
+        self.sought: list[str] = []
+
+    def find_spec(self, fullname: str, *_: object) -> None:
+        self.sought.append(fullname)
+
+
+async def test_no_value_that_a_statement_is_given_sends_the_import_system_searching(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with Database(tmp_path) as database:
+        await add_user(database, USER, 1)
+        seekers = Seekers()
+        monkeypatch.setattr(sys, "meta_path", [seekers, *sys.meta_path])
+        assert await user_by_name(database, "ada") is not None
+    assert seekers.sought == []
 
 
 async def test_a_database_of_a_newer_version_is_refused_in_one_line(tmp_path: Path):

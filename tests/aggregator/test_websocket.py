@@ -117,6 +117,13 @@ async def test_a_feed_ends_with_the_access_token_that_opened_it_and_the_next_one
         assert (await next_event(socket, "new_alert"))["data"]["alert_id"] == f"{630:032x}"
 
 
+async def test_what_many_watch_is_not_compressed_for_each_of_them(centre: Centre):
+    headers = {"Authorization": f"Bearer {centre.token()}"}
+    async with connect(url(centre), additional_headers=headers, compression="deflate") as socket:
+        assert socket.response is not None
+        assert "Sec-WebSocket-Extensions" not in socket.response.headers
+
+
 async def test_a_page_of_another_origin_is_refused(centre: Centre):
     headers = {"Authorization": f"Bearer {centre.token()}"}
     with pytest.raises(InvalidStatus) as refused:
