@@ -70,7 +70,7 @@ def test_a_gap_is_said_in_words(centre: Centre):
         assert client.get("/gaps", params={"limit": 0}).status_code == 400
     assert found["gap-pi"]["words"] == "gap-pi: 0 lost, 1,204 queued, oldest 3 h"
     with centre.client("stranger") as client:
-        assert client.get("/gaps").json() == []
+        assert "gap-pi" not in client.get("/gaps").text
 
 
 @pytest.fixture
