@@ -340,7 +340,9 @@ async def test_a_port_that_somebody_opened_is_closed_again(built, switch, isolat
 
 
 async def test_a_switch_that_numbers_its_ports_anew_has_no_other_port_closed(built, isolator):
-    await isolator.learnt()
+    async with asyncio.timeout(30):  # snmpd may not know every port yet
+        while not {"lan1", "lan2"} <= isolator._tables.interfaces.keys():
+            await isolator.learnt()
     interfaces = isolator._tables.interfaces
     interfaces["lan2"], interfaces["lan1"] = interfaces["lan1"], interfaces["lan2"]
     await isolator.apply([lease(mac=built.suspect.mac)])
