@@ -6,12 +6,15 @@ import os
 import sys
 from pathlib import Path
 
-from agent.config import AgentConfig
-from agent.errors import AgentError, EnrolmentError, ReleaseCodeError
-from agent.release_code import new_secret, use_release_code
-from runtime.config import load_config
-from runtime.errors import ProcessError
-from runtime.logs import set_up_logs
+from runtime.requirements import needing
+
+with needing("edgewarden-agent", "agent.txt"):
+    from agent.config import AgentConfig
+    from agent.errors import AgentError, EnrolmentError, ReleaseCodeError
+    from agent.release_code import new_secret, use_release_code
+    from runtime.config import load_config
+    from runtime.errors import ProcessError
+    from runtime.logs import set_up_logs
 
 USAGE_ERROR = 2
 MAX_SPEED = 1e6
@@ -33,6 +36,7 @@ EDGEWARDEN_BROKER__HOST=10.0.0.2, which sets `host` in `[broker]`.
 """
 
 
+@needing("edgewarden-agent", "agent.txt")
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit code: 0 fine, 1 it failed, 2 wrong input."""
     options = _parser().parse_args(arguments)

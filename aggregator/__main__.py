@@ -9,19 +9,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
-import msgspec
+from runtime.requirements import needing
 
-from aggregator import terminal
-from aggregator.accounts import check_audit, create_user, forget_authenticator, reset_password
-from aggregator.app import serve
-from aggregator.commands.signing import load_signer
-from aggregator.config import AggregatorConfig, with_known_names
-from aggregator.remote import Login, Service, url_of
-from aggregator.sandbox.job import Format
-from aggregator.store.users import Role
-from runtime.config import load_config
-from runtime.errors import ProcessError
-from runtime.logs import set_up_logs
+with needing("edgewarden-aggregator", "aggregator.txt"):
+    import msgspec
+
+    from aggregator import terminal
+    from aggregator.accounts import check_audit, create_user, forget_authenticator, reset_password
+    from aggregator.app import serve
+    from aggregator.commands.signing import load_signer
+    from aggregator.config import AggregatorConfig, with_known_names
+    from aggregator.remote import Login, Service, url_of
+    from aggregator.sandbox.job import Format
+    from aggregator.store.users import Role
+    from runtime.config import load_config
+    from runtime.errors import ProcessError
+    from runtime.logs import set_up_logs
 
 USAGE_ERROR = 2
 FAILURE = 1
@@ -108,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+@needing("edgewarden-aggregator", "aggregator.txt")
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code: 0, 1 when a part failed, 2 for wrong settings."""
     given = _parser().parse_args(arguments)

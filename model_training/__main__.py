@@ -5,18 +5,21 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rich.console import Console
+from runtime.requirements import needing
 
-from agent.centre import Centre
-from agent.errors import AgentError
-from model_training import steps, tables
-from model_training.captures import DEFAULT_FOLDER, VARIABLE, check_capture, default_folders
-from model_training.dataset import DEFAULT_CACHE
-from model_training.errors import StepError, TrainingError
-from model_training.feedback import gather
-from model_training.params import DEFAULT_PARAMS, read_params
-from model_training.promote import promote
-from model_training.runs import DEFAULT_RUN, Run
+with needing("edgewarden-train", "training.txt"):
+    from rich.console import Console
+
+    from agent.centre import Centre
+    from agent.errors import AgentError
+    from model_training import steps, tables
+    from model_training.captures import DEFAULT_FOLDER, VARIABLE, check_capture, default_folders
+    from model_training.dataset import DEFAULT_CACHE
+    from model_training.errors import StepError, TrainingError
+    from model_training.feedback import gather
+    from model_training.params import DEFAULT_PARAMS, read_params
+    from model_training.promote import promote
+    from model_training.runs import DEFAULT_RUN, Run
 
 STORY = f"""\
 The way from captures to a model, one command a step; each step leaves its result in the run's
@@ -47,6 +50,7 @@ Examples:
 """
 
 
+@needing("edgewarden-train", "training.txt")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
     options = _parser().parse_args(arguments)
