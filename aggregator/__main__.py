@@ -153,7 +153,7 @@ def _run(given: argparse.Namespace) -> int:
         case "audit":
             return _verify_audit(config)
         case _:
-            asyncio.run(_use_store(config, given))
+            _use_store(config, given)
     return 0
 
 
@@ -167,27 +167,27 @@ def _verify_audit(config: AggregatorConfig) -> int:
     return FAILURE if any(chain.broken_at is not None for chain in chains) else 0
 
 
-async def _use_store(config: AggregatorConfig, given: argparse.Namespace) -> None:
+def _use_store(config: AggregatorConfig, given: argparse.Namespace) -> None:
     if given.command == "restore":
-        await terminal.restore(config, given.file, _tell)
+        terminal.restore(config, given.file, _tell)
         return
     service = Service(given.url or url_of(config.http), Login(given.user, _password))
     if given.command == "backup":
-        await terminal.back_up(config, service, given.file, _tell)
+        terminal.back_up(config, service, given.file, _tell)
     elif given.command == "export":
-        await terminal.export(config, service, given.folder, _tell)
+        terminal.export(config, service, given.folder, _tell)
     else:
-        await _sql(config, service, given)
+        _sql(config, service, given)
 
 
-async def _sql(config: AggregatorConfig, service: Service, given: argparse.Namespace) -> None:
-    async with terminal.answering(config, service) as ask:
+def _sql(config: AggregatorConfig, service: Service, given: argparse.Namespace) -> None:
+    with terminal.answering(config, service) as ask:
         if given.statement is None:
-            await terminal.converse(ask, input, _tell)
+            terminal.converse(ask, input, _tell)
         elif given.format == "table":
-            print(terminal.table(await ask(given.statement, "json")), end="")
+            print(terminal.table(ask(given.statement, "json")), end="")
         else:
-            sys.stdout.buffer.write(await ask(given.statement, given.format))
+            sys.stdout.buffer.write(ask(given.statement, given.format))
 
 
 def _password() -> str:

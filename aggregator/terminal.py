@@ -8,10 +8,10 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 import msgspec
 
@@ -22,34 +22,33 @@ from aggregator.sandbox.job import MAX_ROWS, Format
 from aggregator.sandbox.runner import Query, Sandbox
 from aggregator.store.archive import Archive
 from aggregator.store.backups import Backups
-from aggregator.store.bundle import Piece, bundle, bundle_bytes, unpack
+from aggregator.store.bundle import bundle, bundle_bytes, unpack
 from aggregator.store.database import FILE_NAME, Database
 
 CHUNK_BYTES = 256 * 1024
 TELL_EVERY_S = 1.0
 MB = 1_000_000
 
-Ask = Callable[[str, Format], Awaitable[bytes]]
+T = TypeVar("T")
+Ask = Callable[[str, Format], bytes]
 Tell = Callable[[str], None]
 
 
-@asynccontextmanager
-async def answering(config: AggregatorConfig, service: Service) -> AsyncIterator[Ask]:
+@contextmanager
+def answering(config: AggregatorConfig, service: Service) -> Iterator[Ask]:
     """Give what answers statements: the store itself, or the service that has it open."""
-    async with _opened(config) as database:
-        if database is None:
-            yield lambda sql, form: asyncio.to_thread(_ask_service, service, sql, form)
+    with _opened(config) as store:
+        if store is None:
+            yield lambda sql, form: _ask_service(service, sql, form)
             return
-        archive = Archive(database)
-        await archive.open()
-        sandbox = Sandbox(database, archive, config.query)
+        sandbox = Sandbox(store.database, store.archive, config.query)
 
-        async def ask(sql: str, form: Format) -> bytes:
+        def ask(sql: str, form: Format) -> bytes:
             query = Query(
                 organization=config.auth.organization, sql=sql, format=form, limit=MAX_ROWS
             )
             try:
-                return (await sandbox.run(query)).body
+                return store.run(sandbox.run(query)).body
             except InvalidError as error:
                 raise ServiceError(str(error)) from error
 
@@ -62,7 +61,7 @@ def _ask_service(service: Service, sql: str, form: Format) -> bytes:
         return answer.read()
 
 
-async def back_up(config: AggregatorConfig, service: Service, file: Path, tell: Tell) -> None:
+def back_up(config: AggregatorConfig, service: Service, file: Path, tell: Tell) -> None:
     """Write everything into a new tar file.
 
     Raises:
@@ -73,7 +72,7 @@ async def back_up(config: AggregatorConfig, service: Service, file: Path, tell: 
     try:
         with draft.open("wb") as target:
             draft.chmod(0o600)
-            await _pour(config, service, "/system/backup", target, tell)
+            _pour(config, service, "/system/backup", target, tell)
         draft.rename(file)
     except OSError as error:
         message = f"{file}: {error.strerror}"
@@ -82,7 +81,7 @@ async def back_up(config: AggregatorConfig, service: Service, file: Path, tell: 
         draft.unlink(missing_ok=True)
 
 
-async def export(config: AggregatorConfig, service: Service, folder: Path, tell: Tell) -> None:
+def export(config: AggregatorConfig, service: Service, folder: Path, tell: Tell) -> None:
     """Write what the organization sees into a new folder, as Parquet files.
 
     Raises:
@@ -91,7 +90,7 @@ async def export(config: AggregatorConfig, service: Service, folder: Path, tell:
     _make_new(folder)
     try:
         with tempfile.TemporaryFile(dir=folder) as target:
-            await _pour(config, service, "/system/export", target, tell)
+            _pour(config, service, "/system/export", target, tell)
             target.seek(0)
             unpack(target, folder)
     except BaseException:
@@ -99,7 +98,7 @@ async def export(config: AggregatorConfig, service: Service, folder: Path, tell:
         raise
 
 
-async def restore(config: AggregatorConfig, file: Path, tell: Tell) -> None:
+def restore(config: AggregatorConfig, file: Path, tell: Tell) -> None:
     """Put a backup where the store is; nothing that is there is overwritten.
 
     Raises:
@@ -110,38 +109,41 @@ async def restore(config: AggregatorConfig, file: Path, tell: Tell) -> None:
     if (path / FILE_NAME).exists():
         message = f"{path / FILE_NAME}: is there already; move it away, or set another store path"
         raise StoreError(message)
-    try:
-        with file.open("rb") as source:
-            path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            count = unpack(source, path)
-    except (OSError, tarfile.TarError) as error:
-        (path / FILE_NAME).unlink(missing_ok=True)
-        message = f"{file}: {error}"
-        raise StoreError(message) from error
+    with ExitStack() as unless_whole:
+        try:
+            with file.open("rb") as source:
+                path.mkdir(parents=True, exist_ok=True, mode=0o700)
+                unless_whole.callback((path / FILE_NAME).unlink, missing_ok=True)
+                count = unpack(source, path)
+        except (OSError, tarfile.TarError) as error:
+            message = f"{file}: {error}"
+            raise StoreError(message) from error
+        unless_whole.pop_all()
+    parts = asyncio.run(_parts(path))
+    tell(f"restored {count} files with {parts} parts of the archive; the service may start")
+
+
+async def _parts(path: Path) -> int:
     async with Database(path) as database:
         archive = Archive(database)
         await archive.open()
-        parts = await archive.parts()
-    tell(f"restored {count} files with {len(parts)} parts of the archive; the service may start")
+        return len(await archive.parts())
 
 
-async def _pour(
+def _pour(
     config: AggregatorConfig, service: Service, path: str, target: IO[bytes], tell: Tell
 ) -> None:
-    async with _opened(config) as database:
-        if database is None:
-            await asyncio.to_thread(_pour_service, service, path, target, tell)
+    with _opened(config) as store:
+        if store is None:
+            _pour_service(service, path, target, tell)
             return
-        archive = Archive(database)
-        await archive.open()
-        backups = Backups(database, archive)
-        made: AbstractAsyncContextManager[list[Piece]] = (
+        backups = Backups(store.database, store.archive)
+        pieces = store.enter(
             backups.everything()
             if path == "/system/backup"
             else backups.views(config.auth.organization)
         )
-        async with made as pieces:
-            await asyncio.to_thread(_write, bundle(pieces), bundle_bytes(pieces), target, tell)
+        _write(bundle(pieces), bundle_bytes(pieces), target, tell)
 
 
 def _pour_service(service: Service, path: str, target: IO[bytes], tell: Tell) -> None:
@@ -164,23 +166,43 @@ def _write(chunks: Iterator[bytes], most: int, target: IO[bytes], tell: Tell) ->
     tell(f"{written / MB:.1f} MB written")
 
 
-@asynccontextmanager
-async def _opened(config: AggregatorConfig) -> AsyncIterator[Database | None]:
-    """Give the open database, or None when the service has it open."""
+class _Store:
+    """An open store. Its work is awaited one by one: in between, Ctrl-C is this thread's own."""
+
+    def __init__(self, runner: asyncio.Runner, stack: AsyncExitStack, path: Path) -> None:
+        self._runner = runner
+        self._stack = stack
+        self.database = self.enter(Database(path))
+        stack.callback(_give_back, path)
+        self.archive = Archive(self.database)
+        self.run(self.archive.open())
+
+    def run(self, work: Coroutine[None, None, T]) -> T:
+        return self._runner.run(work)
+
+    def enter(self, context: AbstractAsyncContextManager[T]) -> T:
+        return self.run(self._stack.enter_async_context(context))
+
+
+@contextmanager
+def _opened(config: AggregatorConfig) -> Iterator[_Store | None]:
+    """Give the open store, or None when the service has it open."""
     path = config.store.path
     if not (path / FILE_NAME).exists():
         message = (
             f"{path / FILE_NAME}: there is no database; set EDGEWARDEN_STORE__PATH or --config"
         )
         raise StoreError(message)
-    async with AsyncExitStack() as stack:
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
         try:
-            database = await stack.enter_async_context(Database(path))
-        except InUseError:
-            database = None
-        else:
-            stack.callback(_give_back, path)
-        yield database
+            try:
+                store = _Store(runner, stack, path)
+            except InUseError:
+                store = None
+            yield store
+        finally:
+            runner.run(stack.aclose())
 
 
 def _give_back(folder: Path) -> None:
@@ -244,12 +266,12 @@ def _cell(value: object) -> str:
     return clean if len(clean) <= MAX_WIDTH else clean[: MAX_WIDTH - 1] + "…"
 
 
-async def converse(ask: Ask, read_line: Callable[[str], str], tell: Tell) -> None:
+def converse(ask: Ask, read_line: Callable[[str], str], tell: Tell) -> None:
     """Answer statements, each ended by a semicolon, until there are no more lines."""
     waiting: list[str] = []
     while True:
         try:
-            line = await asyncio.to_thread(read_line, "...> " if waiting else "sql> ")
+            line = read_line("...> " if waiting else "sql> ")
         except EOFError:
             return
         if not waiting and line.strip().rstrip(";").lower() in {"", "exit", "quit"}:
@@ -258,13 +280,13 @@ async def converse(ask: Ask, read_line: Callable[[str], str], tell: Tell) -> Non
             continue
         waiting.append(line)
         if line.rstrip().endswith(";"):
-            await _answer_one(ask, "\n".join(waiting), tell)
+            _answer_one(ask, "\n".join(waiting), tell)
             waiting.clear()
 
 
-async def _answer_one(ask: Ask, sql: str, tell: Tell) -> None:
+def _answer_one(ask: Ask, sql: str, tell: Tell) -> None:
     try:
-        sys.stdout.write(table(await ask(sql, "json")))
+        sys.stdout.write(table(ask(sql, "json")))
     except ServiceError as error:
         tell(str(error))
     sys.stdout.flush()

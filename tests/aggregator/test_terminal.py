@@ -3,11 +3,15 @@
 import json
 import os
 import pty
+import select
+import signal
 import subprocess
 import sys
 import tarfile
+import termios
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -24,6 +28,7 @@ from tests.aggregator.conftest import PASSWORD, Centre
 from tests.aggregator.messages import alert, verdicts
 from tests.tools import without_rights
 
+ROOT = Path(__file__).parents[2]
 COUNT = "SELECT count(*) AS n FROM verdicts WHERE device_id = 'terminal-pi'"
 
 
@@ -109,6 +114,80 @@ def test_statements_are_read_line_by_line_until_the_end(stopped: Centre):
     assert process.returncode == 0
     assert "42" in out
     assert 'column "nothing" was not found' in err
+
+
+# A process of its own behind a terminal, which Ctrl-C reaches as it does from a keyboard.
+AT_A_TERMINAL = """
+import os, sys
+os.login_tty(0)
+os.execv(sys.executable, [sys.executable, "-m", "aggregator", *sys.argv[1:]])
+"""
+WAIT_S = 30.0
+
+
+def shown_until(terminal: int, words: bytes) -> bytes:
+    """Read a terminal until it shows some words."""
+    shown, deadline = b"", time.monotonic() + WAIT_S
+    while words not in shown:
+        ready, _, _ = select.select([terminal], [], [], deadline - time.monotonic())
+        assert ready, shown
+        shown += os.read(terminal, 4096)
+    return shown
+
+
+@pytest.mark.parametrize(
+    ("whose", "command", "prompt"),
+    [
+        ("stopped", "sql", b"sql> "),
+        ("stopped", "create-user mallory", b"password: "),
+        ("told", "sql", b"sql> "),
+        ("told", "sql SHOW", b"password: "),
+        ("told", "backup interrupted.tar", b"password: "),
+        ("told", "export interrupted", b"password: "),
+    ],
+)
+def test_ctrl_c_ends_what_waits_for_a_line(request, tmp_path: Path, whose, command, prompt):
+    environment = request.getfixturevalue(whose).environment(PYTHONPATH=str(ROOT))
+    terminal, side = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", AT_A_TERMINAL, *command.split()],
+        env=environment,
+        cwd=tmp_path,
+        stdin=side,
+    )
+    try:
+        shown_until(terminal, prompt)
+        os.write(terminal, b"\x03")
+        assert process.wait(WAIT_S) == 130
+        os.set_blocking(terminal, False)
+        with suppress(BlockingIOError):  # nothing more was said
+            assert b"Traceback" not in os.read(terminal, 4096)
+        assert termios.tcgetattr(side)[3] & termios.ECHO
+        assert not list(tmp_path.glob("interrupted*"))
+    finally:
+        process.kill()
+        process.wait()
+        os.close(terminal)
+        os.close(side)
+
+
+def test_an_interrupt_ends_what_waits_for_a_statement_from_a_pipe(stopped: Centre):
+    with subprocess.Popen(
+        [sys.executable, "-m", "aggregator", "sql"],
+        env=stopped.environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            shown_until(process.stdout.fileno(), b"sql> ")
+            process.send_signal(signal.SIGINT)
+            assert process.wait(WAIT_S) == 130
+            assert b"Traceback" not in process.stderr.read()
+        finally:
+            process.kill()
 
 
 def test_a_table_shows_no_control_character_and_no_endless_line():
