@@ -32,6 +32,9 @@ MAX_DETAIL_CHARACTERS = 2000
 SLOW = (InstallModel,)  # what others, a lift above all, must not wait for
 MAX_SLOW = 4
 MAX_ISOLATIONS = 1024  # of which is remembered when they were ordered last
+MAX_DECLINED = 10  # answers a minute to what cannot be checked
+MINUTE_NS = 60_000_000_000
+KEYLESS = "the device has no key to believe commands by: set public_key_file in [commands] there"
 OVERTAKEN = "what was ordered of this isolation later came first, and stands"
 
 
@@ -76,7 +79,9 @@ class Commands:
     """Checks orders and has them carried out, one after the other.
 
     An order that is not provably the centre's is counted and not answered: an answer would only
-    serve whoever sent it. `counters` tells how many were not obeyed, by reason.
+    serve whoever sent it. Where there is no key to prove it by, a few a minute are answered as
+    `failed`, so that a person who lifts learns at once that it cannot be. `counters` tells how
+    many were not obeyed, by reason.
     """
 
     def __init__(
@@ -104,12 +109,16 @@ class Commands:
         self._acknowledge = acknowledge
         self._now_ns = now_ns
         self._latest_ns: dict[str, int] = {}  # isolation id -> when its last order was issued
+        self._declined_ns: list[int] = []  # when, within the last minute
         self._slow: asyncio.Queue[Order] = asyncio.Queue(MAX_SLOW)
 
     async def take(self, payload: bytes, *, retained: bool) -> None:
         """Check an order and carry it out; whatever the bytes are, nothing is raised for them."""
+        if self._trust.key is None:
+            await self._decline(payload, retained=retained)
+            return
         try:
-            order = self._believed(payload, retained=retained)
+            order = self._believed(self._trust.key, payload, retained=retained)
             await self._remember(order)
         except _RefusedError as error:
             self._count(error.refusal)
@@ -149,10 +158,26 @@ class Commands:
             del self._latest_ns[next(iter(self._latest_ns))]
         return isinstance(command, Isolate) and order.issued_ns < latest_ns
 
-    def _believed(self, payload: bytes, *, retained: bool) -> Order:
-        key = self._trust.key
-        if key is None:
-            raise _RefusedError(Refusal.WITHOUT_KEY)
+    async def _decline(self, payload: bytes, *, retained: bool) -> None:
+        """Say that no order can be believed here, to whoever knows the number of a command.
+
+        Anybody who may publish to us could ask for it without end, and answers take room in the
+        spool that alerts need: hence the few. The centre sends again what was not answered.
+        """
+        self._count(Refusal.WITHOUT_KEY)
+        now_ns = self._now_ns()
+        recent = [then_ns for then_ns in self._declined_ns if 0 <= now_ns - then_ns < MINUTE_NS]
+        if retained or len(recent) >= MAX_DECLINED:
+            return
+        try:
+            order = decode_order(decode_signed_order(payload).order)
+        except CodecError:
+            return
+        if order.device_id == self._trust.device_id:
+            self._declined_ns = [*recent, now_ns]
+            await self._answer(order, Outcome("failed", KEYLESS))
+
+    def _believed(self, key: Ed25519PublicKey, payload: bytes, *, retained: bool) -> Order:
         if retained:  # a retained order would come again with every connection
             raise _RefusedError(Refusal.RETAINED)
         try:

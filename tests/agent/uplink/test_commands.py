@@ -10,7 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.errors import IsolationError
-from agent.uplink.commands import MAX_SLOW, OVERTAKEN, Commands, Outcome, Trust
+from agent.uplink.commands import (
+    KEYLESS,
+    MAX_DECLINED,
+    MAX_SLOW,
+    OVERTAKEN,
+    Commands,
+    Outcome,
+    Trust,
+)
 from agent.uplink.spool import Spool, new_boot
 from contract.codec import encode
 from contract.commands import (
@@ -129,11 +137,32 @@ async def test_a_changed_order_is_refused(spool):
     assert device.commands.counters == {"command_badly_signed": 1}
 
 
-async def test_without_a_key_every_order_is_refused(spool, caplog):
+async def test_without_a_key_every_order_is_refused_and_who_gave_it_hears_why(spool, caplog):
     device = Device(spool, key=None)
     await device.commands.take(signed(order()), retained=False)
     assert device.obeyed == []
     assert [record.getMessage() for record in caplog.records] == ["command_without_key"]
+    (answer,) = device.answers
+    assert (answer.command_id, answer.state, answer.detail) == ("c" * 32, "failed", KEYLESS)
+    for payload in (b"\xc1 no order", encode(order()), signed(order(device_id="pi-2"))):
+        await device.commands.take(payload, retained=False)
+    await device.commands.take(signed(order()), retained=True)
+    assert len(device.answers) == 1
+    assert device.commands.counters == {"command_without_key": 5}
+
+
+async def test_without_a_key_a_few_orders_a_minute_are_answered(spool):
+    device = Device(spool, key=None)
+    for _ in range(3 * MAX_DECLINED):
+        await device.commands.take(signed(order(), IMPOSTOR), retained=False)
+    assert device.states() == ["failed"] * MAX_DECLINED
+    device.now_ns += 60 * SECOND_NS
+    await device.commands.take(signed(order()), retained=False)
+    assert len(device.answers) == MAX_DECLINED + 1
+    device.now_ns -= 3600 * SECOND_NS  # a clock that was set is not waited for
+    await device.commands.take(signed(order()), retained=False)
+    assert len(device.answers) == MAX_DECLINED + 2
+    assert device.obeyed == []
 
 
 async def test_a_retained_order_is_refused(spool):
