@@ -308,9 +308,20 @@ disable() { # UNIT
   systemctl --quiet --root="${root:-/}" disable "$1"
 }
 
+set_aside() { # PATH
+  mv "$root$1" "$root$1.edited"
+}
+
 undo_file() { # PATH
   if [ ! -e "$root$1" ]; then return 0; fi
   if [ "$(hash_of "$root$1")" != "${hashes[$1]}" ]; then
+    # Without the certificates that it names mosquitto would not start: it reads *.conf alone.
+    case $1 in
+      /etc/mosquitto/*.conf)
+        act "set $1 aside as $1.edited" set_aside "$1"
+        if ! $check && [ "${kinds[$1]}" = replaced ]; then restore "$1"; fi
+        ;;
+    esac
     keep "$1" "edited since"
   elif [ "${kinds[$1]}" = made ]; then
     act "remove $1" rm "$root$1"

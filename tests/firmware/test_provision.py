@@ -142,6 +142,19 @@ def test_what_a_person_edited_is_neither_overwritten_nor_removed(provision: Prov
     assert edited.read_text() == "net.core.rmem_max = 1\n"
 
 
+def test_what_mosquitto_would_not_start_with_is_set_aside(provision: Provision, root: Path):
+    provision("--role", "aggregator")
+    settings = root / "etc/mosquitto/conf.d/edgewarden.conf"
+    edited = settings.read_text() + "listener 8884\n"
+    settings.write_text(edited)
+    announced = provision("--undo", "--check")
+    assert f"would set /{settings.relative_to(root)} aside" in announced.stdout
+    assert settings.exists()
+    assert provision("--undo").returncode == 0
+    assert not settings.exists()
+    assert settings.with_name("edgewarden.conf.edited").read_text() == edited
+
+
 def test_a_file_from_an_older_version_is_updated_and_still_undone(
     provision: Provision, root: Path
 ):
