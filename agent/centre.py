@@ -1,6 +1,7 @@
 """The centre's API over HTTPS: what a broker is not for."""
 
 import http.client
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -20,6 +21,7 @@ TIMEOUT_S: Final = 15.0  # of each wait
 MAX_ANSWER_BYTES: Final = 256 * 1024
 FILE_S: Final = 120.0  # for all of a file
 _PIECE_BYTES: Final = 64 * 1024
+_UNVOUCHED: Final = frozenset({18, 19, 20, 21})  # OpenSSL: who signed it is nobody that we know
 
 
 class _Problem(msgspec.Struct):
@@ -95,6 +97,11 @@ class Centre:
             with closing(self._connection()) as connection:
                 connection.request(method, self._place.path.rstrip("/") + path, body, headers)
                 yield connection.getresponse()
+        except ssl.SSLCertVerificationError as error:
+            known = error.verify_code not in _UNVOUCHED
+            hint = "" if known else "; name its authority's file: --ca-file, ca_file in [centre]"
+            message = f"{self._url}: its certificate: {error.verify_message}{hint}"
+            raise CentreError(message) from error
         except (OSError, ValueError, ConfigError, http.client.HTTPException) as error:
             message = f"{self._url}: {error}"
             raise CentreError(message) from error

@@ -20,6 +20,7 @@ API_KEY_FILE: Final = "api.key"
 PASSWORD_FILE: Final = "password"  # noqa: S105  the name of a file
 COMMANDS_FILE: Final = "commands.pem"
 AUTHORITY_FILE: Final = "ca.crt"
+ELSEWHERE: Final = "run this with sudo, or give another --folder"
 CENTRE_FILE: Final = "centre.crt"  # who vouches for the centre's API
 
 
@@ -57,10 +58,10 @@ def check_folder(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        message = f"{folder}: {error.strerror}"
+        message = f"{folder}: {error.strerror}; {ELSEWHERE}"
         raise EnrolmentError(message) from error
     if not os.access(folder, os.W_OK | os.X_OK):
-        message = f"{folder}: cannot be written; run this with sudo, or give another --folder"
+        message = f"{folder}: cannot be written; {ELSEWHERE}"
         raise EnrolmentError(message)
 
 

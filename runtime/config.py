@@ -1,13 +1,15 @@
 """Settings: one typed tree from a TOML file and EDGEWARDEN_SECTION__KEY variables, loaded once."""
 
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from operator import eq
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, inspect
 
 from runtime.errors import ConfigError
 
@@ -61,8 +63,7 @@ def load_config(
         return msgspec.convert(tree, kind, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
         where = str(path) if path is not None else "configuration"
-        hint = f" (also set by {', '.join(used)})" if used else ""
-        message = f"{where}: {error}{hint}"
+        message = f"{where}: {error}{_hint(str(error), kind, used)}"
         raise ConfigError(message) from error
 
 
@@ -74,8 +75,51 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(message) from error
 
 
-def _merge(tree: dict[str, Any], environment: Mapping[str, str]) -> list[str]:
-    used = []
+_PLACE = re.compile(r"`\$([^`]*)`")
+_FIELD = re.compile(r"field `(\w+)`")
+_STEP = re.compile(r"\.(\w+)|\[")
+
+
+def _hint(told: str, kind: type[Section], used: Mapping[str, list[str]]) -> str:
+    """Return what else helps with an error: the values there are, the variables that set it."""
+    found = _PLACE.search(told)
+    place = found.group(1) if found else ""
+    steps = [step.group(1) or "" for step in _STEP.finditer(place)]
+    hint = ""
+    if told.startswith("Invalid enum value") and "`key` in" not in told:
+        hint = f"; one of {', '.join(map(str, _values(inspect.type_info(kind), steps)))}"
+    steps += _FIELD.findall(told)
+    names = [name for name, keys in used.items() if all(map(eq, keys, steps))]
+    return f"{hint} (set by {', '.join(names)})" if names else hint
+
+
+def _values(kind: inspect.Type, steps: Sequence[str]) -> list[object]:
+    """Return the values that a setting may have, found step by step from the root of a tree."""
+    inner: list[tuple[inspect.Type, Sequence[str]]] = []
+    match kind:
+        case inspect.Metadata():
+            inner = [(kind.type, steps)]
+        case inspect.UnionType():
+            inner = [(each, steps) for each in kind.types]
+        case inspect.StructType() if steps:
+            inner = [
+                (each.type, steps[1:]) for each in kind.fields if each.encode_name == steps[0]
+            ]
+        case inspect.DictType():
+            inner = [(kind.value_type, steps[1:])]
+        case inspect.VarTupleType() | inspect.ListType() | inspect.SetType():
+            inner = [(kind.item_type, steps[1:])]
+        case inspect.LiteralType():
+            return list(kind.values)
+        case inspect.EnumType():
+            return [each.value for each in kind.cls]
+        case _:
+            pass
+    return [value for each, rest in inner for value in _values(each, rest)]
+
+
+def _merge(tree: dict[str, Any], environment: Mapping[str, str]) -> dict[str, list[str]]:
+    used = {}
     for name, value in environment.items():
         keys = name.removeprefix(PREFIX).lower().split("__")
         if not name.startswith(PREFIX) or len(keys) == 1:
@@ -87,7 +131,7 @@ def _merge(tree: dict[str, Any], environment: Mapping[str, str]) -> list[str]:
                 message = f"{name}: `{key}` is a value, not a section"
                 raise ConfigError(message)
         section[keys[-1]] = _listed(value)
-        used.append(name)
+        used[name] = keys
     return used
 
 

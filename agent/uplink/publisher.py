@@ -33,6 +33,10 @@ STEADY_S = 30.0  # a connection that lasted this long ends the growth of the wai
 POLL_S = 1.0
 FAREWELL_S = 2.0
 MAX_WAITING_ORDERS = 16
+NO_RECEIPTS = (
+    "the broker takes messages and no aggregator answers: does it run, is it at this broker, "
+    "and does the broker let this device_id publish under this organization?"
+)
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -232,7 +236,8 @@ class _Line:
         if not self._under_way or self._clock() - self._heard_at < patience_s:
             return
         if not self._waits_s:
-            log.warning("receipts_missing", extra={"unanswered": len(self._under_way)})
+            told = {"unanswered": len(self._under_way), "hint": NO_RECEIPTS}
+            log.warning("receipts_missing", extra=told)
         self._counters["sent_again"] += len(self._under_way)
         self._under_way.clear()
         self._heard_at = self._clock()

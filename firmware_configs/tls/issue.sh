@@ -83,7 +83,10 @@ make_authority() {
 issue() { # FOLDER_NAME COMMON_NAME FILE_STEM EXTENSION_LINES
   [ -e "$folder/ca.key" ] || refuse "no authority in $folder: issue.sh FOLDER ca"
   local out=$folder/$1
-  [ ! -e "$out/$3.key" ] || refuse "$out/$3.key exists"
+  [ ! -e "$out/$3.key" ] || case $3 in
+    client) refuse "$out/$3.key exists: first revoke $1, or move $out away" ;;
+    *) refuse "$out/$3.key exists: move $out away first" ;;
+  esac
   mkdir -p "$out"
   new_key "$out/$3.key"
   openssl req -new -key "$out/$3.key" -subj "/CN=$2" -out "$out/$3.csr"

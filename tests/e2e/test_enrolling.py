@@ -3,11 +3,15 @@
 import asyncio
 import os
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 
 import aiomqtt
 import pytest
@@ -16,6 +20,7 @@ from tests.aggregator.conftest import Centre
 from tests.aggregator.messages import envelope, presence
 from tests.brokers import mosquitto
 from tests.e2e.box import DEMO
+from tests.firmware.mosquitto import authority_for
 
 ONLINE = envelope(presence(), 1)
 OURS = "only-for-this-test"
@@ -158,6 +163,32 @@ def test_a_code_is_not_sent_where_others_could_read_it(tmp_path: Path):
     told = enroll("CODE", "http://192.0.2.1", tmp_path / "keys")
     assert told.returncode == 2
     assert "use https" in told.stderr
+
+
+def test_a_folder_that_cannot_be_made_is_told_with_what_helps(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    told = enroll("CODE", "https://127.0.0.1:1", tmp_path / "file" / "keys")
+    assert told.returncode == 2
+    assert told.stderr.endswith("Not a directory; run this with sudo, or give another --folder\n")
+
+
+def test_whose_certificate_nobody_vouches_for_is_told_with_what_helps(tmp_path: Path):
+    broker = authority_for(tmp_path / "ca") / "broker"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(broker / "broker.crt", broker / "broker.key")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+
+        def greet() -> None:
+            with suppress(OSError), context.wrap_socket(listening, server_side=True) as greeting:
+                greeting.accept()
+
+        greeter = Thread(target=greet)
+        greeter.start()
+        told = enroll("CODE", f"https://127.0.0.1:{port}", tmp_path / "keys")
+        greeter.join()
+    assert (told.returncode, told.stderr.count("\n")) == (2, 1)
+    assert "name its authority's file: --ca-file" in told.stderr
 
 
 @pytest.mark.parametrize("url", ["centre.lan", "ftp://centre.lan", "https://centre.lan:99999"])

@@ -136,6 +136,14 @@ def test_a_certificate_of_another_authority_is_refused(broker: SecureBroker, tmp
     assert "UNKNOWN_CA" in SecureBroker(broker.port, foreign).refusal("pi-1")
 
 
+def test_who_has_a_certificate_gets_another_only_when_it_is_out_of_the_way(tmp_path: Path):
+    authority = authority_for(tmp_path, "pi-1")
+    again = issue(authority, "device", "pi-1")
+    assert again.returncode == 2
+    assert again.stderr.endswith(f"exists: first revoke pi-1, or move {authority}/pi-1 away\n")
+    assert "revoke" not in issue(authority, "broker", "localhost").stderr
+
+
 async def test_a_revoked_device_is_refused_and_the_others_are_not(tmp_path: Path):
     authority = authority_for(tmp_path / "authority", "pi-1")
     thief = tmp_path / "thief"

@@ -1,6 +1,7 @@
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
+import msgspec
 import pytest
 from msgspec import Meta
 
@@ -62,6 +63,46 @@ def test_a_wrong_setting_is_one_line_that_names_the_place(tmp_path, text, enviro
     with pytest.raises(ConfigError, match=why) as caught:
         loaded(tmp_path, text, **environment)
     assert "\n" not in str(caught.value)
+
+
+class Kind(Section, frozen=True):
+    mode: Literal["observe", "enforce"] | None = None
+
+
+class Kinds(Section, frozen=True):
+    one: Kind = Kind()
+    by_name: dict[str, Literal["tcp", "udp"]] = msgspec.field(default_factory=dict)
+    several: tuple[Kind, ...] = ()
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("[one]\nmode = 'x'\n", "observe, enforce"),
+        ("[by_name]\nfirst = 'x'\n", "tcp, udp"),
+        ("[[several]]\nmode = 'x'\n", "observe, enforce"),
+    ],
+)
+def test_a_value_that_is_none_of_a_few_is_told_which_there_are(tmp_path, text, values):
+    path = tmp_path / "settings.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(Kinds, path, {})
+    assert {*str(caught.value).rpartition("; one of ")[2].split(", ")} == {*values.split(", ")}
+
+
+@pytest.mark.parametrize(
+    "text", ["[http]\nport = 0\n", "nam = 'x'\n", "[http]\nprot = 1\n", "[htp]\nport = 1\n"]
+)
+def test_variables_that_have_nothing_to_do_with_an_error_are_not_named(tmp_path, text):
+    with pytest.raises(ConfigError) as caught:
+        loaded(tmp_path, text, EDGEWARDEN_HTTP__SECURE="true")
+    assert "EDGEWARDEN" not in str(caught.value)
+
+
+def test_the_variable_that_is_wrong_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"\(set by EDGEWARDEN_HTTP__PROT\)$"):
+        loaded(tmp_path, "", EDGEWARDEN_HTTP__PROT="1", EDGEWARDEN_HTTP__SECURE="true")
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):

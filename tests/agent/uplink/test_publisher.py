@@ -120,6 +120,7 @@ async def test_a_silent_centre_has_at_most_a_window_of_messages_under_way(tmp_pa
         await centre.until(200)
     events = [record.getMessage() for record in caplog.records]
     assert events == ["broker_connected", "receipts_missing", "receipts_back"]
+    assert "does it run" in vars(caplog.records[1])["hint"]
     assert publisher.counters["sent_again"] >= 2 * WINDOW
 
 
