@@ -59,7 +59,7 @@ from aggregator.api.envelope import REQUEST_ID_HEADER
 from aggregator.api.errors import HANDLERS
 from aggregator.api.examples import describe_requests
 from aggregator.api.gaps import AskIngest, gaps, metrics
-from aggregator.api.health import AskBroker, health, readyz
+from aggregator.api.health import AskBroker, heads, health, readyz
 from aggregator.api.identity import PUBLIC, Guest, authorize
 from aggregator.api.live import Door, watch, watch_alerts, watch_presence, watch_readings
 from aggregator.api.meter import Meter, Metered
@@ -183,6 +183,7 @@ def create_api(parts: Parts) -> Litestar:
             terminals.open_terminal,
             health,
             readyz,
+            *heads,
             metrics,
             root,
             reference,

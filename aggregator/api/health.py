@@ -4,7 +4,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 import msgspec
-from litestar import Response, get
+from litestar import HttpMethod, Response, get, route
 from litestar.di import NamedDependency
 
 from aggregator.api.identity import PUBLIC
@@ -12,6 +12,10 @@ from aggregator.export.exporter import Exporter
 from aggregator.store.database import Database
 from aggregator.store.room import Room
 from aggregator.store.users import count_users
+
+HEALTH = ["/health", "/api/v1/health"]
+READY = "/readyz"
+READ = (HttpMethod.GET, HttpMethod.HEAD)  # who watches whether we are up may leave the body out
 
 
 class Healthy(msgspec.Struct, frozen=True):
@@ -42,13 +46,13 @@ class BrokerState(msgspec.Struct, frozen=True):
 AskBroker = Callable[[], BrokerState]
 
 
-@get(["/health", "/api/v1/health"], opt=PUBLIC, tags=["system"])
+@get(HEALTH, opt=PUBLIC, tags=["system"])
 async def health() -> Healthy:
     """Say that we live."""
     return Healthy()
 
 
-@get("/readyz", opt=PUBLIC, tags=["system"])
+@get(READY, opt=PUBLIC, tags=["system"])
 async def readyz(
     database: NamedDependency[Database],
     ask_broker: NamedDependency[AskBroker],
@@ -74,3 +78,10 @@ def _status(*, connected: bool, has_room: bool) -> str:
     if not has_room:
         return "the disk is full"
     return "ready" if connected else "waiting for the broker"
+
+
+# Not in the description: what holds of GET holds of them.
+heads = [
+    route(HEALTH, http_method=HttpMethod.HEAD, opt=PUBLIC, include_in_schema=False)(health.fn),
+    route(READY, http_method=HttpMethod.HEAD, opt=PUBLIC, include_in_schema=False)(readyz.fn),
+]

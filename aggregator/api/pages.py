@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from litestar import MediaType, Request, Response, Router, get
+from litestar import MediaType, Request, Response, Router, route
 from litestar.static_files import create_static_files_router
 
+from aggregator.api.health import READ
 from aggregator.api.identity import PUBLIC
 from aggregator.dashboard import STATIC
 from aggregator.reference import PAGES
@@ -25,7 +26,7 @@ def version() -> str:
     return metadata.version("edgewarden")
 
 
-@get("/", opt=PUBLIC, include_in_schema=False, sync_to_thread=False)
+@route("/", http_method=READ, opt=PUBLIC, include_in_schema=False, sync_to_thread=False)
 def root(request: Request[Any, Any, Any]) -> Response[Any]:
     """Return the dashboard to browsers and a greeting to programs."""
     if "text/html" in request.headers.get("accept", ""):
@@ -34,8 +35,9 @@ def root(request: Request[Any, Any, Any]) -> Response[Any]:
     return Response(Welcome("Edgewarden aggregator", version()), headers={"Vary": "Accept"})
 
 
-@get(
+@route(
     ["/docs", "/api/docs", "/redoc", "/api/redoc"],
+    http_method=READ,
     opt=PUBLIC,
     include_in_schema=False,
     sync_to_thread=False,

@@ -43,6 +43,14 @@ def test_health_needs_no_sign_in(centre: Centre):
     assert (ready["status"], ready["broker_connected"]) == ("ready", True)
 
 
+@pytest.mark.parametrize("path", ["/", "/docs", "/health", "/api/v1/health", "/readyz"])
+def test_who_watches_whether_we_are_up_may_ask_for_the_head_alone(centre: Centre, path: str):
+    whole, head = (httpx.request(method, f"{centre.url}{path}") for method in ("GET", "HEAD"))
+    assert (head.status_code, head.content) == (200, b"")
+    for name in ("content-type", "content-length"):
+        assert head.headers[name] == whole.headers[name]
+
+
 def test_the_api_describes_itself(centre: Centre):
     described = httpx.get(f"{centre.url}/api/v1/openapi.json").json()
     assert described["openapi"].startswith("3.1")
