@@ -1,5 +1,8 @@
 """What a person without the right to something is told on the command line."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,3 +36,35 @@ def test_who_may_not_read_what_a_command_needs_is_told_so_in_one_line(
     else:
         assert code == 2
         assert told.err == f"edgewarden-agent: {closed}/leases.json: Permission denied: use sudo\n"
+
+
+WITHOUT_THE_RIGHT = """
+import sys
+from runtime.capabilities import CAP_NET_ADMIN, give_up
+
+give_up(CAP_NET_ADMIN)
+from agent.__main__ import main
+
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("command", [("isolations",), ("release", "--all")])
+def test_who_may_not_ask_the_kernel_is_told_so_in_one_line(
+    command: tuple[str, ...], tmp_path: Path
+):
+    told = subprocess.run(
+        [sys.executable, "-c", WITHOUT_THE_RIGHT, *command],
+        env=os.environ
+        | {
+            "EDGEWARDEN_ISOLATION__ENFORCER": "nft",
+            "EDGEWARDEN_SPOOL__PATH": str(tmp_path / "spool.sqlite"),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 2
+    assert told.stderr.startswith("edgewarden-agent: the enforcer nft takes the right")
+    assert told.stderr.endswith(": use sudo\n")
+    assert told.stderr.count("\n") == 1

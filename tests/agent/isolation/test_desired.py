@@ -358,10 +358,11 @@ async def test_what_was_lifted_is_not_armed_again_after_a_reboot(desired, starte
 
 @pytest.mark.parametrize("target", ["02:00:00:00:00:01", None])
 async def test_who_was_released_on_the_box_stays_free_and_the_centre_is_told(
-    desired, enforcer, file, target
+    desired, enforcer, file, target, capsys
 ):
     await desired.isolate(wanted(1))
     assert await released(file, enforcer, target) == 0
+    assert capsys.readouterr().err == "edgewarden-agent: let go: 02:00:00:00:00:01\n"
     (told,) = await desired.settle()
     assert (told.state, told.detail) == ("lifted", "released on this box")
     assert await desired.settle() == []
@@ -376,6 +377,18 @@ async def test_releasing_one_on_the_box_leaves_the_others(desired, enforcer, fil
     assert await macs(enforcer) == ["02:00:00:00:00:02"]
     assert await released(file, enforcer, "02:00:00:00:00:01") == 1
     assert "02:00:00:00:00:01 is not isolated" in capsys.readouterr().err
+
+
+async def test_releasing_everybody_says_how_many_they_were_or_that_there_was_nobody(
+    desired, enforcer, file, capsys
+):
+    assert await released(file, enforcer, None) == 0
+    assert capsys.readouterr().err == "edgewarden-agent: nobody was isolated\n"
+    for number in range(1, 23):
+        await desired.isolate(wanted(number))
+    assert await released(file, enforcer, None) == 0
+    assert capsys.readouterr().err.endswith("and 2 more\n")
+    assert await enforcer.read_back() == ()
 
 
 async def test_who_was_released_while_no_agent_ran_is_not_isolated_by_the_next_one(
