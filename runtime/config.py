@@ -4,7 +4,6 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from operator import eq
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -89,7 +88,8 @@ def _hint(told: str, kind: type[Section], used: Mapping[str, list[str]]) -> str:
     if told.startswith("Invalid enum value") and "`key` in" not in told:
         hint = f"; one of {', '.join(map(str, _values(inspect.type_info(kind), steps)))}"
     steps += _FIELD.findall(told)
-    names = [name for name, keys in used.items() if all(map(eq, keys, steps))]
+    pairs = {name: zip(keys, steps, strict=False) for name, keys in used.items()}
+    names = [name for name, each in pairs.items() if all(step in {"", key} for key, step in each)]
     return f"{hint} (set by {', '.join(names)})" if names else hint
 
 

@@ -105,6 +105,11 @@ def test_the_variable_that_is_wrong_is_named(tmp_path):
         loaded(tmp_path, "", EDGEWARDEN_HTTP__PROT="1", EDGEWARDEN_HTTP__SECURE="true")
 
 
+def test_a_variable_of_a_table_with_free_names_is_named_too():
+    with pytest.raises(ConfigError, match=r"one of tcp, udp \(set by EDGEWARDEN_BY_NAME__FIRST\)"):
+        load_config(Kinds, None, {"EDGEWARDEN_BY_NAME__FIRST": "x"})
+
+
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(ConfigError, match="nowhere"):
         load_config(Settings, tmp_path / "nowhere.toml", {})
