@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from model_training.synthetic.habits_inside import (
+    concentrating,
     controlling,
     descriptions,
     heartbeat,
@@ -29,6 +30,7 @@ from model_training.synthetic.habits_link import (
 )
 from model_training.synthetic.habits_outside import (
     browsing,
+    bursts_of_questions,
     call,
     clock,
     first_contact,
@@ -59,8 +61,10 @@ FREQUENT: Final[tuple[Habit, ...]] = (
     poll,
     polling_many,
     parallel_lines,
+    concentrating,
     discovery,
     browsing,
+    bursts_of_questions,
     stream,
     pings,
     controlling,

@@ -155,6 +155,44 @@ def parallel_lines(home: Home, who: Host) -> None:
         line.say(down(size))
 
 
+def concentrating(home: Home, who: Host) -> None:
+    """Speak for many devices, as bridges and translators of addresses do: many lines to one server.
+
+    Each line has a pace of its own, and another begins where one ends.
+    """
+    rng = home.rng
+    peer = rng.choice([home.someone(who), rng.choice(home.world)])
+    port = rng.choice((1883, 1883, 1883, 8883, 443, 5683, 502))
+    rtt_s, count, lasting_s = (
+        home.rtt_s(who, peer),
+        int(between(rng, 8, 90)),
+        rng.choice((6, 15, 40, 1000)),
+    )
+    period_s = max(between(rng, 0.3, 10), count * home.seconds / 3000)
+    hello, size, answer = rng.randint(14, 60), rng.randint(12, 300), rng.choice((0, 4, 4, 200))
+    for _ in range(count):
+        # Some were there before anybody watched.
+        line = Connection(home.tape, rng.uniform(-lasting_s, 0), who, peer, port, rtt_s=rtt_s)
+        until_s, pace_s = (
+            line.now_s + lasting_s * rng.uniform(0.7, 1.3),
+            period_s * rng.uniform(0.5, 2),
+        )
+        while line.now_s < home.seconds:
+            if line.now_s < 0:
+                line.now_s += pace_s
+            elif line.now_s < until_s:
+                line.say(up(size, pace_s * rng.uniform(0.8, 1.2)), acknowledged=not answer)
+                if answer:
+                    line.say(down(answer))
+            else:
+                line.close(rng.choice(("client", "server")))
+                line = Connection(home.tape, line.now_s + 0.05, who, peer, port, rtt_s=rtt_s)
+                line.open()
+                line.say(up(hello))
+                line.say(down(4))
+                until_s = line.now_s + lasting_s * rng.uniform(0.7, 1.3)
+
+
 def _request(home: Home) -> Callable[[], bytes | int]:
     """Return what makes requests: what everybody here says, a few of one's own, or always another."""
     rng = home.rng

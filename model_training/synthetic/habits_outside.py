@@ -1,6 +1,7 @@
 """Honest traffic with the world: lookups, pages, video, calls, files."""
 
 import struct
+from typing import Final
 
 from model_training.synthetic.habits_inside import cloud_port
 from model_training.synthetic.habits_link import boot
@@ -18,6 +19,8 @@ from model_training.synthetic.wire import (
     segment,
 )
 
+_MOST_QUESTIONS: Final = 400  # of one burst
+
 
 def lookups(home: Home, who: Host) -> None:
     """Resolve names at the router; some do not exist, some get no answer."""
@@ -34,6 +37,29 @@ def lookups(home: Home, who: Host) -> None:
             ports = (rng.randint(32768, 60999), 53)
             ask(home.tape, at, who, server, ports, question + struct.pack(">HH", kind, 1), reply,
                 rtt_s=home.rtt_s(who, server))  # fmt: skip
+
+
+def bursts_of_questions(home: Home, who: Host) -> None:
+    """Ask one server many short questions at once, each from a port of its own: names, times, states.
+
+    As pages of many parts, filters of mail and resolvers for others do; most are answered.
+    """
+    rng = home.rng
+    server = rng.choice((home.router, home.router, rng.choice(home.world), home.someone(who)))
+    port, size, answer = (
+        rng.choice((53, 53, 53, 123, 161, 5683)),
+        rng.randint(30, 60),
+        rng.randint(40, 300),
+    )
+    per_s, seconds, answered = between(rng, 4, 120), between(rng, 0.3, 15), rng.choice((1, 1, 0.8))
+    rtt_s = home.rtt_s(who, server)
+    for begin_s in home.times(rng.choice((8, 20, 60)), 0.5)[:6]:
+        at, count = begin_s, 0
+        while at < min(begin_s + seconds, home.seconds) and count < _MOST_QUESTIONS:
+            reply = rng.randbytes(answer) if rng.random() < answered else b""
+            ports = (rng.randint(32768, 60999), port)
+            ask(home.tape, at, who, server, ports, rng.randbytes(size), reply, rtt_s=rtt_s)
+            at, count = at + rng.expovariate(per_s), count + 1
 
 
 def clock(home: Home, who: Host) -> None:
