@@ -44,7 +44,7 @@ from aggregator.shell.shells import Shells
 from aggregator.store.archive import Archive
 from aggregator.store.backups import Backups
 from aggregator.store.counts import Counts
-from aggregator.store.database import Database
+from aggregator.store.database import Database, seek_no_pandas
 from aggregator.store.evidence import EvidenceFiles
 from aggregator.store.models import ModelFiles
 from aggregator.store.retention import Retention
@@ -185,6 +185,7 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
 
 def _prepare_process() -> None:
     sys.setswitchinterval(SWITCH_S)
+    seek_no_pandas()
     for name in ("uvicorn", "asyncssh"):  # what they say else, we say better
         logging.getLogger(name).setLevel(logging.WARNING)
 

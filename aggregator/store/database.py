@@ -38,11 +38,6 @@ SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": False,
 }
 
-# DuckDB imports pandas for every value it is given. Where that is missing, the import system looks
-# through all its folders each time, 0.1 ms and with the GIL held; to this it says at once that there is none.
-if importlib.util.find_spec("pandas") is None:
-    sys.modules["pandas"] = None  # type: ignore[assignment]
-
 WHICH = re.compile(r"/\* which: (\w+) \*/")  # the conditions that a list and its count share
 
 Value = object
@@ -59,6 +54,16 @@ class Statement(msgspec.Struct, frozen=True):
     query: str
     parameters: Mapping[str, Value]
     rows: object | None = None
+
+
+def seek_no_pandas() -> None:
+    """Say once and for all, for this process, that there is no pandas where it is not installed.
+
+    DuckDB imports it for every value that it is given, and each time the import system looks through
+    all its folders: 0.1 ms, with the GIL held. Not for a process in which others ask for pandas.
+    """
+    if importlib.util.find_spec("pandas") is None:
+        sys.modules["pandas"] = None  # type: ignore[assignment]
 
 
 class Database:

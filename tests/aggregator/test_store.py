@@ -10,7 +10,14 @@ import msgspec
 import pytest
 
 from aggregator.errors import RefusedError, StoreError
-from aggregator.store.database import FILE_NAME, Database, Statement, migrations, sql
+from aggregator.store.database import (
+    FILE_NAME,
+    Database,
+    Statement,
+    migrations,
+    seek_no_pandas,
+    sql,
+)
 from aggregator.store.devices import Page
 from aggregator.store.rejects import KEPT_BYTES, Reject, save_rejects
 from aggregator.store.sessions import (
@@ -59,11 +66,15 @@ class Seekers(MetaPathFinder):
 async def test_no_value_that_a_statement_is_given_sends_the_import_system_searching(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    async with Database(tmp_path) as database:
-        await add_user(database, USER, 1)
-        seekers = Seekers()
-        monkeypatch.setattr(sys, "meta_path", [seekers, *sys.meta_path])
-        assert await user_by_name(database, "ada") is not None
+    seek_no_pandas()
+    try:
+        async with Database(tmp_path) as database:
+            await add_user(database, USER, 1)
+            seekers = Seekers()
+            monkeypatch.setattr(sys, "meta_path", [seekers, *sys.meta_path])
+            assert await user_by_name(database, "ada") is not None
+    finally:
+        sys.modules.pop("pandas", None)  # which the forests of other tests ask for
     assert seekers.sought == []
 
 
