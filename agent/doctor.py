@@ -123,13 +123,12 @@ def _isolation(config: AgentConfig) -> Iterator[Finding]:
             load_library()
         except IsolationError as error:
             yield Finding("broken", f"nobody can be cut off: {error}", FIX)
-    if enforcer == "bridge_port" and not shutil.which(
-        "bridge", path=os.defpath + ":/usr/sbin:/sbin"
-    ):
-        yield Finding("broken", "no bridge on this machine", "apt install iproute2")
-    if enforcer == "bridge_port" and not Path("/sys/class/net", config.isolation.bridge).exists():
-        fix = "name the bridge in [isolation] bridge"
-        yield Finding("broken", f"no bridge {config.isolation.bridge}", fix)
+    if enforcer == "bridge_port":
+        if not shutil.which("bridge", path=os.defpath + ":/usr/sbin:/sbin"):
+            yield Finding("broken", "no bridge on this machine", "apt install iproute2")
+        if not Path("/sys/class/net", config.isolation.bridge).exists():
+            fix = "name the bridge in [isolation] bridge"
+            yield Finding("broken", f"no bridge {config.isolation.bridge}", fix)
 
 
 def _drift(config: AgentConfig) -> Iterator[Finding]:

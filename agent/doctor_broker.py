@@ -12,6 +12,7 @@ from msgspec import structs
 
 from agent.config import AgentConfig
 from agent.finding import Finding
+from runtime.broker import READABLE_BY_OTHERS
 from runtime.config import BrokerConfig
 from runtime.credentials import kept_as
 from runtime.errors import ConfigError
@@ -29,7 +30,7 @@ def broker_findings(config: AgentConfig) -> Iterator[Finding]:
         yield Finding("warning", "no broker: alerts stay on this box", fix)
         return
     broker = _as_kept(config.broker)
-    where = f"broker {broker.host}:{broker.port or (8883 if broker.tls else 1883)}"
+    where = f"broker {broker.host}:{broker.port_used}"
     try:
         _greet(broker)
     except ConfigError as error:
@@ -66,8 +67,7 @@ def _is_there(path: Path) -> bool:
 
 def _greet(broker: BrokerConfig) -> None:
     """Connect, with our certificate where there is one, and say nothing."""
-    port = broker.port or (8883 if broker.tls else 1883)
-    with socket.create_connection((broker.host, port), _CONNECT_S) as line:
+    with socket.create_connection((broker.host, broker.port_used), _CONNECT_S) as line:
         if not broker.tls:
             return
         context = client_context(
@@ -82,7 +82,7 @@ def _greet(broker: BrokerConfig) -> None:
 
 def _secrets(broker: BrokerConfig) -> Iterator[Finding]:
     for path in (broker.password_file, broker.key_file):
-        if path is not None and _is_there(path) and path.stat().st_mode & 0o077:
+        if path is not None and _is_there(path) and path.stat().st_mode & READABLE_BY_OTHERS:
             yield Finding("warning", f"{path} is readable by others", f"chmod 600 {path}")
     if not broker.tls and broker.host not in {"localhost", "127.0.0.1", "::1"}:
         yield Finding("warning", "the broker is reached without TLS", "[broker] tls = true")

@@ -187,7 +187,7 @@ def _options(
         raise ConfigError(message)
     return {
         "hostname": config.host,
-        "port": config.port or (8883 if config.tls else 1883),
+        "port": config.port_used,
         "username": config.username,
         "password": _secret(config.password_file),
         "identifier": client_id,

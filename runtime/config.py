@@ -40,6 +40,11 @@ class BrokerConfig(Section, frozen=True):
     key_file: Path | None = None
     keepalive_s: Annotated[int, Meta(ge=5, le=3600)] = 30
 
+    @property
+    def port_used(self) -> int:
+        """The port that is set, or else the usual one."""
+        return self.port or (8883 if self.tls else 1883)
+
 
 def load_config(
     kind: type[T], path: Path | None, environment: Mapping[str, str] | None = None

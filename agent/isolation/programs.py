@@ -1,4 +1,4 @@
-"""Programs that talk to the kernel for us: an argument list, JSON both ways, a timeout."""
+"""Programs that talk to the kernel for us: an argument list, JSON back, a timeout."""
 
 import asyncio
 from collections.abc import Sequence
@@ -12,17 +12,16 @@ TIMEOUT_S = 10.0
 MAX_WHY_CHARACTERS = 300
 
 
-async def run(command: Sequence[str], document: object = None) -> bytes:
-    """Run a program, with a JSON document on its standard input, and return what it prints.
+async def run(command: Sequence[str]) -> bytes:
+    """Run a program and return what it prints.
 
     Raises:
         IsolationError: It is missing, fails, or does not end in time.
     """
-    data = b"" if document is None else msgspec.json.encode(document)
     try:
         process = await asyncio.create_subprocess_exec(
             *command,
-            stdin=asyncio.subprocess.PIPE,
+            stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -31,7 +30,7 @@ async def run(command: Sequence[str], document: object = None) -> bytes:
         raise IsolationError(message) from error
     try:
         async with asyncio.timeout(TIMEOUT_S):
-            printed, why = await process.communicate(data)
+            printed, why = await process.communicate()
     except TimeoutError as error:
         message = f"{command[0]}: no answer in {TIMEOUT_S:g} s"
         raise IsolationError(message) from error

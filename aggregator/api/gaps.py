@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 from litestar import Response, get
@@ -28,6 +28,7 @@ UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 AskIngest = Callable[[], Mapping[str, int]]
 Labels = Mapping[str, str]
 Sample = tuple[Labels, float]
+Row = TypeVar("Row", GapRow, DeviceRow)
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -96,29 +97,29 @@ async def metrics(  # noqa: PLR0913  one for each part that counts
 
 
 def _of_devices(rows: Sequence[GapRow], now_ns: int) -> list[str]:
-    def each(value: Callable[[GapRow], float]) -> list[Sample]:
-        return [({"device": row.device_id}, value(row)) for row in rows]
-
+    oldest_s = _each(rows, lambda row: row.oldest_ns(now_ns) / NS_PER_S)
     return [
-        *_family("device_lost_messages_total", "given up unsent", each(lambda row: row.lost)),
-        *_family("device_queued_messages", "by its last report", each(lambda row: row.queued)),
         *_family(
-            "device_oldest_queued_seconds",
-            "at most",
-            each(lambda row: row.oldest_ns(now_ns) / NS_PER_S),
+            "device_lost_messages_total", "given up unsent", _each(rows, lambda row: row.lost)
         ),
+        *_family(
+            "device_queued_messages", "by its last report", _each(rows, lambda row: row.queued)
+        ),
+        *_family("device_oldest_queued_seconds", "at most", oldest_s),
     ]
 
 
 def _of_presence(rows: Sequence[DeviceRow]) -> list[str]:
-    def each(value: Callable[[DeviceRow], bool]) -> list[Sample]:
-        return [({"device": row.device_id}, value(row)) for row in rows]
-
-    drifting = "1: for five minutes its model or mode has not been what it is to be"
+    meaning = "1: for five minutes its model or mode has not been what it is to be"
+    drifting = _each(rows, lambda row: row.drifting_ns is not None)
     return [
-        *_family("device_online", "0 or 1", each(lambda row: row.status == "online")),
-        *_family("device_drifting", drifting, each(lambda row: row.drifting_ns is not None)),
+        *_family("device_online", "0 or 1", _each(rows, lambda row: row.status == "online")),
+        *_family("device_drifting", meaning, drifting),
     ]
+
+
+def _each(rows: Sequence[Row], value: Callable[[Row], float]) -> list[Sample]:
+    return [({"device": row.device_id}, value(row)) for row in rows]
 
 
 def _of_channels(rows: Sequence[ChannelRow]) -> list[str]:

@@ -108,7 +108,7 @@ class Database:
 
     async def write(self, *statements: Statement) -> None:
         """Run statements in one transaction: all of them, or none."""
-        await self._on(self._writer, lambda: self._transact(statements))
+        await self.write_made(statements)
 
     async def write_made(self, statements: Iterable[Statement]) -> None:
         """Do as `write` does with statements that take long to make: the writer's thread makes them."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import psutil
 
 from agent.config import IsolationConfig
@@ -20,6 +21,7 @@ from contract.cuts import Part
 from contract.messages import Isolation
 from tests.agent.isolation.lab import Lab, lab
 from tests.agent.isolation.response import agent, flooded, flooded_by_invented_macs, scanned
+from tests.agent.messages import isolation as any_isolation
 
 Attack = Callable[[Lab, float], tuple[int, int]]
 
@@ -80,15 +82,12 @@ def end_s(built: Lab) -> float:
 
 
 def _isolation(built: Lab, number: int, part: Part | None) -> Isolation:
-    now_ns = time.time_ns()
-    return Isolation(
-        isolation_id=f"{number:032x}",
-        alert_id=None,
-        host=built.suspect.mac,
-        isolated_mac=built.suspect.mac,
-        isolated_port=None,
+    now_ns, mac = time.time_ns(), built.suspect.mac
+    return msgspec.structs.replace(
+        any_isolation(number),
+        host=mac,
+        isolated_mac=mac,
         part=part,
-        reason="measured",
         enforcement="nft",
         state="applied",
         isolated_ns=now_ns,
