@@ -197,7 +197,7 @@ class Observer:
             wire_bytes=counts["sent_bytes"][rows].astype(np.int64),
             sampled_one_in=self._sampling.close(hosts.bridge_port[rows]),
             shared_mac=hosts.shared_mac[rows],
-            features=self._histories.vectors(counts, hosts, now_ns)[rows],
+            features=self._histories.vectors(counts, hosts, rows, now_ns),
         )
         return Closed(observations, flows, hosts.sender, rows, holders.foreign, holders.dst_behind)
 

@@ -5,15 +5,17 @@ from typing import Final
 import numpy as np
 
 from agent.hosts import Hosts
-from agent.records import F32, F64
+from agent.records import F32, F64, I64
 from contract.features import COUNTER_COUNT, COUNTER_NAMES, DERIVED, FEATURE_COUNT, HORIZONS_S
 
 _COLUMN: Final = {name: index for index, name in enumerate(COUNTER_NAMES)}
-_DAMPED_S: Final = HORIZONS_S[1:]
+_DAMPED_S: Final = np.array(HORIZONS_S[1:], np.float64)
+_COUNTED: Final = len(HORIZONS_S) * COUNTER_COUNT  # features that are counters; ratios come behind
 # What is left of one packet after 4.6 horizons. Without an end a sum would remember for as long as
 # floats reach, and models do ask for such traces: a 10 s count would know of a quarter of an hour.
 _RESIDUE: Final = 1e-2
 _MOST: Final = 1e30  # so that neither a sum of a history nor a ratio leaves what float32 can hold
+_BLOCK: Final = 256  # hosts at once: what is computed of them stays in a core's cache
 
 
 class Histories:
@@ -22,73 +24,104 @@ class Histories:
     def __init__(self, slots: int) -> None:
         # One more than there are slots: -1, of hosts that got none, is a place nobody reads.
         # float32 halves the largest of our tables; sums are made in float64.
-        self._sums = np.zeros((len(_DAMPED_S), slots + 1, COUNTER_COUNT), np.float32)
+        self._sums = np.zeros((slots + 1, len(_DAMPED_S), COUNTER_COUNT), np.float32)
         self._last_ns = np.zeros(slots + 1, np.int64)
 
-    def vectors(self, counts: dict[str, F64], hosts: Hosts, now_ns: int) -> F32:
-        """Return the feature vectors of the hosts that sent, shape (hosts.senders, FEATURE_COUNT)."""
-        now = np.empty((len(hosts), COUNTER_COUNT))
-        for column, name in enumerate(COUNTER_NAMES):
-            now[:, column] = counts[name]
+    def vectors(self, counts: dict[str, F64], hosts: Hosts, order: I64, now_ns: int) -> F32:
+        """Return the feature vectors of the hosts that sent, shape (hosts.senders, FEATURE_COUNT).
+
+        Args:
+            counts: Of all hosts of a window, by the names of the feature schema.
+            hosts: Who they are.
+            order: Numbers of the hosts that sent, as the vectors should follow each other.
+            now_ns: The window's start.
+        """
+        now = np.array([counts[name] for name in COUNTER_NAMES])
         np.minimum(now, _MOST, out=now)
-        slot = hosts.slot
-        age_s = np.maximum(now_ns - self._last_ns[slot], 0) / 1e9
-        nothing = hosts.fresh | (slot < 0)
-        vectors = np.empty((hosts.senders, FEATURE_COUNT), np.float32)
-        vectors[:, :COUNTER_COUNT] = now[: hosts.senders]
-        damped = []
-        for number, (horizon_s, sums) in enumerate(zip(_DAMPED_S, self._sums, strict=True), 1):
-            total = sums.take(slot, axis=0).astype(np.float64)
-            total *= np.where(nothing, 0.0, np.exp(-age_s / horizon_s))[:, None]
-            total *= total >= _RESIDUE
-            total += now
-            sums[slot] = total
-            damped.append(total[: hosts.senders])
-            vectors[:, number * COUNTER_COUNT : (number + 1) * COUNTER_COUNT] = damped[-1]
+        # In the order of senders, then who only received.
+        chosen = np.concatenate([order, np.arange(len(order), len(hosts))])
+        slot = hosts.slot.take(chosen)
+        age_s = np.maximum(now_ns - self._last_ns.take(slot), 0) / 1e9
+        left = np.exp(-age_s[:, None] / _DAMPED_S)
+        left[hosts.fresh.take(chosen) | (slot < 0)] = 0.0
+        vectors = np.empty((len(order), FEATURE_COUNT), np.float32)
+        for at in range(0, len(chosen), _BLOCK):
+            part = slice(at, at + _BLOCK)
+            self._block(now[:, chosen[part]].T, slot[part], left[part], vectors[part])
         self._last_ns[slot] = now_ns
-        vectors[:, (len(_DAMPED_S) + 1) * COUNTER_COUNT :] = _derived(*damped)
         return vectors
 
+    def _block(self, now: F64, slot: I64, left: F64, vectors: F32) -> None:
+        """Bring the sums of some hosts up to date, and fill in the vectors of the first of them.
 
-def _derived(over_10s: F64, over_60s: F64) -> F64:
-    """Compute the ratios of contract.features.DERIVED, in its order."""
-
-    def ratio(top: F64, bottom: F64) -> F64:
-        return np.divide(top, bottom, out=np.zeros_like(top), where=bottom > _TINY)
-
-    def short(name: str) -> F64:
-        return over_10s[:, _COLUMN[name]]
-
-    def long(name: str) -> F64:
-        return over_60s[:, _COLUMN[name]]
-
-    mean = ratio(long("open_gap"), long("opens"))
-    variance = np.maximum(ratio(long("open_gap_squared"), long("opens")) - mean**2, 0.0)
-    values = {
-        "bytes_per_packet_10s": ratio(short("sent_bytes"), short("sent_packets")),
-        "received_ratio_10s": ratio(short("received_packets"), short("sent_packets")),
-        "empty_ratio_10s": ratio(short("sent_empty"), short("sent_packets")),
-        "services_per_host_10s": ratio(short("contacted_services"), short("contacted_hosts")),
-        "novelty_ratio_60s": ratio(long("new_services"), long("contacted_services")),
-        "one_service_share_60s": ratio(long("flows_to_one_service"), long("opens")),
-        "unanswered_ratio_10s": _unanswered(short("sent_syn"), short("received_syn_ack")),
-        "unanswered_ratio_60s": _unanswered(long("sent_syn"), long("received_syn_ack")),
-        "worm_share_10s": ratio(short("telnet_syn"), short("sent_syn")),
-        "data_per_live_flow_10s": ratio(short("sent_data_bytes"), short("live_flows")),
-        "refused_ratio_10s": ratio(short("received_rst"), short("sent_syn")),
-        "data_per_connection_60s": ratio(long("sent_data_bytes"), long("received_syn_ack")),
-        "borrowed_ratio_60s": ratio(long("borrowed_payloads"), long("payloads")),
-        "repeat_ratio_60s": ratio(long("own_repeats"), long("payloads")),
-        "open_gap_mean_60s": mean,
-        "open_gap_variation_60s": ratio(np.sqrt(variance), mean),
-    }
-    names = [counter.name for family in DERIVED.values() for counter in family]
-    return np.stack([values[name] for name in names], axis=1)
+        Args:
+            now: Their counts, (hosts, counters).
+            slot: Their slots.
+            left: What is left of each horizon's sums, (hosts, horizons).
+            vectors: Of those that sent, (senders, features); filled in.
+        """
+        total = self._sums.take(slot, axis=0).astype(np.float64)
+        total *= left[:, :, None]
+        total *= total >= _RESIDUE
+        total += now[:, None]
+        sums = total.astype(np.float32)
+        self._sums[slot] = sums
+        count, width = len(vectors), _COUNTED - COUNTER_COUNT
+        vectors[:, :COUNTER_COUNT] = now[:count]
+        vectors[:, COUNTER_COUNT:_COUNTED] = sums[:count].reshape(count, width)
+        vectors[:, _COUNTED:] = _derived(total[:count].reshape(count, width))
 
 
+# The ratios of contract.features.DERIVED, in its order: over how many seconds, what by what.
+_RATIOS: Final[dict[str, tuple[int, str, str]]] = {
+    "bytes_per_packet_10s": (10, "sent_bytes", "sent_packets"),
+    "received_ratio_10s": (10, "received_packets", "sent_packets"),
+    "empty_ratio_10s": (10, "sent_empty", "sent_packets"),
+    "services_per_host_10s": (10, "contacted_services", "contacted_hosts"),
+    "novelty_ratio_60s": (60, "new_services", "contacted_services"),
+    "one_service_share_60s": (60, "flows_to_one_service", "opens"),
+    "unanswered_ratio_10s": (10, "received_syn_ack", "sent_syn"),
+    "unanswered_ratio_60s": (60, "received_syn_ack", "sent_syn"),
+    "worm_share_10s": (10, "telnet_syn", "sent_syn"),
+    "data_per_live_flow_10s": (10, "sent_data_bytes", "live_flows"),
+    "refused_ratio_10s": (10, "received_rst", "sent_syn"),
+    "data_per_connection_60s": (60, "sent_data_bytes", "received_syn_ack"),
+    "borrowed_ratio_60s": (60, "borrowed_payloads", "payloads"),
+    "repeat_ratio_60s": (60, "own_repeats", "payloads"),
+    "open_gap_mean_60s": (60, "open_gap", "opens"),
+    "open_gap_variation_60s": (60, "open_gap_squared", "opens"),  # on its way
+}
+_NAMES: Final = [counter.name for family in DERIVED.values() for counter in family]
+_TOPS, _BOTTOMS = (
+    np.array(
+        [
+            HORIZONS_S[1:].index(_RATIOS[name][0]) * COUNTER_COUNT + _COLUMN[_RATIOS[name][part]]
+            for name in _NAMES
+        ]
+    )
+    for part in (1, 2)
+)
+_UNANSWERED: Final = [_NAMES.index(f"unanswered_ratio_{horizon}s") for horizon in (10, 60)]
+_MEAN, _VARIATION = _NAMES.index("open_gap_mean_60s"), _NAMES.index("open_gap_variation_60s")
+# Where there is nothing to divide by: all SYNs were accepted, all else is none.
+_OF_NOTHING: Final = np.isin(np.arange(len(_NAMES)), _UNANSWERED).astype(np.float64)
 _TINY: Final = 1e-3  # what is left of a count after seven horizons
 
 
-def _unanswered(syn: F64, accepted: F64) -> F64:
-    share = np.divide(accepted, syn, out=np.ones_like(syn), where=syn > _TINY)
-    return np.clip(1.0 - share, 0.0, 1.0)
+def _derived(damped: F64) -> F64:
+    """Compute ratios of damped sums.
+
+    Args:
+        damped: The counters of each horizon, one horizon after the other; (hosts, sums).
+    """
+    bottom = damped.take(_BOTTOMS, axis=1)
+    ratios = np.tile(_OF_NOTHING, (len(damped), 1))
+    np.divide(damped.take(_TOPS, axis=1), bottom, out=ratios, where=bottom > _TINY)
+    accepted = ratios[:, _UNANSWERED]
+    ratios[:, _UNANSWERED] = np.clip(1.0 - accepted, 0.0, 1.0)
+    mean = ratios[:, _MEAN]
+    deviation = np.sqrt(np.maximum(ratios[:, _VARIATION] - mean**2, 0.0))
+    ratios[:, _VARIATION] = np.divide(
+        deviation, mean, out=np.zeros_like(mean), where=mean > _TINY
+    )
+    return ratios

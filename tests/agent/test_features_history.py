@@ -182,5 +182,5 @@ def test_counts_beyond_float32_stay_finite() -> None:
         shared_mac=np.zeros(1, np.bool_),
     )
     counts = dict.fromkeys(COUNTER_NAMES, np.full(1, 1e300))
-    vectors = Histories(8).vectors(counts, hosts, 0)
+    vectors = Histories(8).vectors(counts, hosts, np.zeros(1, np.int64), 0)
     assert np.isfinite(vectors).all()
