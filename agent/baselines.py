@@ -20,6 +20,7 @@ LEARNS_EVERY: Final = 5  # windows: what follows at once says nearly the same ag
 CALM: Final = 0.5  # probability of benign from which a window is learned from
 WARM: Final = 24  # windows that a host was learned from before its usual values are told
 
+_BLOCK: Final = 128  # hosts at once: what is computed of them stays in a core's cache
 _LEAST_RATE: Final = 0.05
 _LEAST_STEP_OF: Final = np.float32(0.05)  # features are counts, or shares of one
 _WINDOW_NS: Final = 1_000_000_000
@@ -87,12 +88,23 @@ class Baselines:
         return usual[0] if len(rows) else None
 
     def _move(self, slots: I64, values: F32) -> None:
+        """Move the estimates of some hosts towards what their features are."""
+        for at in range(0, len(slots), _BLOCK):
+            self._move_block(slots[at : at + _BLOCK], values[at : at + _BLOCK])
+
+    def _move_block(self, slots: I64, values: F32) -> None:
         learned = self._learned[slots]
-        usual = np.where((learned == 0)[:, None], values, self._usual[slots])
+        usual = self._usual.take(slots, axis=0)
+        new = (learned == 0).nonzero()[0]
+        usual[new] = values[new]
         rate = np.maximum(1 / np.sqrt(learned + 1), _LEAST_RATE).astype(np.float32)
-        step = rate[:, None] * np.maximum(usual, _LEAST_STEP_OF)
+        step = np.maximum(usual, _LEAST_STEP_OF)
+        step *= rate[:, None]
         away = values - usual
-        usual += np.clip(away, -step * np.float32(1 - QUANTILE), step * np.float32(QUANTILE))
+        np.minimum(away, step * np.float32(QUANTILE), out=away)
+        step *= np.float32(QUANTILE - 1)
+        np.maximum(away, step, out=away)
+        usual += away
         self._usual[slots] = usual
         self._learned[slots] = np.minimum(learned + 1, np.int32(1 << 30))
 

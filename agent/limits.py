@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from itertools import chain
-from typing import Final
+from typing import Final, Self
 
+import msgspec
 import numpy as np
 
 from agent.records import F32, I64, Bool
@@ -33,37 +34,64 @@ def with_limits(
     Returns:
         Scores of shape (n, classes); each row sums to 1.
     """
-    raised = scores.copy()
+    return raised(scores, features, Bounds.of(limits), classes)
+
+
+class Bounds(msgspec.Struct, frozen=True, eq=False):
+    """Limits as columns, for they are many: each has some bounds, which must all hold."""
+
+    labels: list[Label]  # of the limits
+    starts: I64  # with which bound each limit begins
+    columns: I64  # of the features that are bounded, shape (bounds,)
+    least: F32
+    most: F32
+
+    @classmethod
+    def of(cls, limits: Sequence[Limit]) -> Self:
+        """Return the bounds of some limits."""
+        bounds = [
+            [(_COLUMN[name], least, np.inf) for name, least in limit.at_least.items()]
+            + [(_COLUMN[name], -np.inf, most) for name, most in limit.at_most.items()]
+            for limit in limits
+        ]
+        columns, least, most = (
+            zip(*chain.from_iterable(bounds), strict=True) if bounds else [()] * 3
+        )
+        return cls(
+            [limit.label for limit in limits],
+            np.cumsum([0, *map(len, bounds[:-1])]),
+            np.array(columns, np.int64),
+            np.array(least, np.float32),
+            np.array(most, np.float32),
+        )
+
+    def exceeded(self, features: F32) -> Bool:
+        """Return which rows exceed which limits, shape (n, limits)."""
+        if not self.labels:
+            return np.zeros((len(features), 0), np.bool_)
+        values = features.take(self.columns, axis=1)
+        within = values >= self.least
+        within &= values <= self.most
+        return np.logical_and.reduceat(within, self.starts, axis=1)
+
+
+def raised(scores: F32, features: F32, bounds: Bounds, classes: Sequence[Label]) -> F32:
+    """Do what `with_limits` does, with the limits' bounds."""
+    beyond = bounds.exceeded(features)
+    numbers = np.flatnonzero(beyond.any(axis=0)).tolist()
+    told = scores.copy()
     settled = np.zeros(len(scores), np.bool_)
-    beyond = _beyond(features, limits)
-    for number in np.flatnonzero(beyond.any(axis=0)).tolist():
-        limit = limits[number]
+    for number in numbers:
         rows = np.flatnonzero(beyond[:, number] & ~settled)
         settled[rows] = True
-        label = classes.index(limit.label)
+        label = classes.index(bounds.labels[number])
         others = scores[rows]
         others[:, [0, label]] = 0.0  # benign is no attack
         rows = rows[(others.max(axis=1) <= SURE) & (scores[rows, label] < CERTAIN)]
         rest = 1.0 - scores[rows, label]
-        raised[rows] *= ((1.0 - CERTAIN) / rest)[:, None]
-        raised[rows, label] = CERTAIN
-    return raised
-
-
-def _beyond(features: F32, limits: Sequence[Limit]) -> Bool:
-    """Return which rows exceed which limits, shape (n, limits); all at once, for there are many."""
-    bounds = [
-        [(_COLUMN[name], least, np.inf) for name, least in limit.at_least.items()]
-        + [(_COLUMN[name], -np.inf, most) for name, most in limit.at_most.items()]
-        for limit in limits
-    ]
-    if not limits:
-        return np.zeros((len(features), 0), np.bool_)
-    columns, least, most = zip(*chain.from_iterable(bounds), strict=True)
-    values = features.take(columns, axis=1)
-    within = (values >= np.array(least, np.float32)) & (values <= np.array(most, np.float32))
-    starts = np.cumsum([0, *map(len, bounds[:-1])])
-    return np.logical_and.reduceat(within, starts, axis=1)
+        told[rows] *= ((1.0 - CERTAIN) / rest)[:, None]
+        told[rows, label] = CERTAIN
+    return told
 
 
 def exceeded(features: F32, label: Label, limits: Sequence[Limit]) -> I64:
@@ -71,7 +99,7 @@ def exceeded(features: F32, label: Label, limits: Sequence[Limit]) -> I64:
     names = [
         name
         for limit in limits
-        if limit.label == label and _beyond(features[None], [limit])[0, 0]
+        if limit.label == label and Bounds.of([limit]).exceeded(features[None])[0, 0]
         for name in limit.at_least
     ]
     return np.array([_COLUMN[name] for name in dict.fromkeys(names)], np.int64)

@@ -1,7 +1,7 @@
 """Frames in, effects out: the whole detector without socket, clock or thread."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from typing import Final
 
@@ -16,7 +16,7 @@ from agent.limits import exceeded
 from agent.novelty import Novelty
 from agent.observe import Closed, Observer
 from agent.policy import Explanation, Policy
-from agent.records import FrameBatch, Observations
+from agent.records import Bool, FrameBatch, Observations
 from agent.scoring import CHUNK_ROWS, OnnxScorer
 from agent.tables import mixed
 from agent.targets import Targets, targets
@@ -28,6 +28,7 @@ from contract.messages import Verdict, VerdictBatch
 SECOND_NS: Final = 1_000_000_000
 REPORT_NS: Final = 10 * SECOND_NS  # how often verdicts leave
 REPORT_ROWS: Final = 500  # or when so many wait
+PIECE_ROWS: Final = 4 * CHUNK_ROWS  # judged at once at most, however few the model is asked about
 TOLD_A_WINDOW: Final = 32  # verdicts: a flood must not become one on the uplink
 BENIGN_EVERY: Final = (
     60  # one benign verdict of this many is told, so that a quiet network is quiet
@@ -46,6 +47,7 @@ class _Due(msgspec.Struct, frozen=True, eq=False):
     """Hosts of a window that wait to be judged."""
 
     observations: Observations
+    evident: Bool  # whom the model is asked about
     window: Closed
     first: int  # row of the window's observations with which these begin
     targets: Callable[[], Targets]  # of the window; made when somebody strikes
@@ -103,7 +105,7 @@ class Pipeline:
         self._wait(self.observer.close_until(time_ns))
 
     def judge_some(self) -> Outcome:
-        """Judge at most CHUNK_ROWS hosts of a window, so that frames can be read in between."""
+        """Judge some hosts of a window, so few that frames can be read in between."""
         return self._conclude(self._due.popleft()) if self._due else Outcome([], [])
 
     def settle(self) -> Outcome:
@@ -153,16 +155,17 @@ class Pipeline:
     def _wait(self, closed: list[Closed]) -> None:
         """Queue windows in pieces whose judging takes milliseconds."""
         for window in closed:
-            rows, aims = window.observations, cache(partial(targets, window))
+            seen, aims = window.observations, cache(partial(targets, window))
+            evident = self._scorer.evident(seen.features)
             self._due.extend(
-                _Due(rows.take(slice(at, at + CHUNK_ROWS)), window, at, aims)
-                for at in range(0, len(rows), CHUNK_ROWS)
+                _Due(seen.take(part), evident[part], window, part.start, aims)
+                for part in _pieces(evident)
             )
 
     def _conclude(self, due: _Due) -> Outcome:
         """Judge hosts of one window."""
         observations = due.observations
-        scores = self._scorer.score(observations.features)
+        scores = self._scorer.score(observations.features, due.evident)
         judged = self._second_opinion(judge(observations, scores, self.model))
         start_ns = int(observations.window_start_ns[0])
         if start_ns != self._window_ns:
@@ -272,3 +275,13 @@ class Pipeline:
             scores=scores.tobytes(),
             sampled_one_in=one_in if max(one_in) > 1 else [],
         )
+
+
+def _pieces(evident: Bool) -> Iterator[slice]:
+    """Yield stretches of at most PIECE_ROWS rows of which the model is asked about CHUNK_ROWS."""
+    asked = np.cumsum(evident)
+    at = 0
+    while at < len(evident):
+        before = int(asked[at - 1]) if at else 0
+        full = int(asked.searchsorted(before + CHUNK_ROWS, "right"))
+        yield slice(at, at := min(full, at + PIECE_ROWS, len(evident)))

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Mapping
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
 import msgspec
 import numpy as np
@@ -14,7 +14,8 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime
 
 from agent.errors import ModelError
-from agent.limits import with_limits
+from agent.grouping import Groups
+from agent.limits import Bounds, raised
 from agent.model_bundle import Bundle
 from agent.records import F32, I64, Bool
 from contract.attacks import BENIGN, CLASSES, Label
@@ -64,8 +65,15 @@ class OnnxScorer:
             message = f"model {self.metadata.model_id}: needs one input and `{_PROBABILITIES}`"
             raise ModelError(message)
         self._input: str = inputs[0].name
+        self._floors = Floors.of(self.metadata.evidence)
+        self._bounds = Bounds.of(self.metadata.limits)
+        self._benign = np.array([name == BENIGN for name in self.metadata.classes], np.float32)
 
-    def score(self, features: F32) -> F32:
+    def evident(self, features: F32) -> Bool:
+        """Return which rows the model is asked about, shape (n,)."""
+        return self._floors.reached(features)
+
+    def score(self, features: F32, evident: Bool | None = None) -> F32:
         """Return the probability of each class, identical vectors scored only once.
 
         Rows without evidence of any attack are benign, and the model is not asked about them. Rows
@@ -73,17 +81,18 @@ class OnnxScorer:
 
         Args:
             features: float32 of shape (n, FEATURE_COUNT), all finite; n may be 0.
+            evident: What `evident` says of them, where that is known already.
 
         Returns:
             float32 of shape (n, classes); each row sums to 1.
         """
-        asked = is_evident(features, self.metadata.evidence).nonzero()[0]
-        scores = np.zeros((len(features), len(self.metadata.classes)), np.float32)
-        scores[:, self.metadata.classes.index(BENIGN)] = 1.0
+        asked = (self.evident(features) if evident is None else evident).nonzero()[0]
+        scores = np.empty((len(features), len(self._benign)), np.float32)
+        scores[:] = self._benign
         if len(asked):
-            rows = features.take(asked, axis=0)
+            rows = features if len(asked) == len(features) else features.take(asked, axis=0)
             told = self._probabilities(rows)
-            scores[asked] = with_limits(told, rows, self.metadata.limits, self.metadata.classes)
+            scores[asked] = raised(told, rows, self._bounds, self.metadata.classes)
         return scores
 
     def try_out(self) -> None:
@@ -112,13 +121,36 @@ class OnnxScorer:
 
     def _probabilities(self, features: F32) -> F32:
         first, inverse = distinct(features)
-        unlike = features[first]
+        unlike = features if len(first) == len(features) else features[first]
         chunks = [
             self._session.run([_PROBABILITIES], {self._input: unlike[at : at + CHUNK_ROWS]})[0]
             for at in range(0, len(unlike), CHUNK_ROWS)
         ]
         scores: F32 = np.concatenate(chunks)[inverse]
         return scores
+
+
+class Floors(msgspec.Struct, frozen=True, eq=False):
+    """What every class asks for before it can be told, as columns."""
+
+    columns: I64
+    least: F32
+
+    @classmethod
+    def of(cls, evidence: Mapping[Label, Evidence]) -> Self:
+        """Return the floors of what each class asks for; where nothing is, every row shows enough."""
+        least: dict[int, float] = {}
+        for asked in evidence.values():
+            for name in asked.features:
+                column = _COLUMN[name]
+                least[column] = min(asked.least, least.get(column, asked.least))
+        return cls(np.array([*least], np.int64), np.array([*least.values()], np.float32))
+
+    def reached(self, features: F32) -> Bool:
+        """Return which rows show enough of any class, shape (n,)."""
+        if not len(self.columns):
+            return np.ones(len(features), np.bool_)
+        return np.asarray((features[:, self.columns] >= self.least).any(axis=1))
 
 
 def is_evident(features: F32, evidence: Mapping[Label, Evidence]) -> Bool:
@@ -128,15 +160,7 @@ def is_evident(features: F32, evidence: Mapping[Label, Evidence]) -> Bool:
         features: Of shape (n, FEATURE_COUNT).
         evidence: What each class asks for; where nothing is asked for, every row does.
     """
-    if not evidence:
-        return np.ones(len(features), np.bool_)
-    least: dict[int, float] = {}
-    for asked in evidence.values():
-        for name in asked.features:
-            column = _COLUMN[name]
-            least[column] = min(asked.least, least.get(column, asked.least))
-    enough: Bool = features.take(list(least), axis=1) >= np.array([*least.values()], np.float32)
-    return np.asarray(enough.any(axis=1))
+    return Floors.of(evidence).reached(features)
 
 
 def _are_probabilities(scores: F32) -> bool:
@@ -145,11 +169,21 @@ def _are_probabilities(scores: F32) -> bool:
 
 
 def distinct(features: F32) -> tuple[I64, I64]:
-    """Return the first row of each distinct vector, and for each row which of those it equals."""
-    rows = np.ascontiguousarray(features)
-    keys = rows.view(np.dtype((np.void, rows.shape[1] * rows.itemsize))).ravel()
-    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    return first, inverse
+    """Return the first row of each distinct vector, and for each row which of those it equals.
+
+    Where all rows differ, they keep their order.
+    """
+    bits = np.ascontiguousarray(features).view(np.uint32)
+    rows = np.arange(len(bits))
+    groups = Groups.of(np.einsum("ij->i", bits).astype(np.uint64))
+    first = groups.first
+    if len(first) == len(rows):
+        return rows, rows
+    inverse = groups.of_rows()
+    if not np.array_equal(bits[first[inverse]], bits):  # some differ although their sums are equal
+        keys = bits.view(np.dtype((np.void, bits.shape[1] * bits.itemsize))).ravel()
+        _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    return (rows, rows) if len(first) == len(rows) else (first, inverse)
 
 
 def open_session(model: bytes) -> onnxruntime.InferenceSession:

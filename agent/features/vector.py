@@ -1,5 +1,6 @@
 """From counts of a window and a host's history to its feature vector."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -92,15 +93,16 @@ _RATIOS: Final[dict[str, tuple[int, str, str]]] = {
     "open_gap_variation_60s": (60, "open_gap_squared", "opens"),  # on its way
 }
 _NAMES: Final = [counter.name for family in DERIVED.values() for counter in family]
-_TOPS, _BOTTOMS = (
-    np.array(
-        [
-            HORIZONS_S[1:].index(_RATIOS[name][0]) * COUNTER_COUNT + _COLUMN[_RATIOS[name][part]]
-            for name in _NAMES
-        ]
-    )
-    for part in (1, 2)
-)
+
+
+def _sums(named: Iterable[tuple[int, str]]) -> I64:
+    """Return the columns of some damped counters, one horizon after the other."""
+    starts = {horizon_s: at * COUNTER_COUNT for at, horizon_s in enumerate(HORIZONS_S[1:])}
+    return np.array([starts[horizon_s] + _COLUMN[name] for horizon_s, name in named])
+
+
+_TOPS: Final = _sums((_RATIOS[name][0], _RATIOS[name][1]) for name in _NAMES)
+_BOTTOMS: Final = _sums((_RATIOS[name][0], _RATIOS[name][2]) for name in _NAMES)
 _UNANSWERED: Final = [_NAMES.index(f"unanswered_ratio_{horizon}s") for horizon in (10, 60)]
 _MEAN, _VARIATION = _NAMES.index("open_gap_mean_60s"), _NAMES.index("open_gap_variation_60s")
 # Where there is nothing to divide by: all SYNs were accepted, all else is none.
@@ -121,7 +123,5 @@ def _derived(damped: F64) -> F64:
     ratios[:, _UNANSWERED] = np.clip(1.0 - accepted, 0.0, 1.0)
     mean = ratios[:, _MEAN]
     deviation = np.sqrt(np.maximum(ratios[:, _VARIATION] - mean**2, 0.0))
-    ratios[:, _VARIATION] = np.divide(
-        deviation, mean, out=np.zeros_like(mean), where=mean > _TINY
-    )
+    ratios[:, _VARIATION] = np.divide(deviation, mean, out=np.zeros_like(mean), where=mean > _TINY)
     return ratios

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from agent.config import AgentConfig, PolicyConfig, WindowConfig
 from agent.effects import Effect, Isolate, Publish
 from agent.explain import Explainer
-from agent.model_bundle import Bundle
-from agent.pipeline import REPORT_ROWS, TOLD_A_WINDOW, Outcome, Pipeline
+from agent.model_bundle import DEFAULT_BUNDLE, Bundle, load_bundle
+from agent.pipeline import PIECE_ROWS, REPORT_ROWS, TOLD_A_WINDOW, Outcome, Pipeline
 from agent.records import FrameBatch
 from agent.replay import build_pipeline
 from agent.scoring import CHUNK_ROWS, OnnxScorer
@@ -253,7 +253,7 @@ def test_hosts_are_judged_a_few_at_a_time_with_the_same_effects() -> None:
 def test_a_crowd_is_judged_in_pieces_of_bounded_size() -> None:
     count = 1300
     frames = flood(ping(EVE, BOB), count, {(6, 6): np.arange(count) + 0x0200_0000_1000})
-    pipeline = detector()
+    pipeline = detector()  # of a model without floors: it is asked about everybody
     pipeline.take(frames)
     pipeline.close_until((START_S + 9) * SECOND)
     sizes = []
@@ -262,6 +262,20 @@ def test_a_crowd_is_judged_in_pieces_of_bounded_size() -> None:
         sizes.append(len(judged))
     assert (sum(sizes), max(sizes)) == (count, CHUNK_ROWS)
     assert pipeline.judge_some().judged == []
+
+
+def test_of_a_crowd_that_shows_nothing_more_are_judged_at_a_time() -> None:
+    count = 2500
+    own = {(6, 6): np.arange(count) + 0x0200_0000_1000, (26, 4): np.arange(count) + 0x0A00_0001}
+    frames = flood(ping(EVE, BOB), count, own)
+    pipeline = build_pipeline(AgentConfig(), load_bundle(DEFAULT_BUNDLE), 0, ("lan1",))
+    pipeline.take(frames)
+    pipeline.close_until((START_S + 9) * SECOND)
+    sizes = []
+    while pipeline.waiting:
+        (judged,) = pipeline.judge_some().judged
+        sizes.append(len(judged))
+    assert sizes == [PIECE_ROWS, count - PIECE_ROWS]
 
 
 def test_verdicts_carry_how_their_bridge_port_was_sampled() -> None:

@@ -7,7 +7,7 @@ import xgboost
 
 from agent.errors import ModelError
 from agent.model_bundle import Bundle
-from agent.scoring import CHUNK_ROWS, OnnxScorer
+from agent.scoring import CHUNK_ROWS, OnnxScorer, distinct
 from contract.attacks import BENIGN, CLASSES
 from contract.features import FEATURE_COUNT, FEATURE_NAMES
 from model_training.export import to_onnx, to_trees
@@ -35,6 +35,22 @@ def test_scores_follow_their_rows_when_many_rows_are_alike():
     order = np.random.default_rng(4).integers(0, 40, 3000)
     scorer = OnnxScorer(bundle())
     np.testing.assert_array_equal(scorer.score(features[order]), scorer.score(features)[order])
+
+
+def test_vectors_with_equal_sums_are_told_apart():
+    one, other = np.zeros((2, FEATURE_COUNT), np.float32)
+    one[:2], other[:2] = (1.0, 2.0), (2.0, 1.0)
+    for rows in ([one, other], [other, one, other], [other, one, one, other, 2 * one]):
+        vectors = np.array(rows)
+        first, inverse = distinct(vectors)
+        assert len(first) == len({row.tobytes() for row in vectors})
+        np.testing.assert_array_equal(vectors[first][inverse], vectors)
+
+
+def test_rows_that_all_differ_keep_their_order():
+    rows = np.zeros((3, FEATURE_COUNT), np.float32)
+    rows[:, :2] = [(2.0, 1.0), (1.0, 2.0), (0.0, 3.0)]
+    assert [found.tolist() for found in distinct(rows)] == [[0, 1, 2], [0, 1, 2]]
 
 
 def test_no_observations_have_no_scores():
