@@ -58,9 +58,7 @@ class Bindings:
         flows = ends.flows
         source, direct = self._sources(ends)
         src_slot, mine = self._claim(source, flows, now_ns)
-        dst_key = _of_somebody(ends.dst_ip, flows.dst_ip_high, flows.dst_ip_low)
-        dst_slot = self.table.find(dst_key, now_ns)
-        dst_slot[dst_key == 0] = -1
+        dst_slot = self._targets(ends, now_ns)
         link = (dst_slot >= 0) & (flows.ethertype != ARP)
         theirs = link & (self._holder.take(dst_slot) == flows.dst_mac)
         self._note(src_slot[mine], flows.hop_limit[mine], direct[mine], dst_slot[theirs])
@@ -72,6 +70,16 @@ class Bindings:
             src_behind=self._behind(src_slot) & ~foreign,
             dst_behind=self._behind(dst_slot),
         )
+
+    def _targets(self, ends: Ends, now_ns: int) -> I64:
+        """Return the slot of the address each row was sent to, -1 for none."""
+        groups = Groups.of(ends.dst_ip)  # few, as a rule
+        first = groups.first
+        high, low = ends.flows.dst_ip_high.take(first), ends.flows.dst_ip_low.take(first)
+        keys = _of_somebody(ends.dst_ip.take(first), high, low)
+        slots = self.table.find(keys, now_ns)
+        slots[keys == 0] = -1
+        return groups.spread(slots)
 
     def _sources(self, ends: Ends) -> tuple[U64, Bool]:
         """Return the key of the address each row speaks for, 0 for none; and whether it is a claim."""

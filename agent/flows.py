@@ -45,7 +45,6 @@ _LANE: Final = 0xFFFF
 
 TCP: Final = 6
 UDP: Final = 17
-_ICMP: Final = (1, 58)
 _HAVE_PAYLOAD: Final = (TCP, UDP)
 _IPV6: Final = 6
 _ARP: Final = 0x0806
@@ -137,9 +136,8 @@ def flows_of(packets: PacketBatch, marks: dict[str, Bool], seed: int) -> Flows:
         marks: Further flags per packet, by their name in FLAGS.
         seed: Of the hash that groups.
     """
-    is_icmp = is_one_of(packets.protocol, *_ICMP)
     protocol = packets.protocol | packets.arp_operation.astype(np.uint8)
-    dst_port = np.where(is_icmp, packets.icmp_type, packets.dst_port).astype(np.uint16)
+    dst_port = packets.dst_port + packets.icmp_type  # which have no other port
     key = _keys(packets, protocol, dst_port, seed)
     groups = Groups.of(key)
     first = groups.first
@@ -218,15 +216,14 @@ def _sums(packets: PacketBatch, marks: dict[str, Bool], groups: Groups) -> dict[
         "wire_bytes": groups.sums(packets.wire_bytes.astype(np.int64)),
     }
     if marks["data"].any():
-        data_bytes = np.where(marks["data"], packets.payload_bytes, 0)
-        sums["data_bytes"] = groups.sums(data_bytes.astype(np.int64))
+        sums["data_bytes"] = groups.sums(packets.payload_bytes * marks["data"].astype(np.int64))
     names = [name for name in FLAGS if name in marks and marks[name].any()]
     for at in range(0, len(names), _LANES):
-        lanes = np.zeros(len(packets), np.int64)
         chosen = names[at : at + _LANES]
+        lanes = np.zeros((len(packets), _LANES), np.uint16)
         for lane, name in enumerate(chosen):
-            lanes |= marks[name].astype(np.int64) << (_LANE_BITS * lane)
-        counts = groups.sums(lanes)
+            lanes[:, lane] = marks[name]
+        counts = groups.sums(lanes.view(np.int64).ravel())
         for lane, name in enumerate(chosen):
             sums[name] = counts >> (_LANE_BITS * lane) & _LANE
     return sums

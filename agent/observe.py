@@ -170,7 +170,7 @@ class Observer:
         ends = Ends.of(flows, self._seed)
         holders = self._bindings.learn(ends, now_ns)
         hosts = self._hosts.assign(flows, holders, self._homes.learn(flows, now_ns), now_ns)
-        self.peers.learn(flows, now_ns)
+        self.peers.learn(ends, now_ns)
         view = View(ends, hosts, holders, now_ns, self._seed)
         contacts, opened = self._fan_out.count(view)
         counts = {

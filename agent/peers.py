@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Sequence
-from typing import Final, Literal, NamedTuple, Self
+from typing import Final, Literal, Self
 
 import msgspec
 import numpy as np
@@ -11,10 +11,10 @@ import numpy as np
 from agent.addresses import ip_text, mac_text
 from agent.bindings import ARP
 from agent.exempt import configured
-from agent.flows import TCP, UDP, Flows
+from agent.flows import TCP, UDP, Ends, Flows
 from agent.grouping import Groups, distinct
-from agent.records import I16, I64, U8, U16, U64, Bool
-from agent.tables import KeyTable, hashed, is_group
+from agent.records import I64, U64, Bool
+from agent.tables import KeyTable, hashed, is_group, paired
 from contract.cuts import Part
 from contract.messages import MAX_LOSSES, Loss
 from runtime.errors import ConfigError
@@ -105,35 +105,54 @@ class Peers:
         self._seen_ns = np.zeros(size, np.int64)
         self._windows = np.zeros(size, np.int64)
 
-    def learn(self, flows: Flows, now_ns: int) -> None:
+    def learn(self, ends: Ends, now_ns: int) -> None:
         """Take in the flows of a window.
 
         Args:
-            flows: All flows of one window.
+            ends: All flows of one window.
             now_ns: The window's start.
         """
         self._now_ns = now_ns
-        said = _said(flows, _says_something(flows).nonzero()[0])
-        if not len(said.protocol):
+        rows = _saying(ends.flows)
+        if not len(rows):
             return
-        to_server = _to_server(said)
-        columns = _columns(said, to_server)
-        keys = hashed(self._seed, *columns.values())
+        to_server = _to_server(ends.flows, rows)
+        keys = self._keys(ends, rows, to_server)
         groups = Groups.of(keys)
         asked = groups.sums(to_server.astype(np.int64))
-        both = (asked > 0) & (asked < groups.sizes)
-        first = groups.first[both]
-        slots, fresh = self.table.claim(keys[first], now_ns)
-        new, kept = slots[fresh & (slots >= 0)], slots[slots >= 0]
-        newcomers = first[fresh & (slots >= 0)]
+        both = ((asked > 0) & (asked < groups.sizes)).nonzero()[0]
+        first = groups.first.take(both)
+        slots, fresh = self.table.claim(keys.take(first), now_ns)
+        kept = (slots >= 0).nonzero()[0]
+        newcomers = (fresh & (slots >= 0)).nonzero()[0]
+        new, chosen = slots.take(newcomers), first.take(newcomers)
+        columns = _columns(ends.flows, rows.take(chosen), to_server.take(chosen))
         for name, column in columns.items():
-            self._columns[name][new] = column[newcomers]
-        for side, is_source in (("client", to_server), ("server", ~to_server)):
-            port = groups.most(np.where(is_source, said.bridge_port, np.int16(-1)))
-            self._ports[side][kept] = port[both][slots >= 0]
+            self._columns[name][new] = column
         self._first_ns[new], self._windows[new] = now_ns, 0
-        self._seen_ns[kept] = now_ns
-        self._windows[kept] += 1
+        slots = slots.take(kept)
+        self._seen_ns[slots] = now_ns
+        self._windows[slots] += 1
+        port = ends.flows.bridge_port.take(rows)
+        lowest = port.min()
+        for side, is_source in (("client", to_server), ("server", ~to_server)):
+            if lowest == port.max():  # as in every capture of one interface
+                self._ports[side][slots] = lowest
+            else:
+                ports = groups.most(np.where(is_source, port, np.int16(-1)))
+                self._ports[side][slots] = ports.take(both.take(kept))
+
+    def _keys(self, ends: Ends, rows: I64, to_server: Bool) -> U64:
+        """Return a key of the conversation that each row belongs to."""
+        flows = ends.flows
+        source = paired(flows.src_mac.take(rows), ends.src_ip.take(rows))
+        target = paired(flows.dst_mac.take(rows), ends.dst_ip.take(rows))
+        return hashed(
+            self._seed,
+            np.where(to_server, source, target),
+            np.where(to_server, target, source),
+            _services(flows, rows),
+        )
 
     def radius(
         self,
@@ -238,54 +257,44 @@ class Peers:
         )
 
 
-class _Said(NamedTuple):
-    """The columns of some flows that tell who speaks with whom; each of shape (n,)."""
-
-    src_mac: U64
-    src_ip_high: U64
-    src_ip_low: U64
-    dst_mac: U64
-    dst_ip_high: U64
-    dst_ip_low: U64
-    src_port: U16
-    dst_port: U16
-    protocol: U8
-    bridge_port: I16
-
-
-def _said(flows: Flows, rows: I64) -> _Said:
-    return _Said(*(getattr(flows, name).take(rows) for name in _Said._fields))
-
-
-def _says_something(flows: Flows) -> Bool:
-    """Return which rows carry payload from one host to another."""
+def _saying(flows: Flows) -> I64:
+    """Return the rows that carry payload from one host to another."""
     says: Bool = (flows.protocol == TCP) & (flows.total("data") > 0)
     says |= (flows.protocol == UDP) & (flows.total("packets") > flows.total("empty"))
-    says &= (flows.ethertype != ARP) & (flows.folded == 0)
-    says &= (flows.src_port > 0) & (flows.dst_port > 0)
-    says &= (flows.src_mac > 0) & (flows.dst_mac > 0)
-    says &= ~is_group(flows.dst_mac)
-    return says
+    rows: I64 = says.nonzero()[0]
+    target = flows.dst_mac.take(rows)
+    told: Bool = (flows.ethertype.take(rows) != ARP) & (flows.folded.take(rows) == 0)
+    told &= (flows.src_port.take(rows) > 0) & (flows.dst_port.take(rows) > 0)
+    told &= (flows.src_mac.take(rows) > 0) & (target > 0) & ~is_group(target)
+    return rows[told]
 
 
-def _to_server(said: _Said) -> Bool:
+def _to_server(flows: Flows, rows: I64) -> Bool:
     """Return which rows go to the side with the lower port; of equal ones, to the lower MAC."""
-    lower: Bool = said.dst_port < said.src_port
-    lower |= (said.dst_port == said.src_port) & (said.dst_mac < said.src_mac)
+    source, target = flows.src_port.take(rows), flows.dst_port.take(rows)
+    lower: Bool = flows.dst_mac.take(rows) < flows.src_mac.take(rows)
+    lower &= target == source
+    lower |= target < source
     return lower
 
 
-def _columns(said: _Said, to_server: Bool) -> dict[str, U64]:
-    port = np.minimum(said.src_port, said.dst_port).astype(np.uint64)
+def _services(flows: Flows, rows: I64) -> U64:
+    """Return protocol and port of the service that each row is said to or by; the port 0 of none."""
+    port = np.minimum(flows.src_port.take(rows), flows.dst_port.take(rows)).astype(np.uint64)
     port[port >= DYNAMIC_PORTS] = 0
-    source = said.src_mac, said.src_ip_high, said.src_ip_low
-    target = said.dst_mac, said.dst_ip_high, said.dst_ip_low
+    port |= flows.protocol.take(rows).astype(np.uint64) << _PORT_BITS
+    return port
+
+
+def _columns(flows: Flows, rows: I64, to_server: Bool) -> dict[str, U64]:
+    source, target = (
+        [getattr(flows, f"{side}_{name}").take(rows) for name in _END] for side in ("src", "dst")
+    )
     sides = (
         np.where(to_server, *ends)
         for ends in (*zip(source, target, strict=True), *zip(target, source, strict=True))
     )
-    service = said.protocol.astype(np.uint64) << _PORT_BITS | port
-    return dict(zip(_COLUMNS, (*sides, service), strict=True))
+    return dict(zip(_COLUMNS, (*sides, _services(flows, rows)), strict=True))
 
 
 def _end(mac: str | None, ip: str | None) -> Critical:

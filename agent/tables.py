@@ -219,4 +219,4 @@ class KeyTable:
 
     def _sets(self, keys: U64) -> I64:
         # Multiplied once more: the low bits of a product are made of few bits of the key.
-        return ((keys * _STEP) >> self._shift).astype(np.int64)
+        return ((keys * _STEP) >> self._shift).view(np.int64)

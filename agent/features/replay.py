@@ -187,9 +187,11 @@ class Kinds:
         new = slots[fresh & (slots >= 0)]
         self._came_again[new] = self._was_odd[new] = False
         odd = np.zeros(len(place), np.bool_)
-        again = repeats[np.flatnonzero(np.diff(repeats, prepend=-1))]
-        if not len(again):
+        if not len(repeats):
             return odd
+        once = np.ones(len(repeats), np.bool_)
+        np.not_equal(repeats[1:], repeats[:-1], out=once[1:])
+        again = repeats[once]
         where, slot = place[again], slots[again]
         known = ~fresh[again] & (slot >= 0) & self._came_again[slot]
         np.add.at(self._repeated, where[~known], np.uint32(1))

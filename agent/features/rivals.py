@@ -24,6 +24,9 @@ class Rivals:
     def among(self, view: View, serving: Bool) -> Bool:
         """Return which rows that serve come from somebody although another one was there before."""
         rows = serving.nonzero()[0]
+        rivals = np.zeros(len(serving), np.bool_)
+        if not len(rows):
+            return rivals
         macs = view.flows.src_mac.take(rows)
         present = np.unique(macs)
         alive = {
@@ -38,6 +41,5 @@ class Rivals:
         self._heard = alive
         oldest = min((first for first, _ in alive.values()), default=0)
         first_ones = [mac for mac, (first, _) in alive.items() if first == oldest]
-        rivals = np.zeros(len(serving), np.bool_)
         rivals[rows] = ~np.isin(macs, np.array(first_ones, np.uint64))
         return rivals

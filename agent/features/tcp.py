@@ -23,7 +23,8 @@ _ODD: Final = ~members(*COMMON_PORTS)
 def count(view: View) -> dict[str, F64]:
     """Count TCP events of a window, by the names of the feature schema."""
     flows = view.flows
-    connects = flows.total("syn") > 0
+    opened = (flows.total("syn") > 0).nonzero()[0]
+    port = flows.dst_port.take(opened)
     return {
         "sent_syn": view.sent("syn"),
         "sent_syn_ack": view.sent("syn_ack"),
@@ -37,9 +38,9 @@ def count(view: View) -> dict[str, F64]:
         "received_data": view.received("data"),
         "sent_data_bytes": view.sent("data_bytes"),
         "received_data_bytes": view.received("data_bytes"),
-        "login_syn": view.sent("syn", connects & _LOGIN[flows.dst_port]),
-        "telnet_syn": view.sent("syn", connects & _WORM[flows.dst_port]),
-        "odd_port_syn": view.sent("syn", connects & _ODD[flows.dst_port]),
+        "login_syn": view.sent("syn", opened[_LOGIN[port]]),
+        "telnet_syn": view.sent("syn", opened[_WORM[port]]),
+        "odd_port_syn": view.sent("syn", opened[_ODD[port]]),
         "login_attempts": view.sent("login_attempts"),
         "login_refusals": view.received("login_refusals"),
     }

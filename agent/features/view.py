@@ -43,12 +43,12 @@ class View:
         """Return a key of each pair of a host of this window and a key."""
         return paired(keys, self._host_key.take(host))
 
-    def sent(self, amounts: I64 | str, rows: Bool | None = None) -> F64:
+    def sent(self, amounts: I64 | str, rows: Bool | I64 | None = None) -> F64:
         """Sum amounts per sender.
 
         Args:
             amounts: Of each flow row; or the name of one of the flows' sums.
-            rows: Those that count, where not all do.
+            rows: Those that count, where not all do; a mask or their numbers.
         """
         total = np.zeros(len(self.hosts))
         found = self._amounts(amounts)
@@ -56,9 +56,9 @@ class View:
             return total
         if rows is None:
             total[: self.hosts.senders] = self.hosts.by_sender.sums(found)
-        elif len(chosen := rows.nonzero()[0]):
+        elif len(chosen := rows.nonzero()[0] if rows.dtype == np.bool_ else rows):
             owner = self.hosts.sender.take(chosen)
-            total += np.bincount(owner, found.take(chosen), len(total))
+            return np.bincount(owner, found.take(chosen), len(total))
         return total
 
     def received(self, amounts: I64 | str, rows: Bool | None = None) -> F64:

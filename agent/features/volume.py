@@ -2,9 +2,11 @@
 
 from typing import Final
 
+import numpy as np
+
 from agent.features.view import ICMP, ICMPV6, UDP, View
 from agent.records import F64
-from agent.tables import members
+from agent.tables import is_one_of, members
 
 UNREACHABLE: Final = 3
 UNREACHABLE6: Final = 1
@@ -16,17 +18,17 @@ _ANSWERS6: Final = members(1, 2, 3, 4, 129, 136)
 def count(view: View) -> dict[str, F64]:
     """Count packets and bytes of a window, by the names of the feature schema."""
     flows = view.flows
-    unreachable = (flows.protocol == ICMP) & (flows.dst_port == UNREACHABLE)
-    unreachable |= (flows.protocol == ICMPV6) & (flows.dst_port == UNREACHABLE6)
-    asking = (flows.protocol == ICMP) & ~_ANSWERS[flows.dst_port]
-    asking |= (flows.protocol == ICMPV6) & ~_ANSWERS6[flows.dst_port]
+    icmp = is_one_of(flows.protocol, ICMP, ICMPV6).nonzero()[0]  # few of a window's rows
+    kind, is_new = flows.dst_port.take(icmp), flows.protocol.take(icmp) == ICMPV6
+    unreachable = icmp[kind == np.where(is_new, UNREACHABLE6, UNREACHABLE)]
+    asking = icmp[view.is_ip.take(icmp) & ~np.where(is_new, _ANSWERS6[kind], _ANSWERS[kind])]
     return {
         "sent_packets": view.sent("packets"),
         "sent_bytes": view.sent("wire_bytes"),
         "received_packets": view.received("packets"),
         "received_bytes": view.received("wire_bytes"),
         "sent_udp": view.sent("packets", view.is_ip & (flows.protocol == UDP)),
-        "sent_icmp": view.sent("packets", view.is_ip & asking),
+        "sent_icmp": view.sent("packets", asking),
         "sent_group": view.sent("packets", view.to_group),
         "sent_empty": view.sent("empty"),
         "sent_unreachable": view.sent("packets", unreachable),
