@@ -39,9 +39,7 @@ SUMS: Final = AMOUNTS + FLAGS
 
 MAX_FLOWS: Final = 32_768  # rows kept of one window; more are folded
 BLOCK_PACKETS: Final = 16_384  # below 2**16, so that counts of a block fit a 16-bit lane
-_LANES: Final = 4  # of a 64-bit integer; BLOCK_PACKETS leaves the topmost its sign
-_LANE_BITS: Final = 16
-_LANE: Final = 0xFFFF
+_LANES: Final = 4  # of 16 bits in an integer; BLOCK_PACKETS leaves the topmost its sign
 
 TCP: Final = 6
 UDP: Final = 17
@@ -216,16 +214,16 @@ def _sums(packets: PacketBatch, marks: dict[str, Bool], groups: Groups) -> dict[
         "wire_bytes": groups.sums(packets.wire_bytes.astype(np.int64)),
     }
     if marks["data"].any():
-        sums["data_bytes"] = groups.sums(packets.payload_bytes * marks["data"].astype(np.int64))
+        sums["data_bytes"] = groups.sums(packets.payload_bytes.astype(np.int64) * marks["data"])
     names = [name for name in FLAGS if name in marks and marks[name].any()]
     for at in range(0, len(names), _LANES):
         chosen = names[at : at + _LANES]
         lanes = np.zeros((len(packets), _LANES), np.uint16)
         for lane, name in enumerate(chosen):
             lanes[:, lane] = marks[name]
-        counts = groups.sums(lanes.view(np.int64).ravel())
+        counts = groups.sums(lanes.view(np.int64).ravel()).view(np.uint16).reshape(-1, _LANES)
         for lane, name in enumerate(chosen):
-            sums[name] = counts >> (_LANE_BITS * lane) & _LANE
+            sums[name] = counts[:, lane].astype(np.int64)
     return sums
 
 

@@ -50,7 +50,6 @@ class _Due(msgspec.Struct, frozen=True, eq=False):
     evident: Bool  # whom the model is asked about
     window: Closed
     first: int  # row of the window's observations with which these begin
-    targets: Callable[[], Targets]  # of the window; made when somebody strikes
 
 
 class Pipeline:
@@ -155,10 +154,10 @@ class Pipeline:
     def _wait(self, closed: list[Closed]) -> None:
         """Queue windows in pieces whose judging takes milliseconds."""
         for window in closed:
-            seen, aims = window.observations, cache(partial(targets, window))
+            seen = window.observations
             evident = self._scorer.evident(seen.features)
             self._due.extend(
-                _Due(seen.take(part), evident[part], window, part.start, aims)
+                _Due(seen.take(part), evident[part], window, part.start)
                 for part in _pieces(evident)
             )
 
@@ -173,7 +172,10 @@ class Pipeline:
             # Who was ever calm; the observer would tell of windows that are not judged yet.
             self.policy.allowance.hosts_known = self.baselines.table.used
             self.policy.allowance.ports = self.ports
-        found = cache(partial(self._found, judged, due))  # what strikes is mostly told as well
+        attacking = due.first + np.flatnonzero(judged.labels != self._benign)
+        aims = cache(partial(targets, due.window, due.window.host[attacking]))
+        # What strikes is mostly told as well.
+        found = cache(partial(self._found, judged, due.first, aims))
         # The closing of alerts and verdicts in the order of time.
         effects = [
             *self.policy.advance(start_ns),
@@ -195,12 +197,12 @@ class Pipeline:
         novelty[rows] = self.novelty.score(seen.features[rows], usual)
         return doubted(judged, novelty, self.novelty.metadata.threshold, self.model)
 
-    def _found(self, judged: Judged, due: _Due, row: int) -> Verdict:
+    def _found(self, judged: Judged, first: int, aims: Callable[[], Targets], row: int) -> Verdict:
         """Return one row as a message, with whom it attacked where that is one peer."""
         found = self.verdict(judged, row)
         if found.label not in ATTACKS:
             return found
-        return msgspec.structs.replace(found, aimed_at=due.targets().part(due.first + row))
+        return msgspec.structs.replace(found, aimed_at=aims().part(first + row))
 
     def _act(self, judged: Judged, due: _Due, found: Callable[[int], Verdict]) -> list[Effect]:
         effects: list[Effect] = []

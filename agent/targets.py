@@ -47,38 +47,52 @@ class Targets(msgspec.Struct, frozen=True, eq=False):
         return Part(kind="flow", protocol=protocol, port=port, **ends)
 
 
-def targets(window: Closed) -> Targets:
-    """Find peers that got nearly all packets and nearly all connection attempts of a sender.
+def targets(window: Closed, hosts: I64) -> Targets:
+    """Find peers that got nearly all packets and nearly all connection attempts of some senders.
 
     Both, because a camera that streams to its recorder and guesses passwords elsewhere has one peer
     by packets and another one by attempts: then neither counts, and only the whole host can be cut.
+
+    Args:
+        window: A judged one.
+        hosts: Numbers of the senders that are asked about; of others no peer is told.
     """
     flows = window.flows
-    behind = window.behind | (flows.dst_mac == 0)
-    mac = np.where(behind, np.uint64(0), flows.dst_mac)
-    high = np.where(behind, flows.dst_ip_high, np.uint64(0))
-    low = np.where(behind, flows.dst_ip_low, np.uint64(0))
-    peer = hashed(0, window.sender.view(np.uint64), mac, high, low)
-    single = (~is_group(flows.dst_mac) & ((mac | high | low) > 0)).nonzero()[0]
-    kind = flows.protocol.astype(np.uint64) << np.uint64(16) | flows.dst_port
-    named = single[is_one_of(flows.protocol, TCP, UDP)[single]]
-    return Targets(
-        window, _of_most(window, single, peer), _of_most(window, named, hashed(0, peer, kind))
-    )
+    asked = np.zeros(len(window.host), np.bool_)
+    asked[hosts] = True
+    rows = asked[window.sender].nonzero()[0]
+    target, protocol = flows.dst_mac.take(rows), flows.protocol.take(rows)
+    behind = window.behind.take(rows) | (target == 0)
+    mac = np.where(behind, np.uint64(0), target)
+    high = np.where(behind, flows.dst_ip_high.take(rows), np.uint64(0))
+    low = np.where(behind, flows.dst_ip_low.take(rows), np.uint64(0))
+    peer = hashed(0, window.sender.take(rows).view(np.uint64), mac, high, low)
+    kind = protocol.astype(np.uint64) << np.uint64(16) | flows.dst_port.take(rows)
+    single = ~is_group(target) & ((mac | high | low) > 0)
+    named = single & is_one_of(protocol, TCP, UDP)
+    sent = _Sent(window, rows)
+    return Targets(window, sent.mostly(single, peer), sent.mostly(named, hashed(0, peer, kind)))
 
 
-def _of_most(window: Closed, rows: I64, keys: U64) -> I64:
-    """Return for each sender a row of the key that nearly all it sent has, -1 if there is none."""
-    found = np.full(len(window.host), -1, np.int64)
-    if not len(rows):
+class _Sent:
+    """The flows that some senders of a window sent."""
+
+    def __init__(self, window: Closed, rows: I64) -> None:
+        self._rows = rows
+        self._sender = window.sender.take(rows)
+        self._size = len(window.host)
+        self._amounts = [window.flows.total(name).take(rows) for name in ("packets", "syn")]
+
+    def mostly(self, chosen: Bool, keys: U64) -> I64:
+        """Return for each sender a row of the key that nearly all it sent has, -1 if there is none."""
+        found = np.full(self._size, -1, np.int64)
+        some = chosen.nonzero()[0]
+        groups = Groups.of(keys.take(some))
+        first = some.take(groups.first)
+        owner = self._sender.take(first)
+        most: Bool = np.ones(len(first), np.bool_)
+        for amounts in self._amounts:
+            total = np.bincount(self._sender, amounts, self._size)
+            most &= _TEN * groups.sums(amounts.take(some)) >= _NINE * total[owner]
+        found[owner[most]] = self._rows.take(first[most])
         return found
-    groups = Groups.of(keys[rows])
-    first = rows[groups.first]
-    owner = window.sender[first]
-    most: Bool = np.ones(len(first), np.bool_)
-    for name in ("packets", "syn"):
-        amounts = window.flows.total(name)
-        total = np.bincount(window.sender, amounts, len(found))
-        most &= _TEN * groups.sums(amounts[rows]) >= _NINE * total[owner]
-    found[owner[most]] = first[most]
-    return found

@@ -1,11 +1,12 @@
 """Which addresses a host asks for and claims, and whether they are its own."""
 
-from typing import Final
+from typing import Final, Self
 
+import msgspec
 import numpy as np
 
 from agent.features.rivals import Rivals
-from agent.features.view import ARP_REPLY, ARP_REQUEST, ICMP, ICMPV6, View
+from agent.features.view import ARP_REPLY, ARP_REQUEST, ICMPV6, View
 from agent.grouping import distinct
 from agent.records import F64, I64, U64, Bool
 from agent.tables import KeyTable
@@ -26,54 +27,80 @@ class AddressClaims:
 
     def count(self, view: View) -> dict[str, F64]:
         """Count address claims of a window, by the names of the feature schema."""
-        flows, holders = view.flows, view.holders
-        request = view.is_arp & (flows.protocol == ARP_REQUEST)
-        reply = view.is_arp & (flows.protocol == ARP_REPLY)
-        claims = flows.claim_ip_low > 0
-        speaking = (view.is_arp | claims).nonzero()[0]
-        asked = _keys(view, speaking, flows.asked_ip_high, flows.asked_ip_low)
-        claimed = _keys(view, speaking, flows.claim_ip_high, flows.claim_ip_low)
-        redirect = (flows.protocol == ICMP) & (flows.dst_port == _REDIRECT)
-        redirect |= (flows.protocol == ICMPV6) & (flows.dst_port == _REDIRECT6)
-        advertisement = (flows.protocol == ICMPV6) & (flows.dst_port == _ROUTER_ADVERTISEMENT)
-        unasked = self._unasked(view, request, reply)
-        own = flows.claim_ip_low == flows.asked_ip_low
+        said = _Said.of(view)
+        rows, asked, claimed = said.rows, said.asked, said.claimed
+        unasked = self._unasked(view, said)
+        foreign = view.holders.foreign.take(rows)
+        others = view.holders.foreign & view.is_ip
+        others[rows[said.claims]] = False
+        pushed = unasked & said.reply & ~view.to_group.take(rows) & ~said.own
+        kind = view.flows.dst_port.take(view.icmp)
+        is_new = view.flows.protocol.take(view.icmp) == ICMPV6
+        redirect = view.icmp[kind == np.where(is_new, _REDIRECT6, _REDIRECT)]
+        advertisement = view.icmp[is_new & (kind == _ROUTER_ADVERTISEMENT)]
+        wanted = (said.request & (asked != claimed)).nonzero()[0]
+        claims = said.claims.nonzero()[0]
         return {
-            "arp_requests": view.sent("packets", request),
-            "arp_replies": view.sent("packets", reply),
-            "arp_targets": view.distinct(asked, request & (asked != claimed)),
-            "unasked_claims": view.sent("packets", unasked),
-            "pushed_replies": view.sent("packets", unasked & reply & ~view.to_group & ~own),
-            "claimed_addresses": view.distinct(claimed, claims),
-            "conflicting_claims": view.sent("packets", claims & holders.foreign),
-            "foreign_source": view.sent("packets", view.is_ip & ~claims & holders.foreign),
-            "misdirected": view.received("packets", holders.misdirected),
+            "arp_requests": view.sent("packets", rows[said.request]),
+            "arp_replies": view.sent("packets", rows[said.reply]),
+            "arp_targets": view.number(view.grouped(asked.take(wanted), rows.take(wanted))[0]),
+            "unasked_claims": view.sent("packets", rows[unasked]),
+            "pushed_replies": view.sent("packets", rows[pushed]),
+            "claimed_addresses": view.number(
+                view.grouped(claimed.take(claims), rows.take(claims))[0]
+            ),
+            "conflicting_claims": view.sent("packets", rows[said.claims & foreign]),
+            "foreign_source": view.sent("packets", others),
+            "misdirected": view.received("packets", view.holders.misdirected),
             "icmp_redirects": view.sent("packets", redirect),
             "router_advertisements": view.sent(
                 "packets", self._routers.among(view, advertisement)
             ),
         }
 
-    def _unasked(self, view: View, request: Bool, reply: Bool) -> Bool:
-        """Return which rows claim an address without having been asked for it."""
-        flows = view.flows
-        asking, answering = request.nonzero()[0], reply.nonzero()[0]
-        asker = view.key(flows.claim_ip_low[asking], flows.asked_ip_low[asking])
+    def _unasked(self, view: View, said: "_Said") -> Bool:
+        """Return what claims an address without having been asked for it."""
+        claim, ask = said.claim_ip_low, said.asked_ip_low
+        asker = view.key(claim[said.request], ask[said.request])
         self.request_table.claim(distinct(asker), view.now_ns)
-        answered = view.key(flows.asked_ip_low[answering], flows.claim_ip_low[answering])
-        wanted = np.zeros(len(flows), np.bool_)
-        wanted[answering] = self.request_table.find(answered, view.now_ns) >= 0
-        unasked: Bool = reply & ~wanted
-        claims = flows.claim_ip_low.nonzero()[0]
-        gratuitous = flows.claim_ip_low.take(claims) == flows.asked_ip_low.take(claims)
-        unasked[claims] |= np.where(
-            view.is_arp.take(claims), gratuitous, view.to_group.take(claims)
-        )
+        answered = view.key(ask[said.reply], claim[said.reply])
+        unasked = said.reply.copy()
+        unasked[said.reply] = self.request_table.find(answered, view.now_ns) < 0
+        to_group = view.to_group.take(said.rows)
+        unasked |= said.claims & np.where(said.is_arp, said.own, to_group)
         return unasked
 
 
-def _keys(view: View, rows: I64, *columns: U64) -> U64:
-    """Return keys of some rows, 0 for the others: of a window's rows few speak of addresses."""
-    keys = np.zeros(len(view.flows), np.uint64)
-    keys[rows] = view.key(*(column[rows] for column in columns))
-    return keys
+class _Said(msgspec.Struct, frozen=True, eq=False):
+    """The rows of a window that speak of addresses, few of all; the columns have shape (rows,)."""
+
+    rows: I64
+    is_arp: Bool
+    request: Bool
+    reply: Bool
+    claims: Bool  # that somebody holds an address
+    own: Bool  # which is the one that it asks for
+    claim_ip_low: U64
+    asked_ip_low: U64
+    asked: U64  # key of the address that is asked for
+    claimed: U64  # key of the address that is claimed
+
+    @classmethod
+    def of(cls, view: View) -> Self:
+        """Return what a window's rows say."""
+        flows = view.flows
+        rows = (view.is_arp | (flows.claim_ip_low > 0)).nonzero()[0]
+        is_arp, operation = view.is_arp.take(rows), flows.protocol.take(rows)
+        claim, ask = flows.claim_ip_low.take(rows), flows.asked_ip_low.take(rows)
+        return cls(
+            rows=rows,
+            is_arp=is_arp,
+            request=is_arp & (operation == ARP_REQUEST),
+            reply=is_arp & (operation == ARP_REPLY),
+            claims=claim > 0,
+            own=claim == ask,
+            claim_ip_low=claim,
+            asked_ip_low=ask,
+            asked=view.key(flows.asked_ip_high.take(rows), ask),
+            claimed=view.key(flows.claim_ip_high.take(rows), claim),
+        )

@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from agent.features.view import IS_ICMP, TCP, UDP, View
+from agent.features.view import TCP, UDP, View
 from agent.grouping import Groups
 from agent.records import F64, I64, U64, Bool
 from agent.tables import NEVER_NS, KeyTable, is_one_of, paired
@@ -25,7 +25,7 @@ class FanOut:
 
     def __init__(self) -> None:
         self.flow_table = KeyTable(FLOW_CAPACITY, FLOW_KEEP_NS)
-        self._seen_ns = np.full((self.flow_table.capacity, 2), NEVER_NS)  # each direction
+        self._seen_ns = np.full(self.flow_table.capacity * 2, NEVER_NS)  # of each direction
         self.contact_table = KeyTable(NOVELTY_CAPACITY, NOVELTY_KEEP_NS)
 
     def count(self, view: View) -> tuple[dict[str, F64], Bool]:
@@ -55,7 +55,7 @@ class FanOut:
             "hosts_of_one_port": view.largest(service_sender.take(kinds.first), kinds.sizes),
             "flows_to_one_service": view.largest(service_sender, service_flows),
             "live_flows": view.largest(live_sender, live_flows),
-            "source_addresses": view.distinct(view.src_ip, view.is_ip)
+            "source_addresses": view.number(view.groups(view.src_ip, view.is_ip)[0])
             + view.sent(view.flows.sources),
         }
         return counts, opened
@@ -74,8 +74,9 @@ class FanOut:
         bare = flows.total("data") + flows.total("rst") + flows.total("syn_ack") == 0
         tcp = is_tcp & (connects | (bare & ~known & ~answers))
         # Of ICMP the type stands in the destination port, which a reply does not mirror.
-        echo = unicast & is_one_of(flows.dst_port, *_ECHO_REQUESTS) & IS_ICMP[flows.protocol]
-        started = tcp | (is_udp & ~answers) | echo
+        echo = view.icmp[is_one_of(flows.dst_port.take(view.icmp), *_ECHO_REQUESTS)]
+        started = tcp | (is_udp & ~answers)
+        started[echo] = unicast[echo]
         return started, started & (~known | (flows.total("syn") > 0))
 
     def _remembered(
@@ -94,11 +95,12 @@ class FanOut:
         slots = np.full(len(groups), -1, np.int64)
         slots[chosen], fresh = self.flow_table.claim(flow.take(groups.first.take(chosen)), now_ns)
         renewed = slots.take(chosen[fresh])
-        self._seen_ns[renewed[renewed >= 0]] = NEVER_NS
+        renewed = renewed[renewed >= 0] * 2
+        self._seen_ns[renewed] = self._seen_ns[renewed + 1] = NEVER_NS
         slot = groups.spread(slots)
         there = rows & (slot >= 0)
         oldest_ns = now_ns - FLOW_KEEP_NS
-        seen_ns, place = self._seen_ns.reshape(-1), slot * 2 + turned
+        seen_ns, place = self._seen_ns, slot * 2 + turned
         known = there & (seen_ns.take(place) >= oldest_ns)
         answers = there & (seen_ns.take(place ^ 1) >= oldest_ns)
         seen_ns[place[there]] = now_ns

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from agent.features.view import View
-from agent.records import Bool
+from agent.records import I64
 
 _MOST: Final = 16
 
@@ -21,12 +21,10 @@ class Rivals:
         self._keep_ns = keep_ns
         self._heard: dict[int, tuple[int, int]] = {}  # MAC -> first seen, last seen
 
-    def among(self, view: View, serving: Bool) -> Bool:
-        """Return which rows that serve come from somebody although another one was there before."""
-        rows = serving.nonzero()[0]
-        rivals = np.zeros(len(serving), np.bool_)
+    def among(self, view: View, rows: I64) -> I64:
+        """Return the rows of some that serve whose sender does although another was there before."""
         if not len(rows):
-            return rivals
+            return rows
         macs = view.flows.src_mac.take(rows)
         present = np.unique(macs)
         alive = {
@@ -41,5 +39,4 @@ class Rivals:
         self._heard = alive
         oldest = min((first for first, _ in alive.values()), default=0)
         first_ones = [mac for mac, (first, _) in alive.items() if first == oldest]
-        rivals[rows] = ~np.isin(macs, np.array(first_ones, np.uint64))
-        return rivals
+        return rows[~np.isin(macs, np.array(first_ones, np.uint64))]

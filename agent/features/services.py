@@ -64,15 +64,16 @@ class Services:
     def count(self, view: View) -> dict[str, F64]:
         """Count DNS and DHCP messages of a window, by the names of the feature schema."""
         flows = view.flows
-        client = flows.dhcp_operation == _DHCP_CLIENT
-        server = flows.dhcp_operation == _DHCP_SERVER
+        dhcp = flows.dhcp_operation.nonzero()[0]  # few of a window's rows
+        operation = flows.dhcp_operation.take(dhcp)
+        client, server = dhcp[operation == _DHCP_CLIENT], dhcp[operation == _DHCP_SERVER]
         return {
             "dns_queries": view.sent("dns_queries"),
             "dns_responses": view.sent("dns_responses"),
             "dns_failures": view.received("dns_failures"),
             "dns_conflicts": view.sent("dns_conflicts"),
             "dhcp_requests": view.sent("packets", client),
-            "dhcp_clients": view.distinct(flows.dhcp_client, client),
+            "dhcp_clients": view.number(view.grouped(flows.dhcp_client.take(client), client)[0]),
             "dhcp_serving": view.sent("packets", server),
             "dhcp_rivalry": view.sent("packets", self._servers.among(view, server)),
         }

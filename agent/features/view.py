@@ -7,12 +7,11 @@ from agent.flows import Ends
 from agent.grouping import Groups
 from agent.hosts import Hosts
 from agent.records import F64, I64, U64, Bool
-from agent.tables import hashed, is_group, members, paired
+from agent.tables import hashed, is_group, is_one_of, paired
 
 ARP = 0x0806
 ARP_REQUEST, ARP_REPLY = 1, 2
 ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
-IS_ICMP = members(ICMP, ICMPV6)
 
 
 class View:
@@ -27,6 +26,8 @@ class View:
         self._known = (hosts.receiver >= 0).nonzero()[0]  # of the groups of receivers
         self._receiver = hosts.receiver.take(self._known)
         self.is_arp: Bool = flows.ethertype == ARP
+        # Few of a window's rows, as a rule.
+        self.icmp: I64 = is_one_of(flows.protocol, ICMP, ICMPV6).nonzero()[0]
         self.is_ip: Bool = (flows.dst_ip_low > 0) | (flows.dst_ip_high > 0)
         self.to_group: Bool = is_group(flows.dst_mac)
         self.src_ip: U64 = ends.src_ip
@@ -58,7 +59,7 @@ class View:
             total[: self.hosts.senders] = self.hosts.by_sender.sums(found)
         elif len(chosen := rows.nonzero()[0] if rows.dtype == np.bool_ else rows):
             owner = self.hosts.sender.take(chosen)
-            return np.bincount(owner, found.take(chosen), len(total))
+            total += np.bincount(owner, found.take(chosen), len(total))
         return total
 
     def received(self, amounts: I64 | str, rows: Bool | None = None) -> F64:
@@ -74,26 +75,29 @@ class View:
         return self.flows.sums.get(amounts) if isinstance(amounts, str) else amounts
 
     def groups(self, keys: U64, rows: Bool) -> tuple[I64, I64, I64]:
-        """Group chosen rows by (sender, key).
+        """Group the rows of a mask by (sender, key); see `grouped`."""
+        chosen = rows.nonzero()[0]
+        return self.grouped(keys.take(chosen), chosen)
+
+    def grouped(self, keys: U64, chosen: I64) -> tuple[I64, I64, I64]:
+        """Group some rows by (sender, key).
+
+        Args:
+            keys: Of those rows.
+            chosen: Their numbers.
 
         Returns:
             sender: The sender of each group, shape (groups,).
             first: One row of each group, its oldest in the flows' order, shape (groups,).
             size: How many rows it has, folded ones included, shape (groups,).
         """
-        chosen = rows.nonzero()[0]
         if not len(chosen):
             return chosen, chosen, chosen
         owner = self.hosts.sender.take(chosen)
-        groups = Groups.of(self.of_host(owner, keys.take(chosen)))
+        groups = Groups.of(self.of_host(owner, keys))
         size = groups.sums(1 + self.flows.folded.take(chosen))
         first = groups.first
         return owner.take(first), chosen.take(first), size
-
-    def distinct(self, keys: U64, rows: Bool) -> F64:
-        """Count the distinct keys among chosen rows per sender."""
-        sender, _, _ = self.groups(keys, rows)
-        return self.number(sender)
 
     def number(self, owner: I64) -> F64:
         """Count how often each host is named."""

@@ -15,7 +15,7 @@ ROUTER = Box(9)
 
 def aim(window: Closed, who: Box) -> Part | None:
     (row,) = np.flatnonzero(window.observations.src_mac == who.mac_number)
-    return targets(window).part(int(row))
+    return targets(window, window.host[[row]]).part(int(row))
 
 
 def flow(port: int, protocol: str = "tcp") -> dict[str, object]:
