@@ -15,6 +15,7 @@ with needing("edgewarden-agent", "agent.txt"):
     from runtime.config import load_config
     from runtime.errors import ProcessError
     from runtime.logs import set_up_logs
+    from runtime.memory import keep_freed_memory
 
 USAGE_ERROR = 2
 MAX_SPEED = 1e6
@@ -69,6 +70,8 @@ def _run(options: argparse.Namespace) -> int:
         return _enrol(options)
     config = load_config(AgentConfig, options.config)
     set_up_logs(config.log.level)
+    if options.command in {"replay", "run"}:
+        keep_freed_memory()
     if options.command == "replay":
         return _replay(options, config)
     if options.command == "release-secret":
