@@ -66,7 +66,7 @@ def _scalar(column: object) -> type[np.generic]:
 
 
 _COLUMN_KINDS: Final = {name: _scalar(kind) for name, kind in get_type_hints(PacketBatch).items()}
-_DHCP_PORTS: Final = members(67, 68)
+_DHCP_PORTS: Final = (67, 68)
 _DNS_PORT: Final = 53
 _NEIGHBOR_SOLICITATION, _NEIGHBOR_ADVERTISEMENT = 135, 136
 
@@ -198,7 +198,8 @@ class _Decoder:
         columns["dst_ip_low"][rows] = _u32(block, 16) | MAPPED
         fragment = _u16(block, 6)
         later = (fragment & 0x1FFF) != 0
-        columns["fragment"][rows] = np.where(later, 2, (fragment >> 13) & 1)
+        columns["fragment"][rows] = (fragment >> 13) & 1
+        columns["fragment"][rows[later]] = 2
         room = self._wire.take(rows) - start
         total = _u16(block, 2).astype(np.int64)
         # 0: the sender's network card splits the segment (TSO), so the wire length says it.
@@ -275,12 +276,13 @@ class _Decoder:
         """
         if np.count_nonzero(later):
             self.columns["payload_bytes"][rows[later]] = length[later]
+            rows, at, length, protocol = _only(~later, rows, at, length, protocol)
         for numbers, minimum, read in (
             ((TCP,), 20, self._tcp),
             ((UDP,), 8, self._udp),
             ((ICMP, ICMPV6), 4, self._icmp),
         ):
-            mine = is_one_of(protocol, *numbers) & ~later
+            mine = is_one_of(protocol, *numbers)
             if not np.count_nonzero(mine):
                 continue
             chosen, where, size = _only(mine, rows, at, length)
@@ -313,9 +315,9 @@ class _Decoder:
         asked, head = _only(dns, rows, block)
         columns["dns_id"][asked] = _u16(head, 8)
         columns["dns_flags"][asked] = _u16(head, 10)
-        bootps = _DHCP_PORTS[source] & _DHCP_PORTS[destination]
-        dhcp = (bootps & (captured >= 42)).nonzero()[0]
-        if len(dhcp):
+        bootps = is_one_of(source, *_DHCP_PORTS) & is_one_of(destination, *_DHCP_PORTS)
+        if np.count_nonzero(bootps):
+            dhcp = (bootps & (captured >= 42)).nonzero()[0]
             bootp = self._blocks(rows[dhcp], where[dhcp] + 8, 36)
             columns["dhcp_operation"][rows[dhcp]] = bootp[:, 0]
             columns["dhcp_client"][rows[dhcp]] = _u64(bootp, 28) >> np.uint64(16)

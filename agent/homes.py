@@ -70,8 +70,10 @@ class Homes:
 
 def _first_ports(groups: Groups, port: I16, first_ns: I64) -> I16:
     """Return behind which bridge port each MAC was seen first in the window, shape (groups,)."""
+    ports: I16 = port.take(groups.first)
+    if port.min() == port.max():  # as in every capture of one interface
+        return ports
     ordered = port.take(groups.order)
-    ports: I16 = ordered.take(groups.starts)
     lowest = np.minimum.reduceat(ordered, groups.starts)
     several = (lowest != np.maximum.reduceat(ordered, groups.starts)).nonzero()[0]
     if len(several):

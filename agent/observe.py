@@ -96,9 +96,10 @@ class Observer:
         packets = decode(frames)
         self._sampling.feed(sampled_one_in)
         self.frames += len(packets)
-        self._unreadable += np.bincount(packets.status, minlength=len(Status))
-        if (packets.status == Status.SHORT_FRAME).any():  # nobody sent them
-            packets = packets.take(packets.status != Status.SHORT_FRAME)
+        if np.count_nonzero(packets.status):
+            self._unreadable += np.bincount(packets.status, minlength=len(Status))
+            if (packets.status == Status.SHORT_FRAME).any():  # nobody sent them
+                packets = packets.take(packets.status != Status.SHORT_FRAME)
         return self._closed(self._windows.cut(packets))
 
     def close_until(self, time_ns: int) -> list[Closed]:

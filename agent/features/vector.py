@@ -117,10 +117,10 @@ def _derived(damped: F64) -> F64:
         damped: The counters of each horizon, one horizon after the other; (hosts, sums).
     """
     bottom = damped.take(_BOTTOMS, axis=1)
-    ratios = np.tile(_OF_NOTHING, (len(damped), 1))
+    ratios = np.empty(bottom.shape)
+    ratios[:] = _OF_NOTHING
     np.divide(damped.take(_TOPS, axis=1), bottom, out=ratios, where=bottom > _TINY)
-    accepted = ratios[:, _UNANSWERED]
-    ratios[:, _UNANSWERED] = np.clip(1.0 - accepted, 0.0, 1.0)
+    ratios[:, _UNANSWERED] = np.maximum(1.0 - ratios[:, _UNANSWERED], 0.0)
     mean = ratios[:, _MEAN]
     deviation = np.sqrt(np.maximum(ratios[:, _VARIATION] - mean**2, 0.0))
     ratios[:, _VARIATION] = np.divide(deviation, mean, out=np.zeros_like(mean), where=mean > _TINY)

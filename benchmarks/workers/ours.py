@@ -3,10 +3,13 @@
 Usage: python -m benchmarks.workers.ours frames|features|verdicts FILE [WARM_UP_FILE]
 """
 
+import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the program does, before numpy is loaded
 
 import msgspec
 
