@@ -277,11 +277,8 @@ class _Decoder:
         if np.count_nonzero(later):
             self.columns["payload_bytes"][rows[later]] = length[later]
             rows, at, length, protocol = _only(~later, rows, at, length, protocol)
-        for numbers, minimum, read in (
-            ((TCP,), 20, self._tcp),
-            ((UDP,), 8, self._udp),
-            ((ICMP, ICMPV6), 4, self._icmp),
-        ):
+        readers = (((TCP,), 20, self._tcp), ((UDP,), 8, self._udp))
+        for numbers, minimum, read in (*readers, ((ICMP, ICMPV6), 4, self._icmp)):
             mine = is_one_of(protocol, *numbers)
             if not np.count_nonzero(mine):
                 continue
@@ -316,8 +313,8 @@ class _Decoder:
         columns["dns_id"][asked] = _u16(head, 8)
         columns["dns_flags"][asked] = _u16(head, 10)
         bootps = is_one_of(source, *_DHCP_PORTS) & is_one_of(destination, *_DHCP_PORTS)
-        if np.count_nonzero(bootps):
-            dhcp = (bootps & (captured >= 42)).nonzero()[0]
+        dhcp = (bootps & (captured >= 42)).nonzero()[0]
+        if len(dhcp):
             bootp = self._blocks(rows[dhcp], where[dhcp] + 8, 36)
             columns["dhcp_operation"][rows[dhcp]] = bootp[:, 0]
             columns["dhcp_client"][rows[dhcp]] = _u64(bootp, 28) >> np.uint64(16)
@@ -344,9 +341,8 @@ class _Decoder:
         self.columns["payload_bytes"][rows] = length
         head = np.minimum(length, _DIGEST_BYTES)
         # A head that was not captured whole would make unequal payloads look equal.
-        seen = (
-            (length > 0) & (length <= MOST_DIGESTED_BYTES) & (self._length.take(rows) >= at + head)
-        )
+        seen = (length > 0) & (length <= MOST_DIGESTED_BYTES)
+        seen &= self._length.take(rows) >= at + head
         if not np.count_nonzero(seen):
             return
         rows, at, length, head = _only(seen, rows, at, length, head)
