@@ -15,7 +15,7 @@ with needing("edgewarden-agent", "agent.txt"):
     from runtime.config import load_config
     from runtime.errors import ProcessError
     from runtime.logs import set_up_logs
-    from runtime.memory import keep_freed_memory
+    from runtime.memory import settle_memory
 
 USAGE_ERROR = 2
 MAX_SPEED = 1e6
@@ -70,8 +70,6 @@ def _run(options: argparse.Namespace) -> int:
         return _enrol(options)
     config = load_config(AgentConfig, options.config)
     set_up_logs(config.log.level)
-    if options.command in {"replay", "run"}:
-        keep_freed_memory()
     if options.command == "replay":
         return _replay(options, config)
     if options.command == "release-secret":
@@ -106,6 +104,7 @@ def _watch(options: argparse.Namespace, config: AgentConfig) -> int:
         # Not before: numpy starts threads, and each would keep the right that was just given up.
         from agent import app  # noqa: PLC0415
 
+        settle_memory()
         return app.main(config, guard, options.replay, options.speed)
 
 
@@ -163,6 +162,7 @@ def _replay(options: argparse.Namespace, config: AgentConfig) -> int:
     bundle = load_bundle(
         options.bundle or config.model.bundle or DEFAULT_BUNDLE, config.model.trusted_keys
     )
+    settle_memory()
     code = 0
     for path in options.files:
         try:

@@ -21,7 +21,7 @@ from agent.observe import DEFAULT_SEED, Observer
 from agent.pipeline import Outcome, Pipeline
 from agent.replay import build_pipeline
 from contract.messages import Alert
-from runtime.memory import keep_freed_memory
+from runtime.memory import settle_memory
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -102,7 +102,7 @@ STAGES: dict[str, Callable[[Path], Told]] = {
 def main() -> None:
     """Judge the file; with a second one, that first, so that everything was used once."""
     stage, path, *before = sys.argv[1:]
-    keep_freed_memory()  # as the program does
+    settle_memory()  # as the program does
     for each in before:
         STAGES[stage](Path(each))
     sys.stdout.write(msgspec.json.encode(STAGES[stage](Path(path))).decode() + "\n")
