@@ -104,8 +104,9 @@ class HostTable:
         self._ip[slot[kept & fresh]] = 0
         # A link-local address says less than any other: it gives way, and replaces none.
         asked = kept & ~(_is_specific(ip[:, 0], ip[:, 1]) & ~_is_link_local(ip[:, 0]))
-        asked &= self._ip[slot].any(axis=1)
-        ip[asked] = self._ip[slot[asked]]
+        known = self._ip.take(slot, axis=0)
+        asked &= known[:, 0] | known[:, 1] > 0
+        ip[asked] = known[asked]
         self._ip[slot[kept]] = ip[kept]
         return ip
 
@@ -182,9 +183,11 @@ def _source(flows: Flows, rows: I64, foreign: Bool) -> U64:
     """Return the address that rows use, of ARP requests too; 0 if another MAC holds it."""
     request = (flows.ethertype[rows] == ARP) & (flows.protocol[rows] == ARP_REQUEST)
     none = (flows.src_ip_low[rows] == 0) & (flows.src_ip_high[rows] == 0) & request
-    high = np.where(none, flows.claim_ip_high[rows], flows.src_ip_high[rows])
-    low = np.where(none, flows.claim_ip_low[rows], flows.src_ip_low[rows])
-    return np.where(foreign[rows, None], np.uint64(0), np.stack([high, low], axis=1))
+    source = np.empty((len(rows), 2), np.uint64)
+    source[:, 0] = np.where(none, flows.claim_ip_high[rows], flows.src_ip_high[rows])
+    source[:, 1] = np.where(none, flows.claim_ip_low[rows], flows.src_ip_low[rows])
+    source[foreign[rows]] = 0
+    return source
 
 
 def _target(flows: Flows, rows: I64) -> tuple[U64, U64]:

@@ -12,6 +12,7 @@ from agent.features import arp, fan_out, replay, services, tcp, timing, volume
 from agent.features.vector import Histories
 from agent.features.view import View
 from agent.flows import BLOCK_PACKETS, MAX_FLOWS, Ends, Flows, flows_of, folded, merged
+from agent.grouping import Groups
 from agent.homes import Homes
 from agent.hosts import Hosts, HostTable
 from agent.peers import Peers
@@ -21,6 +22,7 @@ from contract.features import FEATURE_COUNT
 
 DEFAULT_MAX_HOSTS: Final = 4096
 DEFAULT_SEED: Final = 0  # of replay and training; live operation draws a secret one
+_MAC_BITS: Final = np.uint64(48)
 
 
 class Sampling:
@@ -206,6 +208,9 @@ class Observer:
 def _in_order(hosts: Hosts) -> I64:
     """Return the senders by address: the tables' order would differ with every secret seed."""
     sent = slice(0, hosts.senders)
+    groups = Groups.of(hosts.src_mac[sent] | hosts.is_ip_host[sent].astype(np.uint64) << _MAC_BITS)
+    if len(groups) == hosts.senders:  # no two behind one router, nor one MAC at two bridge ports
+        return groups.order
     names = ("bridge_port", "src_ip_low", "src_ip_high", "src_mac", "is_ip_host")
     return np.lexsort([getattr(hosts, name)[sent] for name in names])
 
