@@ -101,7 +101,7 @@ def digest_blocks(blocks: U8, lengths: I64) -> U64:
     return mixed(total ^ lengths.astype(np.uint64)) | np.uint64(1)
 
 
-_WAY_BITS: Final = 7
+_AGAIN_BIT, _WAY_BITS, _LOW_BITS = 1, 7, 15
 
 
 class KeyTable:
@@ -125,15 +125,15 @@ class KeyTable:
         sets = 1 << (-(-capacity // self.WAYS) - 1).bit_length()
         self.capacity = sets * self.WAYS
         self.keep_ns = keep_ns
-        self._bonus_ns = min(keep_ns, self.BONUS_NS)
+        self._bonus_ns = min(keep_ns, self.BONUS_NS) & ~_LOW_BITS
         self.evicted = 0  # keys that gave way before their time
         self.refused = 0  # keys that got no slot
         self._shift = np.uint64(64 - (sets.bit_length() - 1))
         self._keys = np.zeros((sets, self.WAYS), np.uint64)
-        self._used_ns = np.full(self.capacity, NEVER_NS)
-        # When it was used, later if used again; the way rides in the lowest bits, so that the least
-        # of a set says where it is. Windows start at whole seconds, which leave these bits free.
-        self._rank_ns = np.tile(NEVER_NS + np.arange(self.WAYS), (sets, 1))
+        # When it was used, later if used again. In the lowest bits ride the way, so that the least of
+        # a set says where it is, and whether it was used again. Windows start at whole seconds, which
+        # leave these bits free.
+        self._rank_ns = np.tile(NEVER_NS + 2 * np.arange(self.WAYS), (sets, 1))
 
     @property
     def used(self) -> int:
@@ -145,8 +145,12 @@ class KeyTable:
         if not len(keys):
             return np.zeros(0, np.int64)
         slots = self._matching(keys, self._sets(keys))
-        slots[self._used_ns.take(slots) < now_ns - self.keep_ns] = -1
+        slots[self._used_ns(self._rank_ns.take(slots)) < now_ns - self.keep_ns] = -1
         return slots
+
+    def _used_ns(self, rank_ns: I64) -> I64:
+        """Return when the slots of some ranks were used."""
+        return (rank_ns & ~_LOW_BITS) - (rank_ns & _AGAIN_BIT) * self._bonus_ns
 
     def _matching(self, keys: U64, sets: I64) -> I64:
         """Return the slot that holds each key, however old, -1 where none does."""
@@ -172,27 +176,22 @@ class KeyTable:
             return np.zeros(0, np.int64), np.zeros(0, np.bool_)
         sets = self._sets(keys)
         slots = self._matching(keys, sets)
-        used_ns = self._used_ns.take(slots)
+        used_ns = self._used_ns(self._rank_ns.take(slots))
         fresh = used_ns < now_ns - self.keep_ns
         fresh |= slots < 0
-        known = slots.take((~fresh & (used_ns != now_ns)).nonzero()[0])
-        self._rank(known, now_ns + self._bonus_ns)
-        self._used_ns[known] = now_ns
+        known = slots.take((~fresh & (used_ns != now_ns & ~_LOW_BITS)).nonzero()[0])
+        self._rank(known, now_ns + self._bonus_ns, _AGAIN_BIT)
         missing = fresh.nonzero()[0]
         if len(missing):
-            self._renew(slots[missing], now_ns)
+            old = slots[missing]
+            self._rank(old[old >= 0], now_ns, 0)
             missing = missing[slots[missing] < 0]
             slots[missing] = self._settled(keys[missing], sets[missing], now_ns)
         return slots, fresh
 
-    def _renew(self, slots: I64, now_ns: int) -> None:
-        """Mark slots as used now for the first time; -1 stands for none."""
-        slots = slots[slots >= 0]
-        self._used_ns[slots] = now_ns
-        self._rank(slots, now_ns)
-
-    def _rank(self, slots: I64, time_ns: int) -> None:
-        self._rank_ns.reshape(-1)[slots] = (time_ns & ~_WAY_BITS) + (slots & _WAY_BITS)
+    def _rank(self, slots: I64, time_ns: int, again: int) -> None:
+        lowest = (time_ns & ~_LOW_BITS) + again
+        self._rank_ns.reshape(-1)[slots] = lowest + 2 * (slots & _WAY_BITS)
 
     def _settled(self, keys: U64, sets: I64, now_ns: int) -> I64:
         """Give newcomers the oldest slots of their sets, -1 where a set has no more to give."""
@@ -203,16 +202,18 @@ class KeyTable:
         ranks.sort(axis=1)
         place = np.repeat(np.arange(len(groups)) * self.WAYS, groups.sizes)
         rank = ranks.take(place + np.minimum(turn, self.WAYS - 1))
-        slot = sets.take(order) * self.WAYS + (rank & _WAY_BITS)
-        oldest = self._used_ns.take(slot)
+        slot = sets.take(order) * self.WAYS + (rank >> 1 & _WAY_BITS)
+        oldest = self._used_ns(rank)
         # A later newcomer does not push out what was used again: the one before it looks older.
-        free = (oldest != now_ns) & (turn < self.WAYS) & ((turn == 0) | (rank < now_ns))
+        free = (
+            (oldest != now_ns & ~_LOW_BITS) & (turn < self.WAYS) & ((turn == 0) | (rank < now_ns))
+        )
         self.evicted += int(np.count_nonzero(free & (oldest >= now_ns - self.keep_ns)))
         settled = free.nonzero()[0]
         self.refused += len(keys) - len(settled)
         order, slot = order.take(settled), slot.take(settled)
         self._keys.reshape(-1)[slot] = keys.take(order)
-        self._renew(slot, now_ns)
+        self._rank(slot, now_ns, 0)
         slots = np.full(len(keys), -1, np.int64)
         slots[order] = slot
         return slots
