@@ -33,6 +33,7 @@ _ATTACKER: Final = {
     "syn_flood_macs": {REMAINDER},
     "port_scan": {mac_text(int(ATTACKER_MAC))},
 }
+_ANY: Final = "tiny"  # what it costs, every capture does
 _WARM_UP: Final = f"growth_{BY_PACKETS[1]}_packets"
 FLOODS: Final = ("syn_flood", "syn_flood_macs", "port_scan", "hosts_10000")
 
@@ -54,7 +55,11 @@ class Stages(msgspec.Struct, frozen=True):
 
 
 class Growth(msgspec.Struct, frozen=True):
-    """What a packet cost in a capture of some size; CPU without starting."""
+    """What a packet cost in a capture of some size; CPU without starting.
+
+    `cpu_us` is without what any capture costs, be it of twenty packets; that is `fixed_s`, measured
+    in the same rounds.
+    """
 
     packets: int
     hosts: int
@@ -62,6 +67,12 @@ class Growth(msgspec.Struct, frozen=True):
     cpu_us: float
     rows: int  # hosts judged, each once a second
     peak_rss_bytes: float
+    fixed_s: float = 0.0
+
+    @property
+    def gross_us(self) -> float:
+        """CPU microseconds a packet, with what any capture costs."""
+        return self.cpu_us + self.fixed_s / self.packets * 1e6
 
 
 class Flood(msgspec.Struct, frozen=True):
@@ -109,11 +120,12 @@ def growth(rounds: int) -> tuple[list[Growth], list[Growth]]:
     by_packets = [f"growth_{count}_packets" for count in BY_PACKETS]
     by_hosts = [f"growth_{count}_hosts" for count in BY_HOSTS]
     names = [*by_packets, *by_hosts]
-    runs: dict[str, list[tuple[Usage, Told]]] = {name: [] for name in names}
+    runs: dict[str, list[tuple[Usage, Told]]] = {name: [] for name in [_ANY, *names]}
     for _ in range(rounds):
-        for name in names:
-            runs[name].append(judged(capture(name)))
-    grown = [_growth(name, runs[name]) for name in names]
+        for name, told in runs.items():
+            told.append(judged(capture(name)))
+    fixed_s = median(told.cpu_s for _, told in runs[_ANY])
+    grown = [_growth(name, runs[name], fixed_s) for name in names]
     return grown[: len(by_packets)], grown[len(by_packets) :]
 
 
@@ -124,15 +136,17 @@ def judged(given: Capture) -> tuple[Usage, Told]:
     return usage, msgspec.json.decode(usage.output, type=Told)
 
 
-def _growth(name: str, runs: Sequence[tuple[Usage, Told]]) -> Growth:
+def _growth(name: str, runs: Sequence[tuple[Usage, Told]], fixed_s: float) -> Growth:
     given = capture(name)
+    cpu_s = median(told.cpu_s for _, told in runs)
     return Growth(
         packets=given.packets,
         hosts=given.hosts,
         seconds=given.seconds,
-        cpu_us=median(told.cpu_s for _, told in runs) / given.packets * 1e6,
+        cpu_us=max(cpu_s - fixed_s, 0.0) / given.packets * 1e6,
         rows=runs[-1][1].rows,
         peak_rss_bytes=median(usage.peak_rss_bytes for usage, _ in runs),
+        fixed_s=fixed_s,
     )
 
 

@@ -92,9 +92,19 @@ def _stages(results: Results) -> str:
 def _growth(results: Results) -> str:
     if not results.growth:
         return ""
-    heads = ["capture", "hosts", "seconds", "rows judged", "us CPU/packet", "peak RSS MB"]
+    heads = [
+        "capture",
+        "hosts",
+        "seconds",
+        "rows judged",
+        "us CPU/packet",
+        "with fixed",
+        "peak RSS MB",
+    ]
     rows = [_grown(each) for each in [*results.growth, *results.growth_hosts]]
-    return _section("How the cost grows", table(heads, rows))
+    fixed_ms = results.growth[0].fixed_s * 1e3
+    fixed = f"Fixed is what a capture of twenty packets costs: {figure(fixed_ms)} ms."
+    return _section("How the cost grows", table(heads, rows), fixed)
 
 
 def _grown(grown: Growth) -> list[str]:
@@ -104,6 +114,7 @@ def _grown(grown: Growth) -> list[str]:
         f"{grown.seconds:.1f}",
         f"{grown.rows:,}",
         figure(grown.cpu_us),
+        figure(grown.gross_us),
         f"{grown.peak_rss_bytes / MEBIBYTE:.0f}",
     ]
 

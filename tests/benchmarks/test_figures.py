@@ -43,6 +43,17 @@ def results() -> Results:
     )
 
 
+def test_what_any_capture_costs_is_told_apart_from_what_a_packet_does():
+    grown = Growth(10_000, 10, 1.0, 0.8, 5, 1e8, fixed_s=0.004)
+    assert grown.gross_us == pytest.approx(1.2)
+    found = results()
+    found.growth = [grown]
+    page = report.text(found)
+    assert "0.8 |" in page
+    assert "1.2 |" in page
+    assert "4 ms" in page
+
+
 def test_what_is_told_of_the_aggregator_has_a_goal_each():
     told = Told(1000, 1000, 300_000, 5.0, delays([0.1, 0.2, 0.9]))
     watched = Watched(100_000, 1.0, delays([0.25]), 3)
