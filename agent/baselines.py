@@ -63,7 +63,10 @@ class Baselines:
         rows, slots = rows[slots >= 0], slots[slots >= 0]
         self._host[slots] = host[rows]
         self._last_ns[slots] = now_ns
-        self._move(slots, seen.features[rows])
+        new = self._learned[slots] == 0
+        self._usual[slots[new]] = seen.features[rows[new]]
+        self._learned[slots[new]] = 1
+        self._move(slots[~new], seen.features, rows[~new])
 
     def known(self, seen: Observations, rows: I64) -> tuple[I64, F32]:
         """Return those of some rows whose hosts are known well enough, and what is usual for them.
@@ -87,16 +90,15 @@ class Baselines:
         rows, usual = self.known(seen, np.array([row]))
         return usual[0] if len(rows) else None
 
-    def _move(self, slots: I64, values: F32) -> None:
+    def _move(self, slots: I64, features: F32, rows: I64) -> None:
         """Move the estimates of some hosts towards what their features are."""
         for at in range(0, len(slots), _BLOCK):
-            self._move_block(slots[at : at + _BLOCK], values[at : at + _BLOCK])
+            part = slice(at, at + _BLOCK)
+            self._move_block(slots[part], features[rows[part]])
 
     def _move_block(self, slots: I64, values: F32) -> None:
         learned = self._learned[slots]
         usual = self._usual.take(slots, axis=0)
-        new = (learned == 0).nonzero()[0]
-        usual[new] = values[new]
         rate = np.maximum(1 / np.sqrt(learned + 1), _LEAST_RATE).astype(np.float32)
         step = np.maximum(usual, _LEAST_STEP_OF)
         step *= rate[:, None]
