@@ -28,7 +28,7 @@ from contract.messages import Verdict, VerdictBatch
 SECOND_NS: Final = 1_000_000_000
 REPORT_NS: Final = 10 * SECOND_NS  # how often verdicts leave
 REPORT_ROWS: Final = 500  # or when so many wait
-PIECE_ROWS: Final = 4 * CHUNK_ROWS  # judged at once at most, however few the model is asked about
+PIECE_ROWS: Final = 8 * CHUNK_ROWS  # judged at once at most, however few the model is asked about
 TOLD_A_WINDOW: Final = 32  # verdicts: a flood must not become one on the uplink
 BENIGN_EVERY: Final = (
     60  # one benign verdict of this many is told, so that a quiet network is quiet
