@@ -1,0 +1,97 @@
+import pytest
+
+from tests.agent.isolation.desired_runs import SECOND_NS, macs, wanted
+
+
+async def test_isolations_of_the_start_before_outlive_a_restart(desired, started, enforcer, clock):
+    await desired.isolate(wanted(1, seconds=10))
+    restarted = started()
+    await restarted.isolate(wanted(2))
+    assert await macs(enforcer) == ["02:00:00:00:00:01", "02:00:00:00:00:02"]
+    clock.wait(11)
+    await restarted.settle()
+    assert await macs(enforcer) == ["02:00:00:00:00:02"]
+
+
+async def test_an_isolation_of_the_start_before_can_be_lifted(desired, started, enforcer):
+    await desired.isolate(wanted(1))
+    restarted = started()
+    (lifted,) = await restarted.release(wanted(1).isolation_id, "false alarm")
+    assert (lifted.state, lifted.host) == ("lifted", "02:00:00:00:00:01")
+    assert await enforcer.read_back() == ()
+
+
+@pytest.mark.parametrize("step_s", [-86_400, 86_400])
+async def test_setting_the_clock_neither_prolongs_nor_shortens_an_isolation(
+    desired, enforcer, clock, step_s
+):
+    await desired.isolate(wanted(1, seconds=60))
+    clock.now_ns += step_s * SECOND_NS
+    await desired.isolate(wanted(2, seconds=60 + step_s))
+    assert "02:00:00:00:00:01" in await macs(enforcer)
+    left = {lease.mac: lease.expires_ns - clock.now_ns for lease in await enforcer.read_back()}
+    assert left["02:00:00:00:00:01"] == 60 * SECOND_NS
+    clock.wait(60)
+    assert "expired" in {ended.state for ended in await desired.settle()}
+    assert await macs(enforcer) == []
+
+
+async def test_after_a_reboot_only_what_remains_is_armed_again(desired, started, enforcer, clock):
+    await desired.isolate(wanted(1, seconds=60))
+    await desired.isolate(wanted(2, seconds=20))
+    await enforcer.clear()
+    clock.now_ns += 25 * SECOND_NS
+    clock.reboot()
+    told = await started().settle()
+    assert [(each.host, each.state) for each in told] == [("02:00:00:00:00:02", "expired")]
+    (lease,) = await enforcer.read_back()
+    assert lease.mac == "02:00:00:00:00:01"
+    assert lease.expires_ns - clock.now_ns == 35 * SECOND_NS
+
+
+async def test_a_reboot_into_the_past_gives_no_more_time_than_was_given(
+    desired, started, enforcer, clock
+):
+    await desired.isolate(wanted(1, seconds=60))
+    await enforcer.clear()
+    clock.now_ns -= 30 * 86_400 * SECOND_NS
+    clock.reboot()
+    await started().settle()
+    (lease,) = await enforcer.read_back()
+    assert lease.expires_ns - clock.now_ns == 60 * SECOND_NS
+
+
+async def test_a_restart_without_a_reboot_arms_nothing_again_whatever_the_clock_says(
+    desired, started, enforcer, clock
+):
+    await desired.isolate(wanted(1, seconds=60))
+    await enforcer.clear()
+    clock.wait(61)
+    clock.now_ns -= 3600 * SECOND_NS
+    (ended,) = await started().settle()
+    assert ended.state == "expired"
+    assert await enforcer.read_back() == ()
+
+
+async def test_what_was_lifted_is_not_armed_again_after_a_reboot(desired, started, enforcer):
+    await desired.isolate(wanted(1))
+    await desired.release(wanted(1).isolation_id, "false alarm")
+    assert await started().settle() == []
+    assert await enforcer.read_back() == ()
+
+
+async def test_a_damaged_file_of_leases_is_told_and_what_the_kernel_holds_goes_on(
+    desired, started, tmp_path, caplog
+):
+    await desired.isolate(wanted(1))
+    (tmp_path / "leases.json").write_bytes(b"[nonsense")
+    restarted = started()
+    assert await restarted.settle() == []
+    assert "leases_unreadable" in [record.getMessage() for record in caplog.records]
+    (lifted,) = await restarted.release(wanted(1).isolation_id, "false alarm")
+    assert lifted.host == "02:00:00:00:00:01"
+
+
+async def test_the_file_of_leases_is_for_the_agent_alone(desired, tmp_path):
+    await desired.isolate(wanted(1))
+    assert (tmp_path / "leases.json").stat().st_mode & 0o777 == 0o600
