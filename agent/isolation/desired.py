@@ -22,6 +22,7 @@ NOBODY: Final = "00:00:00:00:00:00"  # the host of an isolation that names a bri
 BY_HAND: Final = "released on this box"
 BEFORE: Final = "isolated before the agent was started again"
 PUT_BACK: Final = "was gone from the enforcer, and was put back"
+SECOND_NS: Final = 1_000_000_000  # enforcers tell how long they hold something in whole seconds
 
 Clock = Callable[[], int]
 Target = tuple[str | None, str | None, str | None, Part | None]
@@ -270,7 +271,7 @@ class DesiredIsolations:
         known = self._desired.get(lease.isolation_id)
         if known is None:
             self._desired[lease.isolation_id] = self._until(self._of_before(lease), until_ns)
-        elif until_ns < known.until_ns:
+        elif until_ns <= known.until_ns - SECOND_NS:
             self._desired[lease.isolation_id] = self._until(known.isolation, until_ns)
 
     def _timed(self, isolation: Isolation) -> Desired:
@@ -307,9 +308,7 @@ class DesiredIsolations:
         """Return what the enforcer lost: rules flushed, a cable pulled and put back."""
         if not self._desired:
             return []
-        held = await self._held()
-        isolations = [each.isolation for each in self._desired.values()]
-        slipped = [each for each in isolations if _target(each) not in held]
+        slipped = await self._missing()
         for isolation in slipped:
             if isolation.isolation_id not in self._lost:
                 log.warning("isolation_slipped", extra={"host": isolation.host})
@@ -317,10 +316,10 @@ class DesiredIsolations:
 
     async def _put_back_or_failed(self, slipped: list[Isolation]) -> list[Isolation]:
         """Return what is there again, and once what is not."""
-        held = await self._held() if slipped else set()
+        missing = {each.isolation_id for each in await self._missing()} if slipped else set()
         still = [each for each in slipped if each.isolation_id in self._desired]
-        back = [each for each in still if _target(each) in held]
-        gone = [each for each in still if _target(each) not in held]
+        back = [each for each in still if each.isolation_id not in missing]
+        gone = [each for each in still if each.isolation_id in missing]
         fresh = [each for each in gone if each.isolation_id not in self._lost]
         self._lost = {each.isolation_id for each in gone}
         return [
@@ -328,8 +327,12 @@ class DesiredIsolations:
             *(self._failed(each, "lost, and not to be put back") for each in fresh),
         ]
 
-    async def _held(self) -> set[Target]:
-        return _targets(await self._isolator.read_back())
+    async def _missing(self) -> list[Isolation]:
+        """Return what should hold and does not, by the enforcer's word."""
+        held = _targets(await self._isolator.read_back())
+        passed_ns = self._passed_ns()  # after the answer: what has ended by then is not missing
+        going_on = [each for each in self._desired.values() if each.until_ns > passed_ns]
+        return [each.isolation for each in going_on if _target(each.isolation) not in held]
 
     async def _save(self) -> None:
         """Write what is desired; what a person took out of the file is not desired any more."""

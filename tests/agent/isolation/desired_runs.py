@@ -1,6 +1,6 @@
 """An enforcer and clocks that do as a test says, for what should be isolated."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -48,13 +48,22 @@ class Stubborn(DryRun):
     is_mute = False
     clings = False
     outlasts = False
+    rounds = False  # what is left, down to whole seconds, as nft does
+    is_slow: Callable[[], None] | None = None  # time passes while it is asked
     cannot_find = ""
 
     async def read_back(self) -> tuple[Lease, ...]:
         if self.is_mute:
             message = "no answer in 10 s"
             raise IsolationError(message)
-        return self._leases if self.outlasts else await super().read_back()
+        if self.is_slow is not None:
+            self.is_slow()
+        held = self._leases if self.outlasts else await super().read_back()
+        return tuple(map(self._rounded, held)) if self.rounds else held
+
+    def _rounded(self, lease: Lease) -> Lease:
+        left_ns = (lease.expires_ns - self._now_ns()) // SECOND_NS * SECOND_NS
+        return msgspec.structs.replace(lease, expires_ns=self._now_ns() + left_ns)
 
     async def apply(self, desired: Sequence[Lease]) -> None:
         if self.clings:

@@ -161,6 +161,19 @@ async def test_what_the_enforcer_lost_is_put_back_and_told(desired, enforcer, ca
     assert await desired.settle() == []
 
 
+async def test_what_ends_while_the_enforcer_is_asked_is_not_taken_for_lost(
+    desired, enforcer, clock, caplog
+):
+    await desired.isolate(wanted(1, seconds=10))
+    clock.wait(9.99)
+    enforcer.is_slow = lambda: clock.wait(0.1)
+    assert await desired.settle() == []
+    assert desired.slipped == []
+    (over,) = await desired.settle()
+    assert over.state == "expired"
+    assert caplog.messages == []
+
+
 async def test_what_cannot_be_put_back_is_told_as_failed(desired, enforcer):
     await desired.isolate(wanted(1))
     await enforcer.clear()

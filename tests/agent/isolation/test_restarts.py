@@ -1,6 +1,8 @@
+import msgspec
 import pytest
 
 from tests.agent.isolation.desired_runs import SECOND_NS, macs, wanted
+from tests.agent.messages import NOW_NS
 
 
 async def test_isolations_of_the_start_before_outlive_a_restart(desired, started, enforcer, clock):
@@ -95,3 +97,26 @@ async def test_a_damaged_file_of_leases_is_told_and_what_the_kernel_holds_goes_o
 async def test_the_file_of_leases_is_for_the_agent_alone(desired, tmp_path):
     await desired.isolate(wanted(1))
     assert (tmp_path / "leases.json").stat().st_mode & 0o777 == 0o600
+
+
+async def test_starts_that_hear_of_whole_seconds_make_a_lease_no_shorter(
+    desired, started, enforcer, clock
+):
+    enforcer.rounds = True
+    await desired.isolate(wanted(1, seconds=60))
+    for _ in range(5):
+        clock.wait(0.25)
+        assert await started().settle() == []
+    (held,) = enforcer._leases
+    assert held.expires_ns == NOW_NS + 60 * SECOND_NS
+
+
+async def test_what_ends_earlier_in_the_enforcer_than_on_disk_ends_as_the_enforcer_says(
+    desired, started, enforcer
+):
+    await desired.isolate(wanted(1, seconds=60))
+    (held,) = enforcer._leases
+    enforcer._leases = (msgspec.structs.replace(held, expires_ns=NOW_NS + 30 * SECOND_NS),)
+    await started().settle()
+    (held,) = enforcer._leases
+    assert held.expires_ns == NOW_NS + 30 * SECOND_NS

@@ -5,7 +5,6 @@ import subprocess
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from agent.isolation.lease_file import LeaseFile
@@ -18,6 +17,7 @@ from tests.agent.isolation.response import (
     agent,
     flooded,
     flooded_by_invented_macs,
+    late_by_s,
     scanned,
     started,
 )
@@ -25,7 +25,7 @@ from tests.agent.isolation.response import (
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 MOST_S = 2.5
-MOST_LATE_NS = 2_000_000_000  # nft rounds up to a second; another one to notice on a busy machine
+MOST_LATE_S = 1.0
 
 
 def test_a_scanner_is_cut_off_and_its_victim_is_not(built: Lab, tmp_path: Path) -> None:
@@ -145,18 +145,4 @@ def test_an_exempt_scanner_is_reported_and_not_cut_off(built: Lab, tmp_path: Pat
 def test_when_agent_and_enforcer_are_killed_the_kernel_lets_go_in_time(
     built: Lab, tmp_path: Path
 ) -> None:
-    with agent(built, tmp_path, isolation_s=12) as running:
-        scanned(built, 4.0)
-        assert not built.reachable()
-        (kept,) = LeaseFile(tmp_path).read().values()
-        enforcer = psutil.Process(running.process.pid).children(recursive=True)
-        assert any("enforce" in each.cmdline() for each in enforcer)
-        for each in enforcer:
-            each.kill()
-        running.process.kill()
-        running.process.wait()
-        ends_ns = kept.isolation.expires_ns
-        while not built.reachable():
-            assert time.time_ns() < ends_ns + MOST_LATE_NS
-            time.sleep(0.1)
-        assert time.time_ns() >= ends_ns
+    assert 0 <= late_by_s(built, tmp_path) < MOST_LATE_S

@@ -13,6 +13,7 @@ from agent.isolation import Isolator, Lease
 from agent.isolation.desired import DesiredIsolations
 from agent.isolation.guard import Guard
 from agent.isolation.lease_file import LeaseFile
+from agent.isolation.nft import MILLISECOND_NS, TICKS_MS
 from agent.isolation.on_this_box import released
 from agent.isolation.safekeeping import keep_memory, kept_memory
 from agent.policy import Explanation, Policy
@@ -26,6 +27,7 @@ from tests.agent.policy_runs import verdict
 SECOND_NS = 1_000_000_000
 HOSTS = [f"02:00:00:00:00:{number:02x}" for number in range(1, 6)]
 GATEWAY = HOSTS[0]
+TICKS_NS = TICKS_MS * MILLISECOND_NS
 HOME, ELSEWHERE = "lan1", "lan2"
 
 Target = tuple[str | None, str | None, str | None, Part | None]
@@ -36,7 +38,7 @@ def target_of(lease: Lease) -> Target:
 
 
 class Kernel:
-    """The sets of nft as they were measured: whole seconds, ended by a clock that nobody sets."""
+    """The sets of nft as they were measured: they end by a clock that nobody sets."""
 
     def __init__(self) -> None:
         self.passed_ns = 0
@@ -65,8 +67,7 @@ class ModelIsolator:
         elements: dict[Target, tuple[str, int]] = {}
         for lease in desired:
             left_ns = lease.expires_ns - self._world.now_ns()
-            seconds = -(-left_ns // SECOND_NS)
-            until_ns = self._kernel.passed_ns + seconds * SECOND_NS
+            until_ns = self._kernel.passed_ns + left_ns + TICKS_NS
             if left_ns > 0 and elements.get(target_of(lease), ("", -1))[1] < until_ns:
                 elements[target_of(lease)] = (lease.isolation_id, until_ns)
         self._kernel.elements = elements
@@ -179,7 +180,7 @@ class World:
         self.policy.allowance.exempt = self.run(self.look())
         second = (self.now_ns() - verdict(0).window_start_ns) // SECOND_NS
         effects = []
-        for at in (second - 1, second):
+        for at in (second - 2, second - 1):  # the last of these windows ends now
             shared = port == ELSEWHERE
             where = {"bridge_port": port, "shared_mac": shared, "aimed_at": aimed_at}
             found = verdict(at, attack, host, src_ip=None, **where)
