@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.config import Mode, PolicyConfig
+from agent.open_alert import Explanation
 from agent.policy import (
     ANOMALOUS_WINDOWS,
     MAX_OPEN_ALERTS,
     MAX_SUSPECTS,
     OVERWHELMING_PACKETS,
-    Explanation,
     Policy,
 )
 from contract.attacks import ATTACKS, AttackType
@@ -185,7 +185,8 @@ def test_ids_tell_devices_hosts_classes_and_times_apart() -> None:
     run.strike(*(verdict(at, a) for at in (0, 1, 100, 101) for a in ("Scan", "DOS")))
     run.strike(*(verdict(at, host=OTHER) for at in (102, 103)))
     elsewhere = Policy(PolicyConfig(strikes=1), "pi-2", "model-1")
-    (message, _) = messages(elsewhere.strike(verdict(1), "Scan", lambda: Explanation([], [])))
+    assert elsewhere.strike(verdict(1), "Scan", lambda: Explanation([], [])) == []
+    (message, _) = messages(elsewhere.explain())
     assert isinstance(message, Alert)
     ids = [alert.alert_id for alert in run.alerts() if alert.state == "open"]
     assert len({*ids, message.alert_id}) == 6

@@ -16,7 +16,8 @@ from agent.isolation.lease_file import LeaseFile
 from agent.isolation.nft import MILLISECOND_NS, TICKS_MS
 from agent.isolation.on_this_box import released
 from agent.isolation.safekeeping import keep_memory, kept_memory
-from agent.policy import Explanation, Policy
+from agent.open_alert import Explanation
+from agent.policy import Policy
 from contract.attacks import AttackType
 from contract.cuts import Part
 from contract.messages import Isolation
@@ -186,6 +187,7 @@ class World:
             found = verdict(at, attack, host, src_ip=None, **where)
             effects += self.policy.advance(found.window_start_ns)
             effects += self.policy.strike(found, attack, lambda: Explanation([], []))
+            effects += self.policy.explain()
         for effect in effects:
             if isinstance(effect, Isolate):
                 self._isolate(effect.isolation)
