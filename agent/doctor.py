@@ -224,11 +224,12 @@ async def _looked_at(config: AgentConfig) -> SwitchLook:
 def _exempt(config: AgentConfig) -> Iterator[Finding]:
     """List who is never cut off, whatever anybody asks for."""
     try:
-        exempt = asyncio.run(_exempt_now(config)).exemptions
+        found = asyncio.run(_exempt_now(config)).exemptions
     except (IsolationError, ConfigError) as error:
         fix = "apt install iproute2; until it is known who is exempt, nobody is isolated"
         yield Finding("broken", f"cannot tell whom this box needs: {error}", fix)
         return
+    exempt = [each for each in found if not each.on_link]
     for who in dict.fromkeys(each.who for each in exempt):
         names = [
             (each.mac or each.network or "").removesuffix("/32").removesuffix("/128")
