@@ -35,6 +35,14 @@ def as_lease(isolation: Isolation, expires_ns: int) -> Lease:
     )
 
 
+Target = tuple[str | None, str | None, str | None, Part | None]
+
+
+def target_of(lease: Lease) -> Target:
+    """Return what a lease cuts off, whoever asked for it and until when."""
+    return (lease.mac, lease.ip, lease.bridge_port, lease.part)
+
+
 class Enforcing(Protocol):
     """Who makes what is desired so. Every method may raise IsolationError."""
 

@@ -3,17 +3,17 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from agent.errors import IsolationError
-from agent.isolation import Enforcing, Lease, as_lease
+from agent.isolation import Enforcing, Lease, Target, as_lease, target_of
 from agent.isolation.guard import ExemptError
 from agent.isolation.lease_file import MAX_ISOLATIONS, Desired, LeaseFile
-from contract.cuts import Part
+from contract.commands import MAX_ISOLATION_S
 from contract.messages import Isolation
 
 log = logging.getLogger(__name__)
@@ -22,10 +22,10 @@ NOBODY: Final = "00:00:00:00:00:00"  # the host of an isolation that names a bri
 BY_HAND: Final = "released on this box"
 BEFORE: Final = "isolated before the agent was started again"
 PUT_BACK: Final = "was gone from the enforcer, and was put back"
+MARK_NS: Final = 60_000_000_000
 SECOND_NS: Final = 1_000_000_000  # enforcers tell how long they hold something in whole seconds
 
 Clock = Callable[[], int]
-Target = tuple[str | None, str | None, str | None, Part | None]
 
 
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
@@ -141,7 +141,7 @@ class DesiredIsolations:
         own = [lease for lease in held if lease.isolation_id == isolation.isolation_id]
         if failed and not (is_new and own):
             return failed
-        if not failed and _target(isolation) not in _targets(held):
+        if not failed and _target(isolation) not in map(target_of, held):
             return "not there when it was read back"
         if own and own[0].at:
             self._note_place(isolation, own[0].at)
@@ -197,6 +197,7 @@ class DesiredIsolations:
             why, self.slipped = "", None
             try:
                 await self._begin()
+                self._mark()
                 await self._save()
                 self._end_by_time()
                 await self._reconcile()
@@ -208,6 +209,13 @@ class DesiredIsolations:
             self._untold += await self._over_by_now(why)
             untold, self._untold = self._untold, []
             return untold
+
+    def _mark(self) -> None:
+        """Note now and then how far time has come, for a start after a reboot."""
+        passed_ns, replace = self._passed_ns(), msgspec.structs.replace
+        for key, each in self._desired.items():
+            if passed_ns - each.marked_ns >= MARK_NS:
+                self._desired[key] = replace(each, marked_ns=passed_ns)
 
     def _end_by_time(self) -> None:
         passed_ns = self._passed_ns()
@@ -257,9 +265,10 @@ class DesiredIsolations:
         kept = await asyncio.to_thread(self._file.read)
         self._on_disk = set(kept)
         for key, each in kept.items():
-            # Of another boot only the wall's clock can tell how much is left.
-            is_of_now = each.boot == self._boot
-            self._desired.setdefault(key, each if is_of_now else self._timed(each.isolation))
+            # Of another boot only the wall's clock can tell how much is left; it was less than at
+            # the last mark, should that clock be wrong.
+            timed = self._timed(each.isolation, each.until_ns - each.marked_ns)
+            self._desired.setdefault(key, each if each.boot == self._boot else timed)
         for lease in held:
             self._adopt(lease)
         self._begun = True
@@ -274,13 +283,13 @@ class DesiredIsolations:
         elif until_ns <= known.until_ns - SECOND_NS:
             self._desired[lease.isolation_id] = self._until(known.isolation, until_ns)
 
-    def _timed(self, isolation: Isolation) -> Desired:
+    def _timed(self, isolation: Isolation, most_ns: int = MAX_ISOLATION_S * SECOND_NS) -> Desired:
         """Give an isolation its end by the clock that nobody sets: never more than it was given."""
         left_ns = isolation.expires_ns - max(self._now_ns(), isolation.isolated_ns)
-        return self._until(isolation, self._passed_ns() + left_ns)
+        return self._until(isolation, self._passed_ns() + min(left_ns, most_ns))
 
     def _until(self, isolation: Isolation, until_ns: int) -> Desired:
-        return Desired(isolation, until_ns, self._boot)
+        return Desired(isolation, until_ns, self._boot, self._passed_ns())
 
     async def _apply(self) -> dict[str, str]:
         """Make the enforcer hold what is desired; return what it refused for good, with the reason."""
@@ -329,7 +338,7 @@ class DesiredIsolations:
 
     async def _missing(self) -> list[Isolation]:
         """Return what should hold and does not, by the enforcer's word."""
-        held = _targets(await self._isolator.read_back())
+        held = {target_of(lease) for lease in await self._isolator.read_back()}
         passed_ns = self._passed_ns()  # after the answer: what has ended by then is not missing
         going_on = [each for each in self._desired.values() if each.until_ns > passed_ns]
         return [each.isolation for each in going_on if _target(each.isolation) not in held]
@@ -383,14 +392,5 @@ class DesiredIsolations:
         return msgspec.structs.replace(isolation, state="failed", detail=why)
 
 
-def _targets(leases: Iterable[Lease]) -> set[Target]:
-    return {(lease.mac, lease.ip, lease.bridge_port, lease.part) for lease in leases}
-
-
 def _target(isolation: Isolation) -> Target:
-    return (
-        isolation.isolated_mac,
-        isolation.isolated_ip,
-        isolation.isolated_port,
-        isolation.part,
-    )
+    return target_of(as_lease(isolation, 0))

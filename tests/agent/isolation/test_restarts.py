@@ -63,6 +63,21 @@ async def test_a_reboot_into_the_past_gives_no_more_time_than_was_given(
     assert lease.expires_ns - clock.now_ns == 60 * SECOND_NS
 
 
+async def test_a_reboot_into_the_past_gives_no_more_than_was_left_a_minute_before(
+    desired, started, enforcer, clock
+):
+    await desired.isolate(wanted(1, seconds=600))
+    for _ in range(9):
+        clock.wait(50)
+        await desired.settle()
+    await enforcer.clear()
+    clock.now_ns -= 450 * SECOND_NS  # as if it had not been kept
+    clock.reboot()
+    await started().settle()
+    (lease,) = await enforcer.read_back()
+    assert 150 <= (lease.expires_ns - clock.now_ns) / SECOND_NS <= 150 + 60
+
+
 async def test_a_restart_without_a_reboot_arms_nothing_again_whatever_the_clock_says(
     desired, started, enforcer, clock
 ):

@@ -9,7 +9,7 @@ from agent.config import PolicyConfig
 from agent.effects import Isolate
 from agent.errors import IsolationError
 from agent.exempt import Exempt, Exemption
-from agent.isolation import Isolator, Lease
+from agent.isolation import Isolator, Lease, Target, target_of
 from agent.isolation.desired import DesiredIsolations
 from agent.isolation.guard import Guard
 from agent.isolation.lease_file import LeaseFile
@@ -30,12 +30,6 @@ HOSTS = [f"02:00:00:00:00:{number:02x}" for number in range(1, 6)]
 GATEWAY = HOSTS[0]
 TICKS_NS = TICKS_MS * MILLISECOND_NS
 HOME, ELSEWHERE = "lan1", "lan2"
-
-Target = tuple[str | None, str | None, str | None, Part | None]
-
-
-def target_of(lease: Lease) -> Target:
-    return (lease.mac, lease.ip, lease.bridge_port, lease.part)
 
 
 class Kernel:
