@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from agent.errors import IsolationError
-from agent.isolation import Enforcing, Lease, Target, as_lease, target_of
+from agent.isolation import Enforcing, Lease, Target, as_isolation, as_lease, target_of
 from agent.isolation.guard import ExemptError
 from agent.isolation.lease_file import MAX_ISOLATIONS, Desired, LeaseFile
 from contract.commands import MAX_ISOLATION_S
@@ -18,9 +18,7 @@ from contract.messages import Isolation
 
 log = logging.getLogger(__name__)
 
-NOBODY: Final = "00:00:00:00:00:00"  # the host of an isolation that names a bridge port alone
 BY_HAND: Final = "released on this box"
-BEFORE: Final = "isolated before the agent was started again"
 PUT_BACK: Final = "was gone from the enforcer, and was put back"
 MARK_NS: Final = 60_000_000_000
 SECOND_NS: Final = 1_000_000_000  # enforcers tell how long they hold something in whole seconds
@@ -75,6 +73,7 @@ class DesiredIsolations:
         self._desired: dict[str, Desired] = {}
         self._on_disk: set[str] = set()
         self._begun = False
+        self._taken_over: set[str] = set()  # from an earlier start, and not told yet
         self._is_behind = False  # the enforcer was not told yet of what changed
         self._untold: list[Isolation] = []  # ended while something else was done
         self._over: dict[str, Isolation] = {}  # ended by their time, and not told yet
@@ -233,6 +232,11 @@ class DesiredIsolations:
                 failed = error  # perhaps of some only
             await self._save()
         self._untold += await self._put_back_or_failed(slipped)
+        # Whoever died before it had told the centre is followed by one who does.
+        taken, self._taken_over = self._taken_over & self._desired.keys(), set()
+        found = [self._desired[key].isolation for key in taken]
+        held = [each for each in found if each not in slipped]
+        self._untold += [msgspec.structs.replace(each, state="verified") for each in held]
         # Who was let go because it is exempt by now is none that should have held.
         self.slipped = [each for each in slipped if each.isolation_id in self._desired]
         if failed is not None:
@@ -274,12 +278,15 @@ class DesiredIsolations:
         self._begun = True
         if self._desired:
             await self._apply()
+        self._taken_over = set(self._desired)
 
     def _adopt(self, lease: Lease) -> None:
         until_ns = self._passed_ns() + lease.expires_ns - self._now_ns()
         known = self._desired.get(lease.isolation_id)
         if known is None:
-            self._desired[lease.isolation_id] = self._until(self._of_before(lease), until_ns)
+            self._desired[lease.isolation_id] = self._until(
+                as_isolation(lease, self._isolator.name, self._now_ns()), until_ns
+            )
         elif until_ns <= known.until_ns - SECOND_NS:
             self._desired[lease.isolation_id] = self._until(known.isolation, until_ns)
 
@@ -363,24 +370,6 @@ class DesiredIsolations:
         self._desired.pop(isolation_id, None)
         if before is not None:
             self._desired[isolation_id] = before
-
-    def _of_before(self, lease: Lease) -> Isolation:
-        """Return what can be said of an isolation that nothing but the enforcer knows of."""
-        now_ns = self._now_ns()
-        return Isolation(
-            isolation_id=lease.isolation_id,
-            alert_id=None,
-            host=lease.mac or lease.ip or NOBODY,
-            isolated_mac=lease.mac,
-            isolated_ip=lease.ip,
-            isolated_port=lease.bridge_port,
-            part=lease.part,
-            reason=BEFORE,
-            enforcement=self._isolator.name,
-            state="verified",
-            isolated_ns=now_ns,
-            expires_ns=max(lease.expires_ns, now_ns),
-        )
 
     def _lifted(self, isolation: Isolation, reason: str) -> Isolation:
         return msgspec.structs.replace(

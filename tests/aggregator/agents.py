@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 
 from agent.evidence import Evidence
-from agent.isolation.desired import NOBODY, DesiredIsolations
+from agent.isolation import NOBODY
+from agent.isolation.desired import DesiredIsolations
 from agent.isolation.dry_run import DryRun
 from agent.isolation.lease_file import LeaseFile
 from agent.uplink.commands import Commands, Outcome, Trust

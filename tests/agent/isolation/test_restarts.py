@@ -1,6 +1,7 @@
 import msgspec
 import pytest
 
+from agent.isolation import BEFORE
 from tests.agent.isolation.desired_runs import SECOND_NS, macs, wanted
 from tests.agent.messages import NOW_NS
 
@@ -13,6 +14,28 @@ async def test_isolations_of_the_start_before_outlive_a_restart(desired, started
     clock.wait(11)
     await restarted.settle()
     assert await macs(enforcer) == ["02:00:00:00:00:02"]
+
+
+@pytest.mark.parametrize("is_on_disk", [True, False])
+async def test_what_an_agent_was_killed_before_it_told_is_told_once_by_the_next(
+    desired, started, file, is_on_disk
+):
+    done = await desired.isolate(wanted(1))  # and nobody heard of it
+    if not is_on_disk:
+        file.take_out(lambda _: True)
+    again = started()
+    (told,) = await again.settle()
+    assert (told.isolation_id, told.host, told.state) == (done.isolation_id, done.host, "verified")
+    assert told == done or not is_on_disk
+    assert await again.settle() == []
+
+
+async def test_what_the_next_agent_finds_lost_is_not_told_as_held(desired, started, enforcer):
+    await desired.isolate(wanted(1))
+    enforcer.forgets = True
+    await enforcer.clear()
+    told = await started().settle()
+    assert [each.state for each in told] == ["failed"]
 
 
 async def test_an_isolation_of_the_start_before_can_be_lifted(desired, started, enforcer):
@@ -45,7 +68,10 @@ async def test_after_a_reboot_only_what_remains_is_armed_again(desired, started,
     clock.now_ns += 25 * SECOND_NS
     clock.reboot()
     told = await started().settle()
-    assert [(each.host, each.state) for each in told] == [("02:00:00:00:00:02", "expired")]
+    assert [(each.host, each.state) for each in told] == [
+        ("02:00:00:00:00:01", "verified"),
+        ("02:00:00:00:00:02", "expired"),
+    ]
     (lease,) = await enforcer.read_back()
     assert lease.mac == "02:00:00:00:00:01"
     assert lease.expires_ns - clock.now_ns == 35 * SECOND_NS
@@ -103,7 +129,8 @@ async def test_a_damaged_file_of_leases_is_told_and_what_the_kernel_holds_goes_o
     await desired.isolate(wanted(1))
     (tmp_path / "leases.json").write_bytes(b"[nonsense")
     restarted = started()
-    assert await restarted.settle() == []
+    (told,) = await restarted.settle()
+    assert (told.state, told.reason) == ("verified", BEFORE)
     assert "leases_unreadable" in [record.getMessage() for record in caplog.records]
     (lifted,) = await restarted.release(wanted(1).isolation_id, "false alarm")
     assert lifted.host == "02:00:00:00:00:01"
@@ -121,7 +148,7 @@ async def test_starts_that_hear_of_whole_seconds_make_a_lease_no_shorter(
     await desired.isolate(wanted(1, seconds=60))
     for _ in range(5):
         clock.wait(0.25)
-        assert await started().settle() == []
+        await started().settle()
     (held,) = enforcer._leases
     assert held.expires_ns == NOW_NS + 60 * SECOND_NS
 

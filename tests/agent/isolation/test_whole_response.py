@@ -123,6 +123,35 @@ def test_who_scans_with_the_gateway_s_mac_is_cut_off_at_its_port_and_the_gateway
         built.on_box("ip", "neighbour", "flush", "all")
 
 
+def test_who_scans_in_the_name_of_a_neighbour_s_address_is_cut_off_and_the_neighbour_never(
+    built: Lab, tmp_path: Path
+) -> None:
+    box_ip, taken = "10.77.0.254", built.victim.ip
+    built.on_box("ip", "address", "add", f"{box_ip}/24", "dev", "br0")
+    try:
+        with agent(built, tmp_path) as running:
+            ping = [*built.victim.prefix, "ping", "-i", "0.3", "-w", "12", box_ip]
+            with subprocess.Popen(ping, stdout=subprocess.DEVNULL) as neighbour:
+                time.sleep(2)
+                built.on_suspect("ip", "address", "add", f"{taken}/32", "dev", "eth0")
+                built.on_suspect("ip", "route", "replace", box_ip, "dev", "eth0", "src", taken)
+                scan = started(built.suspect.prefix, SCAN, box_ip, "6.0")
+                running.until("alert")
+                scan.communicate(timeout=15)
+                held = [each.isolation for each in LeaseFile(tmp_path).read().values()]
+                neighbour.wait(15)
+            assert {each.isolated_mac for each in held} == {built.suspect.mac}
+            assert all(each.isolated_ip is None for each in held)
+            subprocess.run(
+                [*built.victim.prefix, "ping", "-c", "1", "-W", "2", box_ip], check=True
+            )
+    finally:
+        built.on_suspect("ip", "route", "flush", box_ip)
+        built.on_suspect("ip", "address", "del", f"{taken}/32", "dev", "eth0")
+        built.on_box("ip", "address", "flush", "dev", "br0")
+        built.on_box("ip", "neighbour", "flush", "all")
+
+
 def test_who_reads_frames_cannot_change_the_network(built: Lab, tmp_path: Path) -> None:
     with agent(built, tmp_path) as running:
         threads = list(Path(f"/proc/{running.process.pid}/task").glob("*/status"))
