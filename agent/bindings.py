@@ -112,7 +112,10 @@ class Bindings:
         moved = fresh | (weak & (self._holder[unique] != mac))
         moved &= unique >= 0
         self._holder[unique[moved]] = mac[moved]
-        self._traits[unique[moved]] = np.where(weaker[moved], _ASSERTED, 0)
+        # Whoever takes an address that was on the link is on the link too, whatever it makes believe:
+        # or else the owner, when it speaks again, would be cut off by that address.
+        on_link = np.where(fresh, np.uint8(0), self._traits[unique] & _DIRECT)
+        self._traits[unique[moved]] = (on_link | np.where(weaker, _ASSERTED, np.uint8(0)))[moved]
         mine = (slots >= 0) & (self._holder.take(slots) == flows.src_mac)
         self._seen_ns[slots[mine]] = now_ns
         self._traits[slots[mine & ~asserted]] &= ~_ASSERTED

@@ -18,13 +18,13 @@ from msgspec import structs
 from agent.centre import Centre
 from agent.config import FIRST_CUTS, AgentConfig
 from agent.doctor_broker import broker_findings, order_findings
+from agent.doctor_enforcers import enforcer_findings, sight_findings
 from agent.errors import AgentError, IsolationError
 from agent.exempt import THIS_BOX, Exempt, written_down
 from agent.finding import Finding, State
 from agent.isolation import Isolator, Lease, as_lease
 from agent.isolation.enforcer import beginning_of, surroundings
 from agent.isolation.lease_file import LeaseFile
-from agent.isolation.nft_library import FIX, load_library
 from agent.isolation.on_this_box import chosen_isolator
 from agent.isolation.snmp_switch import SnmpSwitchIsolator, SwitchLook
 from agent.model_bundle import DEFAULT_BUNDLE, load_bundle
@@ -118,17 +118,6 @@ def _isolation(config: AgentConfig) -> Iterator[Finding]:
     if enforcer == "dry_run":
         return
     yield _first_cuts(config)
-    if enforcer == "nft":
-        try:
-            load_library()
-        except IsolationError as error:
-            yield Finding("broken", f"nobody can be cut off: {error}", FIX)
-    if enforcer == "bridge_port":
-        if not shutil.which("bridge", path=os.defpath + ":/usr/sbin:/sbin"):
-            yield Finding("broken", "no bridge on this machine", "apt install iproute2")
-        if not Path("/sys/class/net", config.isolation.bridge).exists():
-            fix = "name the bridge in [isolation] bridge"
-            yield Finding("broken", f"no bridge {config.isolation.bridge}", fix)
 
 
 def _drift(config: AgentConfig) -> Iterator[Finding]:
@@ -139,7 +128,9 @@ def _drift(config: AgentConfig) -> Iterator[Finding]:
     wanted = LeaseFile(folder).read().values()
     try:
         held = asyncio.run(_held(config))
-    except (IsolationError, ConfigError) as error:
+    except ConfigError:
+        return  # told of the switch
+    except IsolationError as error:
         fix = "sudo edgewarden-agent doctor: reading what is cut off takes CAP_NET_ADMIN"
         yield Finding("warning", f"cannot read back who is cut off: {error}", fix)
         return
@@ -224,11 +215,14 @@ async def _looked_at(config: AgentConfig) -> SwitchLook:
 def _exempt(config: AgentConfig) -> Iterator[Finding]:
     """List who is never cut off, whatever anybody asks for."""
     try:
-        exempt = asyncio.run(_exempt_now(config)).exemptions
-    except (IsolationError, ConfigError) as error:
+        found = asyncio.run(_exempt_now(config)).exemptions
+    except ConfigError:
+        return  # told of the switch
+    except IsolationError as error:
         fix = "apt install iproute2; until it is known who is exempt, nobody is isolated"
         yield Finding("broken", f"cannot tell whom this box needs: {error}", fix)
         return
+    exempt = [each for each in found if not each.on_link]
     for who in dict.fromkeys(each.who for each in exempt):
         names = [
             (each.mac or each.network or "").removesuffix("/32").removesuffix("/128")
@@ -280,6 +274,8 @@ _LOOKS: Final[tuple[Callable[[AgentConfig], Iterator[Finding]], ...]] = (
     _machine,
     _model,
     _capture,
+    sight_findings,
+    enforcer_findings,
     _isolation,
     _switch,
     _drift,

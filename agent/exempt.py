@@ -11,6 +11,7 @@ from runtime.errors import ConfigError
 
 WRITTEN_DOWN: Final = "exempt by [policy] exempt"
 THIS_BOX: Final = "this box"  # where its own MACs live
+ON_LINK: Final = "an address of this link, which may be another's: cut off its MAC"
 MAX_EXEMPTIONS: Final = 4096
 _MAC: Final = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _GROUP_BIT: Final = 1  # of a MAC's first byte: nobody's address, but a group's
@@ -23,6 +24,8 @@ class Exemption(msgspec.Struct, frozen=True, kw_only=True):
     who: str  # for people, behind "it is"
     mac: str | None = None
     network: str | None = None
+    # The network is this box's own link: nobody there is behind a router, so nobody is cut by IP alone.
+    on_link: bool = False
     # The bridge port behind which the MAC lives, or THIS_BOX; None: unknown.
     home: str | None = None
 
@@ -40,7 +43,10 @@ class Exempt:
         self._networks = [
             (ipaddress.ip_network(each.network), each.who)
             for each in self.exemptions
-            if each.network
+            if each.network and not each.on_link
+        ]
+        self._links = [
+            ipaddress.ip_network(e.network) for e in self.exemptions if e.network and e.on_link
         ]
 
     @property
@@ -64,6 +70,8 @@ class Exempt:
         found = self._mac(mac, bridge_port) if mac is not None else None
         if found is None and ip is not None:
             found = self._ip(ip)
+            if found is None and mac is None and self._is_on_link(ip):
+                found = ON_LINK
         if found is None and mac is None and ip is None and bridge_port is not None:
             found = self._port(bridge_port)
         return found
@@ -79,6 +87,10 @@ class Exempt:
         if address.is_multicast or address.is_unspecified or address.is_loopback:
             return "no single host"
         return next((who for network, who in self._networks if address in network), None)
+
+    def _is_on_link(self, ip: str) -> bool:
+        address = ipaddress.ip_address(ip)
+        return any(address in link for link in self._links)
 
     def _port(self, bridge_port: str) -> str | None:
         who = self._ports.get(bridge_port)

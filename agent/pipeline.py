@@ -10,12 +10,13 @@ import numpy as np
 
 from agent.baselines import CALM, Baselines
 from agent.deciding import deciding_flow
-from agent.effects import Effect, Publish
+from agent.effects import Effect, Isolate, Publish
 from agent.explain import Explainer
 from agent.limits import exceeded
 from agent.novelty import Novelty
 from agent.observe import Closed, Observer
-from agent.policy import Explanation, Policy
+from agent.open_alert import Explanation
+from agent.policy import Policy
 from agent.records import Bool, FrameBatch, Observations
 from agent.scoring import CHUNK_ROWS, OnnxScorer
 from agent.tables import mixed
@@ -74,6 +75,7 @@ class Pipeline:
         self._explainer = explainer
         self._benign = self.model.classes.index(BENIGN)
         self._due: deque[_Due] = deque()
+        self._rest: Callable[[], list[Effect]] | None = None  # of what was judged last
         self._unreported: list[Verdict] = []
         self._reported_ns = 0
         self._window_ns = -1
@@ -104,13 +106,19 @@ class Pipeline:
         self._wait(self.observer.close_until(time_ns))
 
     def judge_some(self) -> Outcome:
-        """Judge some hosts of a window, so few that frames can be read in between."""
+        """Judge some hosts of a window, so few that frames can be read in between.
+
+        Who is to be cut off for what these did comes at once, and the rest of it with the next call.
+        """
+        if self._rest is not None:
+            rest, self._rest = self._rest, None
+            return Outcome(rest(), [])
         return self._conclude(self._due.popleft()) if self._due else Outcome([], [])
 
     def settle(self) -> Outcome:
         """Judge all that waits."""
         outcome = Outcome([], [])
-        while self._due:
+        while self._due or self._rest is not None:
             part = self.judge_some()
             outcome.effects.extend(part.effects)
             outcome.judged.extend(part.judged)
@@ -177,14 +185,19 @@ class Pipeline:
         # What strikes is mostly told as well.
         found = cache(partial(self._found, judged, due.first, aims))
         # The closing of alerts and verdicts in the order of time.
-        effects = [
-            *self.policy.advance(start_ns),
-            *self._act(judged, due, found),
-            *self._keep(judged, found),
-        ]
-        # What looks like an attack, even a little, must not become usual.
-        self.baselines.learn(observations, judged.scores[:, self._benign] >= CALM)
+        effects = [*self.policy.advance(start_ns), *self._act(judged, due, found)]
+        rest = partial(self._explain_and_learn, judged, found)
+        if any(isinstance(effect, Isolate) for effect in effects):
+            self._rest = rest
+        else:
+            effects += rest()
         return Outcome(effects, [judged])
+
+    def _explain_and_learn(self, judged: Judged, found: Callable[[int], Verdict]) -> list[Effect]:
+        effects = [*self.policy.explain(), *self._keep(judged, found)]
+        # What looks like an attack, even a little, must not become usual.
+        self.baselines.learn(judged.observations, judged.scores[:, self._benign] >= CALM)
+        return effects
 
     def _second_opinion(self, judged: Judged) -> Judged:
         """Ask about hosts that seem benign and whose usual behaviour is known."""

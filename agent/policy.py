@@ -2,7 +2,6 @@
 
 import hashlib
 from collections import deque
-from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -10,9 +9,10 @@ import msgspec
 from agent.allowance import REMAINDER, Allowance
 from agent.config import FIRST_CUTS, Mode, PolicyConfig
 from agent.effects import Effect, Isolate, Publish
+from agent.open_alert import OpenAlert, Reasons
 from contract.attacks import ANOMALY, ATTACKS, AttackType
 from contract.cuts import Part
-from contract.messages import Alert, Change, Flow, Isolation, TopFeature, Verdict
+from contract.messages import Alert, Isolation, Verdict
 from runtime.errors import ConfigError
 
 SECOND_NS: Final = 1_000_000_000
@@ -30,34 +30,6 @@ NARROW: Final = frozenset({"nft", "dry_run"})
 OF_PORTS: Final = frozenset({"nft", "bridge_port", "dry_run"})
 # A host, its bridge port where its MAC is not its alone or there are many behind it, and a class.
 Suspect = tuple[str, str | None, AttackType]
-
-
-class Explanation(msgspec.Struct, frozen=True):
-    """Why a verdict is what it is."""
-
-    top_features: list[TopFeature]
-    counterfactual: list[Change]
-    flow: Flow | None = None  # shows the attack best
-
-
-Reasons = Callable[[], Explanation]
-
-
-class _OpenAlert:
-    """An alert that still grows."""
-
-    def __init__(self, alert: Alert) -> None:
-        self.alert = alert
-        self.told_ns = alert.opened_ns
-        self.isolations = 0
-        self.decided_until_ns: int | None = None  # None: for good
-        self.mode: Mode = "observe"  # when it was decided
-        self.is_cut = False  # by what was decided
-        self.asked = 0  # how often a person was asked to cut it off
-        self.part: Isolation | None = None  # that stands and may be widened
-        self.strays = 0  # weight of the windows that it did not hold
-        self.takes_all = False  # no part was enough, or none could be cut off
-        self.failures = 0  # of isolations that were to be carried out
 
 
 class Policy:
@@ -84,7 +56,8 @@ class Policy:
         self.model_id = model_id  # of what judges now; an alert keeps the one that opened it
         self._memory_ns = max(STRIKE_MEMORY_NS, 2 * config.strikes * SECOND_NS)
         self._strikes: dict[Suspect, deque[Verdict]] = {}
-        self._open: dict[Suspect, _OpenAlert] = {}
+        self._open: dict[Suspect, OpenAlert] = {}
+        self._unexplained: list[tuple[OpenAlert, Reasons, list[Publish]]] = []
         self.alerts = 0
         self._dropped = {"policy.suspects": 0, "policy.alerts": 0}
 
@@ -103,7 +76,7 @@ class Policy:
         return {**self._dropped, "policy.over_budget": self.allowance.over_budget}
 
     def strike(self, verdict: Verdict, attack: AttackType, reasons: Reasons) -> list[Effect]:
-        """Take in a malicious verdict.
+        """Take in a malicious verdict; an alert that it opens is told by `explain`.
 
         Args:
             verdict: In the order of the stream.
@@ -126,7 +99,12 @@ class Policy:
             self._dropped["policy.alerts"] += 1
             return []
         del self._strikes[key]
-        return self._alert(key, list(strikes), reasons())
+        return self._alert(key, list(strikes), reasons)
+
+    def explain(self) -> list[Effect]:
+        """Tell of the alerts that opened since the last call, explained: no cut waits for that."""
+        opened, self._unexplained = self._unexplained, []
+        return [effect for each in opened for effect in _explained(*each)]
 
     def _recent(self, key: Suspect, now_ns: int) -> deque[Verdict]:
         """Return the strikes that still count, as the suspect heard of last."""
@@ -216,13 +194,13 @@ class Policy:
         held.told_ns = verdict.window_end_ns
         return [Publish(held.alert), *effects]
 
-    def _is_due(self, held: _OpenAlert, now_ns: int) -> bool:
+    def _is_due(self, held: OpenAlert, now_ns: int) -> bool:
         """Return whether to decide anew: its time is over, or nobody was cut off and the mode changed."""
         until_ns = held.decided_until_ns
         is_over = until_ns is not None and now_ns > until_ns
         return is_over or (not held.is_cut and held.mode != self.mode)
 
-    def _alert(self, key: Suspect, strikes: list[Verdict], reasons: Explanation) -> list[Effect]:
+    def _alert(self, key: Suspect, strikes: list[Verdict], reasons: Reasons) -> list[Effect]:
         last, (_, port, attack) = strikes[-1], key
         named = (last.host, attack) if port is None else (last.host, port, attack)
         alert = Alert(
@@ -241,16 +219,17 @@ class Policy:
             confidence=max(v.scores[attack] for v in strikes),
             windows=len(strikes),
             packets=sum(v.packets for v in strikes),
-            top_features=reasons.top_features,
-            counterfactual=reasons.counterfactual,
+            top_features=[],
             model_id=self.model_id,
-            flow=reasons.flow,
         )
-        held = self._open[key] = _OpenAlert(alert)
+        held = self._open[key] = OpenAlert(alert)
         self.alerts += 1
-        return [Publish(alert), *self._isolation(held, last, self._first_part(held, last))]
+        effects = self._isolation(held, last, self._first_part(held, last))
+        told = [effect for effect in effects if isinstance(effect, Publish)]
+        self._unexplained.append((held, reasons, told))
+        return [effect for effect in effects if isinstance(effect, Isolate)]
 
-    def _first_part(self, held: _OpenAlert, last: Verdict) -> Part | None:
+    def _first_part(self, held: OpenAlert, last: Verdict) -> Part | None:
         """Return the gentlest part of the host that ends the attack, None: all of it has to go."""
         aimed_at = last.aimed_at
         first_cuts = self._first_cuts.get(held.alert.attack_type, [])
@@ -263,7 +242,7 @@ class Policy:
                 return aimed_at
         return None
 
-    def _widened(self, held: _OpenAlert, verdict: Verdict) -> list[Effect]:
+    def _widened(self, held: OpenAlert, verdict: Verdict) -> list[Effect]:
         """Cut off more where a part did not end the attack: a flow's pair, or the whole host."""
         standing = held.part
         if standing is None or standing.part is None:
@@ -285,7 +264,7 @@ class Policy:
 
     def _isolation(
         self,
-        held: _OpenAlert,
+        held: OpenAlert,
         last: Verdict,
         part: Part | None,
         narrower: Isolation | None = None,
@@ -349,7 +328,13 @@ class Policy:
         return self._cuts_ports and alert.attack_type == "DOS" and alert.bridge_port is not None
 
 
-def _decided_until(held: _OpenAlert, isolation: Isolation) -> int | None:
+def _explained(held: OpenAlert, reasons: Reasons, told: list[Publish]) -> list[Effect]:
+    """Return an alert that opened, with its explanation, and what is told together with it."""
+    held.alert = msgspec.structs.replace(held.alert, **msgspec.structs.asdict(reasons()))
+    return [Publish(held.alert), *told]
+
+
+def _decided_until(held: OpenAlert, isolation: Isolation) -> int | None:
     """Return until when nothing else is decided; a person is asked more and more seldom."""
     if isolation.state == "applied":
         held.asked = 0

@@ -295,6 +295,8 @@ class CommandAck(Message, frozen=True, kw_only=True, tag="command_ack"):
     state: CommandState
     at_ns: TimeNs
     detail: LongText = ""
+    # Of the signed order as it came, where the device cannot believe it; None: it was believed.
+    declined: Sha256 | None = None
 
 
 AnyMessage = (

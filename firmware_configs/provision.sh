@@ -342,11 +342,16 @@ undo_folder() { # PATH
   fi
 }
 
+# The agent before the packet filter: it would put back whom the filter's stop let go.
 stop_units() {
-  local path
-  for path in "${paths[@]}"; do
-    case $path in edgewarden-*.service) systemctl stop "$path" ;; esac
+  local index
+  for ((index = ${#paths[@]} - 1; index >= 0; index--)); do
+    case ${paths[index]} in edgewarden-*.service) systemctl stop "${paths[index]}" ;; esac
   done
+  # What the agent cut off holds on without it, and without our packet filter nobody removes its table.
+  if ! nft -f "$firmware/nftables/edgewarden-remove.nft"; then
+    printf 'look for our tables: nft list tables\n' >&2
+  fi
 }
 
 undo_all() {

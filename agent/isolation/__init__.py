@@ -1,7 +1,7 @@
 """How a host is cut off: desired state in, what the kernel says out."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -9,6 +9,9 @@ from agent.exempt import Exempt
 from contract.cuts import Part
 from contract.identifiers import BridgePort, IpAddress, IsolationId, LongText, MacAddress, TimeNs
 from contract.messages import Isolation
+
+NOBODY: Final = "00:00:00:00:00:00"  # the host of an isolation that names a bridge port alone
+BEFORE: Final = "isolated before the agent was started again"
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +36,32 @@ def as_lease(isolation: Isolation, expires_ns: int) -> Lease:
         part=isolation.part,
         expires_ns=expires_ns,
     )
+
+
+def as_isolation(lease: Lease, enforcement: str, now_ns: int) -> Isolation:
+    """Return what can be said of an isolation that nothing but the enforcer knows of."""
+    return Isolation(
+        isolation_id=lease.isolation_id,
+        alert_id=None,
+        host=lease.mac or lease.ip or NOBODY,
+        isolated_mac=lease.mac,
+        isolated_ip=lease.ip,
+        isolated_port=lease.bridge_port,
+        part=lease.part,
+        reason=BEFORE,
+        enforcement=enforcement,
+        state="verified",
+        isolated_ns=now_ns,
+        expires_ns=max(lease.expires_ns, now_ns),
+    )
+
+
+Target = tuple[str | None, str | None, str | None, Part | None]
+
+
+def target_of(lease: Lease) -> Target:
+    """Return what a lease cuts off, whoever asked for it and until when."""
+    return (lease.mac, lease.ip, lease.bridge_port, lease.part)
 
 
 class Enforcing(Protocol):

@@ -3,28 +3,27 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from agent.errors import IsolationError
-from agent.isolation import Enforcing, Lease, as_lease
+from agent.isolation import Enforcing, Lease, Target, as_isolation, as_lease, target_of
 from agent.isolation.guard import ExemptError
 from agent.isolation.lease_file import MAX_ISOLATIONS, Desired, LeaseFile
-from contract.cuts import Part
+from contract.commands import MAX_ISOLATION_S
 from contract.messages import Isolation
 
 log = logging.getLogger(__name__)
 
-NOBODY: Final = "00:00:00:00:00:00"  # the host of an isolation that names a bridge port alone
 BY_HAND: Final = "released on this box"
-BEFORE: Final = "isolated before the agent was started again"
 PUT_BACK: Final = "was gone from the enforcer, and was put back"
+MARK_NS: Final = 60_000_000_000
+SECOND_NS: Final = 1_000_000_000  # enforcers tell how long they hold something in whole seconds
 
 Clock = Callable[[], int]
-Target = tuple[str | None, str | None, str | None, Part | None]
 
 
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
@@ -74,6 +73,7 @@ class DesiredIsolations:
         self._desired: dict[str, Desired] = {}
         self._on_disk: set[str] = set()
         self._begun = False
+        self._taken_over: set[str] = set()  # from an earlier start, and not told yet
         self._is_behind = False  # the enforcer was not told yet of what changed
         self._untold: list[Isolation] = []  # ended while something else was done
         self._over: dict[str, Isolation] = {}  # ended by their time, and not told yet
@@ -140,7 +140,7 @@ class DesiredIsolations:
         own = [lease for lease in held if lease.isolation_id == isolation.isolation_id]
         if failed and not (is_new and own):
             return failed
-        if not failed and _target(isolation) not in _targets(held):
+        if not failed and _target(isolation) not in map(target_of, held):
             return "not there when it was read back"
         if own and own[0].at:
             self._note_place(isolation, own[0].at)
@@ -196,6 +196,7 @@ class DesiredIsolations:
             why, self.slipped = "", None
             try:
                 await self._begin()
+                self._mark()
                 await self._save()
                 self._end_by_time()
                 await self._reconcile()
@@ -207,6 +208,13 @@ class DesiredIsolations:
             self._untold += await self._over_by_now(why)
             untold, self._untold = self._untold, []
             return untold
+
+    def _mark(self) -> None:
+        """Note now and then how far time has come, for a start after a reboot."""
+        passed_ns, replace = self._passed_ns(), msgspec.structs.replace
+        for key, each in self._desired.items():
+            if passed_ns - each.marked_ns >= MARK_NS:
+                self._desired[key] = replace(each, marked_ns=passed_ns)
 
     def _end_by_time(self) -> None:
         passed_ns = self._passed_ns()
@@ -224,6 +232,11 @@ class DesiredIsolations:
                 failed = error  # perhaps of some only
             await self._save()
         self._untold += await self._put_back_or_failed(slipped)
+        # Whoever died before it had told the centre is followed by one who does.
+        taken, self._taken_over = self._taken_over & self._desired.keys(), set()
+        found = [self._desired[key].isolation for key in taken]
+        held = [each for each in found if each not in slipped]
+        self._untold += [msgspec.structs.replace(each, state="verified") for each in held]
         # Who was let go because it is exempt by now is none that should have held.
         self.slipped = [each for each in slipped if each.isolation_id in self._desired]
         if failed is not None:
@@ -256,30 +269,34 @@ class DesiredIsolations:
         kept = await asyncio.to_thread(self._file.read)
         self._on_disk = set(kept)
         for key, each in kept.items():
-            # Of another boot only the wall's clock can tell how much is left.
-            is_of_now = each.boot == self._boot
-            self._desired.setdefault(key, each if is_of_now else self._timed(each.isolation))
+            # Of another boot only the wall's clock can tell how much is left; it was less than at
+            # the last mark, should that clock be wrong.
+            timed = self._timed(each.isolation, each.until_ns - each.marked_ns)
+            self._desired.setdefault(key, each if each.boot == self._boot else timed)
         for lease in held:
             self._adopt(lease)
         self._begun = True
         if self._desired:
             await self._apply()
+        self._taken_over = set(self._desired)
 
     def _adopt(self, lease: Lease) -> None:
         until_ns = self._passed_ns() + lease.expires_ns - self._now_ns()
         known = self._desired.get(lease.isolation_id)
         if known is None:
-            self._desired[lease.isolation_id] = self._until(self._of_before(lease), until_ns)
-        elif until_ns < known.until_ns:
+            self._desired[lease.isolation_id] = self._until(
+                as_isolation(lease, self._isolator.name, self._now_ns()), until_ns
+            )
+        elif until_ns <= known.until_ns - SECOND_NS:
             self._desired[lease.isolation_id] = self._until(known.isolation, until_ns)
 
-    def _timed(self, isolation: Isolation) -> Desired:
+    def _timed(self, isolation: Isolation, most_ns: int = MAX_ISOLATION_S * SECOND_NS) -> Desired:
         """Give an isolation its end by the clock that nobody sets: never more than it was given."""
         left_ns = isolation.expires_ns - max(self._now_ns(), isolation.isolated_ns)
-        return self._until(isolation, self._passed_ns() + left_ns)
+        return self._until(isolation, self._passed_ns() + min(left_ns, most_ns))
 
     def _until(self, isolation: Isolation, until_ns: int) -> Desired:
-        return Desired(isolation, until_ns, self._boot)
+        return Desired(isolation, until_ns, self._boot, self._passed_ns())
 
     async def _apply(self) -> dict[str, str]:
         """Make the enforcer hold what is desired; return what it refused for good, with the reason."""
@@ -307,9 +324,7 @@ class DesiredIsolations:
         """Return what the enforcer lost: rules flushed, a cable pulled and put back."""
         if not self._desired:
             return []
-        held = await self._held()
-        isolations = [each.isolation for each in self._desired.values()]
-        slipped = [each for each in isolations if _target(each) not in held]
+        slipped = await self._missing()
         for isolation in slipped:
             if isolation.isolation_id not in self._lost:
                 log.warning("isolation_slipped", extra={"host": isolation.host})
@@ -317,10 +332,10 @@ class DesiredIsolations:
 
     async def _put_back_or_failed(self, slipped: list[Isolation]) -> list[Isolation]:
         """Return what is there again, and once what is not."""
-        held = await self._held() if slipped else set()
+        missing = {each.isolation_id for each in await self._missing()} if slipped else set()
         still = [each for each in slipped if each.isolation_id in self._desired]
-        back = [each for each in still if _target(each) in held]
-        gone = [each for each in still if _target(each) not in held]
+        back = [each for each in still if each.isolation_id not in missing]
+        gone = [each for each in still if each.isolation_id in missing]
         fresh = [each for each in gone if each.isolation_id not in self._lost]
         self._lost = {each.isolation_id for each in gone}
         return [
@@ -328,8 +343,12 @@ class DesiredIsolations:
             *(self._failed(each, "lost, and not to be put back") for each in fresh),
         ]
 
-    async def _held(self) -> set[Target]:
-        return _targets(await self._isolator.read_back())
+    async def _missing(self) -> list[Isolation]:
+        """Return what should hold and does not, by the enforcer's word."""
+        held = {target_of(lease) for lease in await self._isolator.read_back()}
+        passed_ns = self._passed_ns()  # after the answer: what has ended by then is not missing
+        going_on = [each for each in self._desired.values() if each.until_ns > passed_ns]
+        return [each.isolation for each in going_on if _target(each.isolation) not in held]
 
     async def _save(self) -> None:
         """Write what is desired; what a person took out of the file is not desired any more."""
@@ -352,24 +371,6 @@ class DesiredIsolations:
         if before is not None:
             self._desired[isolation_id] = before
 
-    def _of_before(self, lease: Lease) -> Isolation:
-        """Return what can be said of an isolation that nothing but the enforcer knows of."""
-        now_ns = self._now_ns()
-        return Isolation(
-            isolation_id=lease.isolation_id,
-            alert_id=None,
-            host=lease.mac or lease.ip or NOBODY,
-            isolated_mac=lease.mac,
-            isolated_ip=lease.ip,
-            isolated_port=lease.bridge_port,
-            part=lease.part,
-            reason=BEFORE,
-            enforcement=self._isolator.name,
-            state="verified",
-            isolated_ns=now_ns,
-            expires_ns=max(lease.expires_ns, now_ns),
-        )
-
     def _lifted(self, isolation: Isolation, reason: str) -> Isolation:
         return msgspec.structs.replace(
             isolation, state="lifted", lifted_ns=self._now_ns(), detail=reason
@@ -380,14 +381,5 @@ class DesiredIsolations:
         return msgspec.structs.replace(isolation, state="failed", detail=why)
 
 
-def _targets(leases: Iterable[Lease]) -> set[Target]:
-    return {(lease.mac, lease.ip, lease.bridge_port, lease.part) for lease in leases}
-
-
 def _target(isolation: Isolation) -> Target:
-    return (
-        isolation.isolated_mac,
-        isolation.isolated_ip,
-        isolation.isolated_port,
-        isolation.part,
-    )
+    return target_of(as_lease(isolation, 0))

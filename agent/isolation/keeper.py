@@ -12,8 +12,8 @@ from typing import Final
 import msgspec
 
 from agent.errors import IsolationError
-from agent.isolation import GuardedIsolator
-from agent.isolation.desired import NOBODY, DesiredIsolations
+from agent.isolation import NOBODY, GuardedIsolator
+from agent.isolation.desired import DesiredIsolations
 from agent.isolation.drift import Drift
 from agent.isolation.lease_file import MAX_ISOLATIONS, LeaseFile
 from agent.isolation.safekeeping import keep_memory, kept_memory

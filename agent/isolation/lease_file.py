@@ -27,6 +27,7 @@ class Desired(msgspec.Struct, frozen=True):
     isolation: Isolation
     until_ns: int  # since the machine booted
     boot: str  # which boot that was
+    marked_ns: int = 0  # since then too: when it was written that it goes on
 
 
 _decoder = msgspec.json.Decoder(list[Desired])

@@ -1,6 +1,7 @@
 """Isolation by nftables on the bridge: sets whose elements the kernel lets expire by itself."""
 
 import hashlib
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
@@ -15,7 +16,7 @@ from agent.isolation.nft_table import (
     NAME,
     Armed,
     Element,
-    element_json,
+    element_text,
     elements_of,
     has_all_rules,
     lease_of,
@@ -24,7 +25,12 @@ from agent.isolation.nft_table import (
 )
 
 SECOND_NS: Final = 1_000_000_000
+MILLISECOND_NS: Final = 1_000_000
+# The kernel counts in ticks of 1 to 10 ms, and may lose two of them: no lease ends before its time,
+# or else it would be taken for lost.
+TICKS_MS: Final = 25
 COMMENT: Final = "edgewarden:"  # in front of the isolation's id
+_OURS: Final = re.compile(COMMENT + "([0-9a-f]{32})")
 
 
 class NftIsolator:
@@ -60,7 +66,7 @@ class NftIsolator:
         self._desired: tuple[Lease, ...] = ()
 
     async def apply(self, desired: Sequence[Lease]) -> None:
-        """Make exactly these leases hold, in one transaction."""
+        """Make exactly these leases hold: the table where it is missing, then all in one transaction."""
         now_ns = self._now_ns()
         wanted = _wanted(lease for lease in desired if lease.expires_ns > now_ns)
         listed = self._listed()
@@ -68,12 +74,11 @@ class NftIsolator:
         self._desired = tuple(desired)
         if not wanted and not listed:
             return  # nothing to hold: no table of ours either
-        deeds = table_deeds()
-        for element in held.keys() - wanted.keys():
-            deeds += _removed(element)
-        for element, armed in wanted.items():
-            deeds += [*_removed(element), {"add": _standing(element, armed, now_ns)}]
-        self._nftables.run(deeds)
+        # As text, since nft's JSON takes timeouts in whole seconds only.
+        lines = [line for element in held.keys() | wanted.keys() for line in _removed(element)]
+        lines += [_standing(element, armed, now_ns) for element, armed in wanted.items()]
+        self._nftables.run(table_deeds())
+        self._nftables.run("\n".join(lines))
 
     async def widened(self, lease: Lease) -> Sequence[Lease]:
         """Return the lease alone: nothing beyond it is cut off."""
@@ -90,7 +95,7 @@ class NftIsolator:
         return await learnt_ports(self._bridge, self._prefix)
 
     async def read_back(self) -> tuple[Lease, ...]:
-        """Return the leases whose elements the kernel holds, with the time it gives them.
+        """Return the leases whose elements the kernel holds, with the whole seconds it gives them.
 
         Elements that no rule of ours looks at hold nobody.
         """
@@ -163,11 +168,10 @@ def _standing_in(item: dict[str, Any], now_ns: int) -> Iterator[tuple[Element, A
         element = read_value(item["name"], inner.get("val", inner))
         if element is None:
             continue
-        comment = inner.get("comment", "")
-        ours = comment.startswith(COMMENT)
+        ours = _OURS.fullmatch(inner.get("comment", ""))
         # An element without our comment was put there by hand; its id is made from its value.
         by_hand = hashlib.sha256(repr(element).encode()).hexdigest()[:32]
-        isolation_id = comment.removeprefix(COMMENT) if ours else by_hand
+        isolation_id = by_hand if ours is None else ours[1]
         left_s = inner.get("expires", 0)
         yield element, Armed(isolation_id, now_ns + left_s * SECOND_NS)
 
@@ -178,12 +182,14 @@ def _items(listed: Any, kind: str) -> Iterator[dict[str, Any]]:  # noqa: ANN401
             yield item[kind]
 
 
-def _removed(element: Element) -> list[dict[str, Any]]:
+def _removed(element: Element) -> list[str]:
     # Deleting what has just expired would fail the transaction; what is added first is there.
-    there = element_json(element)
-    return [{"add": there}, {"delete": there}]
+    there = element_text(element)
+    return [f"add {there}", f"delete {there}"]
 
 
-def _standing(element: Element, armed: Armed, now_ns: int) -> dict[str, Any]:
-    left_s = max(1, -(-(armed.expires_ns - now_ns) // SECOND_NS))  # rounded up
-    return element_json(element, timeout=left_s, comment=COMMENT + armed.isolation_id)
+def _standing(element: Element, armed: Armed, now_ns: int) -> str:
+    left_ms = -(-(armed.expires_ns - now_ns) // MILLISECOND_NS) + TICKS_MS
+    seconds, ms = divmod(left_ms, 1000)  # of more than 999 ms nft reads none
+    options = f'timeout {seconds}s{ms}ms comment "{COMMENT}{armed.isolation_id}"'
+    return f"add {element_text(element, options)}"

@@ -17,8 +17,8 @@ _JSON: Final = 1 << 4  # NFT_CTX_OUTPUT_JSON
 class Nftables(Protocol):
     """Who carries out commands of nftables."""
 
-    def run(self, commands: Sequence[dict[str, Any]]) -> Any:  # noqa: ANN401
-        """Carry out commands as libnftables-json(5) has them, all or none.
+    def run(self, commands: Sequence[dict[str, Any]] | str) -> Any:  # noqa: ANN401
+        """Carry out commands as libnftables-json(5) or, as text, nft(8) has them, all or none.
 
         Returns:
             What was listed; an empty list if nothing was.
@@ -40,10 +40,13 @@ class NftLibrary:
         self._library: ctypes.CDLL | None = None
         self._context: int | None = None
 
-    def run(self, commands: Sequence[dict[str, Any]]) -> Any:  # noqa: ANN401
+    def run(self, commands: Sequence[dict[str, Any]] | str) -> Any:  # noqa: ANN401
         """Carry out commands, all or none; return what was listed."""
         library = self._opened()
-        document = msgspec.json.encode({"nftables": commands})
+        if isinstance(commands, str):
+            document = commands.encode()  # what is no JSON the library reads as text
+        else:
+            document = msgspec.json.encode({"nftables": commands})
         failed = library.nft_run_cmd_from_buffer(self._context, document)
         printed = library.nft_ctx_get_output_buffer(self._context)
         why = library.nft_ctx_get_error_buffer(self._context)

@@ -1,6 +1,7 @@
 """Our table of nftables: its sets, its rules, and which element of which set is which lease."""
 
 import ipaddress
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -68,6 +69,7 @@ KINDS: Final = (
 )
 _BY_NAME: Final = {kind.set_name: kind for kind in KINDS}
 _BY_LEASE: Final = {(kind.part, kind.fields, kind.version): kind for kind in KINDS}
+_PLAIN: Final = re.compile(r"[0-9a-z:.]+")  # all that addresses, protocols and ports are made of
 _PROTOCOLS: Final = {"6": "tcp", "17": "udp"}  # where nft does not know their names
 
 
@@ -159,19 +161,29 @@ def read_value(set_name: str, told: Any) -> Element | None:  # noqa: ANN401
     return Element(set_name, value)
 
 
-def element_json(element: Element, **lease: object) -> dict[str, Any]:
-    """Return an element as nft takes it.
+def element_text(element: Element, options: str = "") -> str:
+    """Return an element as nft(8) reads it behind `add` and `delete`.
 
     Args:
         element: Which one.
-        lease: Its timeout and comment, where it is to stand.
+        options: Its timeout and comment, where it is to stand.
+
+    Raises:
+        IsolationError: A value of it is none, and would say something else to nft.
     """
-    value: object = element.value[0]
-    if len(element.value) > 1:
-        value = {"concat": list(element.value)}
-    if lease:
-        value = {"elem": {"val": value, **lease}}
-    return {"element": {**TABLE, "name": element.set_name, "elem": [value]}}
+    fields = _BY_NAME[element.set_name].fields
+    told = " . ".join(map(_value_text, fields, element.value))
+    return f"element {TABLE['family']} {NAME} {element.set_name} {{ {told} {options} }}"
+
+
+def _value_text(field: str, value: str | int) -> str:
+    if field == "bridge_port":
+        if '"' not in str(value):
+            return f'"{value}"'
+    elif _PLAIN.fullmatch(str(value)):
+        return str(value)
+    message = f"nft: no {field}: {value!r}"
+    raise IsolationError(message)
 
 
 # ---- the table

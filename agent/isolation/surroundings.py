@@ -12,7 +12,7 @@ from typing import Any, Final
 import psutil
 
 from agent.errors import IsolationError
-from agent.exempt import THIS_BOX, Exempt, Exemption
+from agent.exempt import ON_LINK, THIS_BOX, Exempt, Exemption
 from agent.isolation.pinned import Pinned
 from agent.isolation.programs import parsed, run
 
@@ -105,11 +105,11 @@ class Surroundings:
             mac = link.get("address", "")
             if link.get("link_type") == "ether" and mac:
                 found.append(Exemption(who=THIS_BOX, mac=mac, home=THIS_BOX))
-            found += [
-                Exemption(who=THIS_BOX, network=address["local"])
-                for address in link.get("addr_info", [])
-                if "local" in address
-            ]
+            for address in link.get("addr_info", []):
+                if "local" in address:
+                    found.append(Exemption(who=THIS_BOX, network=address["local"]))
+                    whole = ipaddress.ip_interface(f"{address['local']}/{address['prefixlen']}")
+                    found.append(Exemption(who=ON_LINK, network=str(whole.network), on_link=True))
         return found
 
     async def _gateways(self) -> list[tuple[str, str]]:

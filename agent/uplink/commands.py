@@ -1,6 +1,7 @@
 """Orders from the centre: believed only when signed, for us, in time and for the first time."""
 
 import asyncio
+import hashlib
 import logging
 import time
 from collections import Counter
@@ -12,6 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from agent.errors import AgentError, SpoolError
+from agent.uplink.outbox import Remembered
 from agent.uplink.spool import Spool
 from contract.codec import CodecError, decode_order, decode_signed_order
 from contract.commands import (
@@ -31,10 +33,13 @@ log = logging.getLogger(__name__)
 MAX_DETAIL_CHARACTERS = 2000
 SLOW = (InstallModel,)  # what others, a lift above all, must not wait for
 MAX_SLOW = 4
-MAX_ISOLATIONS = 1024  # of which is remembered when they were ordered last
 MAX_DECLINED = 10  # answers a minute to what cannot be checked
 MINUTE_NS = 60_000_000_000
 KEYLESS = "the device has no key to believe commands by: set public_key_file in [commands] there"
+OTHER_KEY = (
+    "the device believes the key {ours} alone, and this is signed by {theirs}: write what "
+    "`edgewarden-aggregator command-key` prints into public_key_file there"
+)
 OVERTAKEN = "what was ordered of this isolation later came first, and stands"
 
 
@@ -70,18 +75,20 @@ class Refusal(StrEnum):
 
 
 class _RefusedError(Exception):
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, refusal: Refusal, why: str = "") -> None:
         super().__init__(refusal.value)
         self.refusal = refusal
+        self.why = why  # for whoever gave the order; nothing: they hear nothing
 
 
 class Commands:
     """Checks orders and has them carried out, one after the other.
 
     An order that is not provably the centre's is counted and not answered: an answer would only
-    serve whoever sent it. Where there is no key to prove it by, a few a minute are answered as
-    `failed`, so that a person who lifts learns at once that it cannot be. `counters` tells how
-    many were not obeyed, by reason.
+    serve whoever sent it. Where there is no key to prove it by, or it is signed by another, a few
+    a minute are answered as `failed`, so that a person who lifts learns at once that it cannot be.
+    That answer names the very bytes which it is about: of a forgery it says nothing to the centre.
+    `counters` tells how many were not obeyed, by reason.
     """
 
     def __init__(
@@ -108,27 +115,26 @@ class Commands:
         self._obey = obey
         self._acknowledge = acknowledge
         self._now_ns = now_ns
-        self._latest_ns: dict[str, int] = {}  # isolation id -> when its last order was issued
         self._declined_ns: list[int] = []  # when, within the last minute
         self._slow: asyncio.Queue[Order] = asyncio.Queue(MAX_SLOW)
 
     async def take(self, payload: bytes, *, retained: bool) -> None:
         """Check an order and carry it out; whatever the bytes are, nothing is raised for them."""
-        if self._trust.key is None:
-            await self._decline(payload, retained=retained)
-            return
         try:
-            order = self._believed(self._trust.key, payload, retained=retained)
-            await self._remember(order)
+            order = self._believed(payload, retained=retained)
+            latest_ns = await self._remember(order)
         except _RefusedError as error:
             self._count(error.refusal)
+            if error.why:
+                await self._decline(payload, error.why)
             return
         if order.expires_ns <= self._now_ns():
             self._count("command_expired")
             await self._answer(order, Outcome("expired"))
             return
         await self._answer(order, Outcome("received"))
-        if self._is_overtaken(order):
+        # Orders that were lost are sent again, behind those of meanwhile. No lift is refused so.
+        if isinstance(order.command, Isolate) and order.issued_ns < latest_ns:
             self._count("command_overtaken")
             await self._answer(order, Outcome("failed", OVERTAKEN))
         elif not isinstance(order.command, SLOW):
@@ -144,30 +150,15 @@ class Commands:
             order = await self._slow.get()
             await self._answer(order, await self._carried_out(order))
 
-    def _is_overtaken(self, order: Order) -> bool:
-        """Return whether what was ordered later of the same isolation came first: that stands.
-
-        Orders that were lost are sent again, behind those of meanwhile. No lift is refused so.
-        """
-        command = order.command
-        if not isinstance(command, Isolate | Release):
-            return False
-        latest_ns = self._latest_ns.pop(command.isolation_id, 0)
-        self._latest_ns[command.isolation_id] = max(latest_ns, order.issued_ns)
-        if len(self._latest_ns) > MAX_ISOLATIONS:
-            del self._latest_ns[next(iter(self._latest_ns))]
-        return isinstance(command, Isolate) and order.issued_ns < latest_ns
-
-    async def _decline(self, payload: bytes, *, retained: bool) -> None:
-        """Say that no order can be believed here, to whoever knows the number of a command.
+    async def _decline(self, payload: bytes, why: str) -> None:
+        """Say that an order cannot be believed here, to whoever knows the number of a command.
 
         Anybody who may publish to us could ask for it without end, and answers take room in the
         spool that alerts need: hence the few. The centre sends again what was not answered.
         """
-        self._count(Refusal.WITHOUT_KEY)
         now_ns = self._now_ns()
         recent = [then_ns for then_ns in self._declined_ns if 0 <= now_ns - then_ns < MINUTE_NS]
-        if retained or len(recent) >= MAX_DECLINED:
+        if len(recent) >= MAX_DECLINED:
             return
         try:
             order = decode_order(decode_signed_order(payload).order)
@@ -175,14 +166,17 @@ class Commands:
             return
         if order.device_id == self._trust.device_id:
             self._declined_ns = [*recent, now_ns]
-            await self._answer(order, Outcome("failed", KEYLESS))
+            declined = hashlib.sha256(payload).hexdigest()
+            await self._answer(order, Outcome("failed", why), declined)
 
-    def _believed(self, key: Ed25519PublicKey, payload: bytes, *, retained: bool) -> Order:
+    def _believed(self, payload: bytes, *, retained: bool) -> Order:
         if retained:  # a retained order would come again with every connection
             raise _RefusedError(Refusal.RETAINED)
+        if self._trust.key is None:
+            raise _RefusedError(Refusal.WITHOUT_KEY, KEYLESS)
         try:
             signed = decode_signed_order(payload)
-            _verify(key, signed)
+            _verify(self._trust.key, signed)
             order = decode_order(signed.order)
         except CodecError as error:
             raise _RefusedError(Refusal.UNREADABLE) from error
@@ -192,15 +186,18 @@ class Commands:
             raise _RefusedError(Refusal.FOR_ANOTHER)
         return order
 
-    async def _remember(self, order: Order) -> None:
+    async def _remember(self, order: Order) -> int:
+        """Return when the latest order before this of its isolation was issued, 0 if none was."""
+        command = order.command
+        isolation_id = command.isolation_id if isinstance(command, Isolate | Release) else None
+        kept = Remembered(order.nonce, order.issued_ns, order.expires_ns, isolation_id)
         try:
-            is_new = await asyncio.to_thread(
-                self._spool.remember_nonce, order.nonce, order.expires_ns, self._now_ns()
-            )
+            latest_ns = await asyncio.to_thread(self._spool.remember_order, kept, self._now_ns())
         except SpoolError as error:
             raise _RefusedError(Refusal.NOT_REMEMBERABLE) from error
-        if not is_new:
+        if latest_ns is None:
             raise _RefusedError(Refusal.SEEN_BEFORE)
+        return latest_ns
 
     async def _carried_out(self, order: Order) -> Outcome:
         kind = type(order.command).__name__
@@ -212,13 +209,14 @@ class Commands:
         log.info("command_obeyed", extra=told)
         return outcome
 
-    async def _answer(self, order: Order, outcome: Outcome) -> None:
+    async def _answer(self, order: Order, outcome: Outcome, declined: str | None = None) -> None:
         detail = outcome.detail[:MAX_DETAIL_CHARACTERS]
         ack = CommandAck(
             command_id=order.command_id,
             state=outcome.state,
             at_ns=self._now_ns(),
             detail=detail,
+            declined=declined,
         )
         await self._acknowledge(ack)
 
@@ -229,6 +227,8 @@ class Commands:
 
 
 def _verify(key: Ed25519PublicKey, signed: SignedOrder) -> None:
-    if signed.key_id != key_id(key.public_bytes_raw()):
-        raise _RefusedError(Refusal.UNKNOWN_KEY)
+    ours = key_id(key.public_bytes_raw())
+    if signed.key_id != ours:
+        why = OTHER_KEY.format(ours=ours, theirs=signed.key_id)
+        raise _RefusedError(Refusal.UNKNOWN_KEY, why)
     key.verify(signed.signature, signed.order)

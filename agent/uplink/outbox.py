@@ -23,6 +23,8 @@ ROW_BYTES = 64  # counted for a row beside its message
 WAL_BYTES = 4 * 1024 * 1024
 MOST_SET_ASIDE = 3
 LOCK_TIMEOUT_S = 2.0
+MAX_NONCES = 10_000
+MAX_ORDERED = 1024  # isolations of which is remembered when they were ordered last
 NO_DATABASE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 SCHEMA = """
@@ -37,6 +39,7 @@ CREATE TABLE IF NOT EXISTS outbox (
 CREATE UNIQUE INDEX IF NOT EXISTS outbox_numbered ON outbox (boot, seq) WHERE boot IS NOT NULL;
 CREATE INDEX IF NOT EXISTS outbox_waiting ON outbox (lane, id) WHERE boot IS NULL;
 CREATE TABLE IF NOT EXISTS nonces (nonce TEXT PRIMARY KEY, expires_ns INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS ordered (isolation_id TEXT PRIMARY KEY, issued_ns INTEGER NOT NULL);
 """
 TOTAL = "SELECT count(*), coalesce(sum(length(envelope)), 0) FROM outbox"
 ADD = "INSERT INTO outbox (lane, leaf, envelope) VALUES (?, ?, ?)"
@@ -60,6 +63,12 @@ FORGET = "DELETE FROM outbox WHERE boot = ? AND seq <= ?"
 NONCE_PRUNE = "DELETE FROM nonces WHERE expires_ns < ?"
 NONCE_COUNT = "SELECT count(*) FROM nonces"
 NONCE_ADD = "INSERT OR IGNORE INTO nonces (nonce, expires_ns) VALUES (?, ?)"
+LATEST = "SELECT coalesce(max(issued_ns), 0) FROM ordered WHERE isolation_id = ?"
+# What is replaced gets a new rowid: the lowest is what was ordered of longest ago.
+LATEST_NOTE = "INSERT OR REPLACE INTO ordered (isolation_id, issued_ns) VALUES (?, ?)"
+LATEST_PRUNE = """
+DELETE FROM ordered WHERE rowid NOT IN (SELECT rowid FROM ordered ORDER BY rowid DESC LIMIT ?)
+"""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -68,6 +77,15 @@ class Row(msgspec.Struct, frozen=True):
     lane: int  # low lanes are sent first, high lanes dropped first
     leaf: str
     envelope: bytes
+
+
+class Remembered(msgspec.Struct, frozen=True):
+    """What is kept of an order."""
+
+    nonce: str
+    issued_ns: int
+    expires_ns: int
+    isolation_id: str | None  # that it is about
 
 
 class Numbered(msgspec.Struct, frozen=True):
@@ -186,19 +204,32 @@ class Outbox:
         self.rows -= rows
         self.bytes -= message_bytes + rows * ROW_BYTES
 
-    def remember_nonce(self, nonce: str, expires_ns: int, now_ns: int, most: int) -> bool:
-        """Return whether a nonce is new.
+    def remember_order(self, order: Remembered, now_ns: int) -> int | None:
+        """Remember an order once; return when the latest one before it of its isolation was issued.
 
-        Expired ones are forgotten only when there is no room: a clock that was set back would
+        Expired nonces are forgotten only when there is no room: a clock that was set back would
         make their orders valid again.
+
+        Returns:
+            0 where none was, or the order is of no isolation; None: it was seen before, or there
+            is no room for it.
         """
         with self._database:
             (known,) = self._one(NONCE_COUNT)
-            if known >= most:
+            if known >= MAX_NONCES:
                 known -= self._database.execute(NONCE_PRUNE, (now_ns,)).rowcount
-            if known >= most:
-                return False
-            return self._database.execute(NONCE_ADD, (nonce, expires_ns)).rowcount == 1
+            if known >= MAX_NONCES:
+                return None
+            added = self._database.execute(NONCE_ADD, (order.nonce, order.expires_ns))
+            if added.rowcount != 1:
+                return None
+            if order.isolation_id is None:
+                return 0
+            latest_ns: int = self._one(LATEST, order.isolation_id)[0]
+            latest = (order.isolation_id, max(latest_ns, order.issued_ns))
+            self._database.execute(LATEST_NOTE, latest)
+            self._database.execute(LATEST_PRUNE, (MAX_ORDERED,))
+            return latest_ns
 
     def close(self) -> None:
         """Close the database."""

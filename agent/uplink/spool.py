@@ -9,7 +9,7 @@ from collections.abc import Container, Sequence
 from pathlib import Path
 
 from agent.errors import SpoolError
-from agent.uplink.outbox import FIRST_LANE, IN_MEMORY, LAST_LANE, Numbered, Outbox, Row
+from agent.uplink.outbox import FIRST_LANE, IN_MEMORY, LAST_LANE, Numbered, Outbox, Remembered, Row
 from contract.codec import CodecError, decode_envelope, encode
 from contract.messages import (
     Alert,
@@ -25,7 +25,6 @@ from contract.topics import LEAVES
 log = logging.getLogger(__name__)
 
 MAX_MEMORY_BYTES = 8 * 1024 * 1024
-MAX_NONCES = 10_000
 LANES: dict[type, int] = {
     Alert: FIRST_LANE,
     Isolation: FIRST_LANE,
@@ -141,15 +140,17 @@ class Spool:
             except sqlite3.Error as error:
                 log.debug("forgetting_failed", extra={"why": str(error)})
 
-    def remember_nonce(self, nonce: str, expires_ns: int, now_ns: int) -> bool:
-        """Return whether a nonce is new, and remember it across restarts until it expires.
+    def remember_order(self, order: Remembered, now_ns: int) -> int | None:
+        """Remember an order across restarts; return when the latest before it was issued, else 0.
+
+        The latest is that of the same isolation. None: it was seen before.
 
         Raises:
             SpoolError: It cannot be remembered, so nothing may be done in its name.
         """
         with self._lock:
             try:
-                return self._disk.remember_nonce(nonce, expires_ns, now_ns, MAX_NONCES)
+                return self._disk.remember_order(order, now_ns)
             except sqlite3.Error as error:
                 message = f"spool: {error}"
                 raise SpoolError(message) from error

@@ -161,16 +161,21 @@ def expire_commands(now_ns: int) -> Statement:
 
 
 def move_commands(reported: Sequence[Reported[CommandAck]]) -> Statement:
-    """Move commands on by their devices' word; late, twice or out of order it moves none back."""
-    furthest: dict[tuple[str, str, str], Reported[CommandAck]] = {}
+    """Move commands on by their devices' word; late, twice or out of order it moves none back.
+
+    That an order was not believed counts for the very bytes that were sent: anybody who can publish
+    could have a device say it of a forgery, while it obeys the order itself.
+    """
+    furthest: dict[tuple[str, str, str, str | None], Reported[CommandAck]] = {}
     for item in reported:
-        key = (item.organization, item.device_id, item.message.command_id)
+        told = item.message
+        key = (item.organization, item.device_id, told.command_id, told.declined)
         known = furthest.get(key)
         if known is None or _rank(known) < _rank(item):
             furthest[key] = item
-    told = list(furthest.values())
-    moved = columns(told, "command_id", "state", "detail")
-    moved["rank"] = [_rank(item) for item in told]
+    acks = list(furthest.values())
+    moved = columns(acks, "command_id", "state", "detail", "declined")
+    moved["rank"] = [_rank(item) for item in acks]
     return Statement("move_commands", moved)
 
 

@@ -6,7 +6,8 @@ import msgspec
 
 from agent.config import PolicyConfig
 from agent.effects import Effect, Isolate, Publish
-from agent.policy import Explanation, Policy
+from agent.open_alert import Explanation
+from agent.policy import Policy
 from contract.attacks import AttackType
 from contract.messages import Alert, AnyMessage, Change, Isolation, TopFeature, Verdict
 
@@ -54,6 +55,7 @@ class Run:
             assert each.label != "benign"
             self.effects += self.policy.advance(each.window_start_ns)
             self.effects += self.policy.strike(each, each.label, self._explain)
+            self.effects += self.policy.explain()
         return self.effects[before:]
 
     def _explain(self) -> Explanation:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agent.allowance import MAX_REMEMBERED, OFFENCE_NS, Allowance, Memory
 from agent.config import HostGroup, PolicyConfig
-from agent.exempt import Exempt, Exemption
+from agent.exempt import ON_LINK, Exempt, Exemption
 from runtime.errors import ConfigError
 from tests.agent.builders import Box
 from tests.agent.conversations import lasting, learned
@@ -176,6 +176,13 @@ def test_a_host_behind_an_exempt_router_is_not_exempt() -> None:
 
 
 # --- borrowed addresses
+
+
+def test_who_took_an_address_of_the_link_has_its_owner_not_cut_off_by_it() -> None:
+    judge = Judge()
+    judge.allowance.exempt = Exempt([Exemption(who=ON_LINK, network="10.0.0.0/8", on_link=True)])
+    assert judge.ask(host="10.0.0.7", src_ip="10.0.0.7").state == "simulated"
+    assert judge.ask(src_ip="10.0.0.7").state == "applied"
 
 
 def test_who_borrowed_a_mac_is_cut_at_its_port_and_the_owner_is_not() -> None:

@@ -104,6 +104,13 @@ def test_who_once_spoke_for_the_link_stays_on_it_whatever_hop_limit_comes_later(
     assert seen.rows.is_ip_host.sum() == 0
 
 
+def test_whose_address_is_taken_while_it_is_silent_does_not_move_behind_the_taker() -> None:
+    thief = Box(66, BOB.ip)
+    stolen = [tcp(thief, ANN, 9, 80, ttl=63), tcp(ANN, thief, 80, 9)]
+    frames = [(0, ping(BOB, ANN)), *((70 + at, frame) for at, frame in enumerate(stolen * 3))]
+    assert observed(frames).rows.is_ip_host.sum() == 0
+
+
 def test_a_server_that_is_known_needs_no_answer_in_every_window() -> None:
     answered = [tcp(ANN, SERVER, 9, 80), tcp(SERVER, ANN, 80, 9, ttl=50)]
     seen = observed([*every(0.01, answered), (3, tcp(SERVER, ANN, 80, 9, ttl=50))])

@@ -37,21 +37,6 @@ def test_the_doctor_says_how_little_is_cut_off_first(capsys: pytest.CaptureFixtu
         assert told in capsys.readouterr().out
 
 
-def test_the_doctor_misses_the_library_that_cuts_off(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = AgentConfig(
-        policy=PolicyConfig(mode="enforce"), isolation=IsolationConfig(enforcer="nft")
-    )
-    examine(config)
-    assert "nobody can be cut off" not in capsys.readouterr().out
-    monkeypatch.setattr("agent.isolation.nft_library.LIBRARY", "libnowhere.so")
-    examine(config)
-    told = capsys.readouterr().out
-    assert "nobody can be cut off: libnowhere.so: cannot open" in told
-    assert "fix: apt install nftables" in told
-
-
 @pytest.mark.root
 def test_the_doctor_compares_what_should_be_cut_off_with_what_is(
     capsys: pytest.CaptureFixture[str], tmp_path: Path

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.exempt import MAX_EXEMPTIONS, THIS_BOX, WRITTEN_DOWN, Exempt, Exemption, written_down
+from agent.exempt import (
+    MAX_EXEMPTIONS,
+    ON_LINK,
+    THIS_BOX,
+    WRITTEN_DOWN,
+    Exempt,
+    Exemption,
+    written_down,
+)
 
 ROUTER = "02:00:00:00:00:01"
 OURS = "02:00:00:00:00:fe"
@@ -17,6 +25,7 @@ EXEMPT = Exempt(
         Exemption(who="a DNS server", network="2001:db8::53"),
         Exemption(who=WRITTEN_DOWN, mac="02:00:00:00:00:05"),
         Exemption(who="exempt by hand", network="10.9.0.0/16"),
+        Exemption(who=ON_LINK, network="192.168.1.0/24", on_link=True),
     ]
 )
 
@@ -29,6 +38,7 @@ EXEMPT = Exempt(
         (ROUTER, "192.168.1.66", None, "the gateway"),
         (STRANGER, "192.168.1.1", None, "the gateway"),
         (None, "192.168.1.1", None, "the gateway"),
+        (None, "192.168.1.66", None, ON_LINK),
         (None, "2001:DB8:0::53", None, "a DNS server"),
         (None, "10.9.200.1", None, "exempt by hand"),
         (OURS, None, None, THIS_BOX),
@@ -42,7 +52,7 @@ EXEMPT = Exempt(
         (None, "127.0.0.1", None, "no single host"),
         (STRANGER, "192.168.1.66", None, None),
         (STRANGER, None, "lan1", None),
-        (None, "192.168.1.66", None, None),
+        (None, "203.0.113.66", None, None),
         (None, None, "lan2", None),
     ],
 )

@@ -121,6 +121,22 @@ def test_enforcing_isolates_the_attacker() -> None:
     assert effect.isolation.isolated_mac == EVE.mac
 
 
+def test_who_attacks_is_cut_off_before_the_alert_is_explained_and_told() -> None:
+    pipeline = detector(mode="enforce")
+    pipeline.take(ATTACK)
+    kinds: list[list[type]] = []
+    while pipeline.waiting or not kinds or Isolate in kinds[-1]:
+        outcome = pipeline.judge_some()
+        opened = [alert for alert in published([outcome], Alert) if alert.state == "open"]
+        assert all(alert.top_features and alert.counterfactual for alert in opened)
+        kinds.append(
+            [Alert] * len(opened) + [type(e) for e in outcome.effects if type(e) is Isolate]
+        )
+    (at,) = [number for number, kind in enumerate(kinds) if Isolate in kind]
+    assert kinds[at : at + 2] == [[Isolate], [Alert]]
+    assert effects([pipeline.flush()])
+
+
 @pytest.mark.parametrize("size", [50, 5000])
 def test_the_policy_knows_how_many_hosts_there_are_however_frames_are_cut(size: int) -> None:
     pipeline = detector()

@@ -140,5 +140,9 @@ async def test_who_attacks_is_cut_off_before_the_evidence_is_written(tmp_path: P
     assert watched.evidence_then[-1]
     with closing(Spool(config.spool.path, config.spool.max_bytes, new_boot())) as spool:
         waiting = spool.pending(1000)
-    told = [type(decode_envelope(row.payload).message) for row in waiting]
-    assert told.index(Alert) < told.index(Isolation)
+    told = [decode_envelope(row.payload).message for row in waiting]
+    opened = [each for each in told if isinstance(each, Alert) and each.state == "open"]
+    assert all(alert.top_features and alert.evidence_sha256 for alert in opened)
+    cut = {each.alert_id for each in told if isinstance(each, Isolation)}
+    assert cut
+    assert cut <= {alert.alert_id for alert in opened}

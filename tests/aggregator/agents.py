@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 
 from agent.evidence import Evidence
-from agent.isolation.desired import NOBODY, DesiredIsolations
+from agent.isolation import NOBODY
+from agent.isolation.desired import DesiredIsolations
 from agent.isolation.dry_run import DryRun
 from agent.isolation.lease_file import LeaseFile
 from agent.uplink.commands import Commands, Outcome, Trust
@@ -26,14 +27,16 @@ from tests.aggregator.messages import SECOND_NS, now_ns
 class Agent:
     """What obeys, and what it was told."""
 
-    def __init__(self, centre: Centre, folder: Path, device_id: str) -> None:
+    def __init__(
+        self, centre: Centre, folder: Path, device_id: str, key_pem: str | None = None
+    ) -> None:
         self.told: list[AnyCommand] = []
         self.late_s = 0.0  # until it does as it is told
         self.refuses = False
         self.evidence = Evidence(folder / "evidence")
         self._isolations = DesiredIsolations(DryRun(), LeaseFile(folder))
         key = folder / "commands.pem"
-        key.write_text(centre.run("command-key").stdout)
+        key.write_text(key_pem or centre.run("command-key").stdout)
         self.spool = Spool(folder / f"{device_id}.sqlite", 1 << 20, new_boot())
         self.commands = Commands(
             self.spool,
@@ -97,9 +100,14 @@ def _isolation(command: Isolate) -> Isolation:
 
 
 @asynccontextmanager
-async def agent(centre: Centre, folder: Path, device_id: str) -> AsyncIterator[Agent]:
-    """Run an agent for the length of the block; the centre knows of it when that begins."""
-    made = Agent(centre, folder, device_id)
+async def agent(
+    centre: Centre, folder: Path, device_id: str, key_pem: str | None = None
+) -> AsyncIterator[Agent]:
+    """Run an agent for the length of the block; the centre knows of it when that begins.
+
+    It believes that centre, or who has another key.
+    """
+    made = Agent(centre, folder, device_id, key_pem)
     broker = BrokerConfig(host="127.0.0.1", port=centre.broker_port)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(made.publisher.run(broker))

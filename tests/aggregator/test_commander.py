@@ -1,6 +1,7 @@
 """How a command moves on: by its device's word alone, never back, and to an end by its time."""
 
 import asyncio
+import hashlib
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,18 +52,16 @@ class Desk:
     async def lift(self) -> CommandRow:
         return await self.commander.queue(WHO, "pi-1", LIFT, "isolation.lift")
 
+    async def other(self) -> CommandRow:
+        return await self.commander.queue(WHO, "pi-1", SetMode(mode="suggest"), "command.queue")
+
     async def told(self, row: CommandRow, *states: CommandState, device_id: str = "pi-1") -> None:
-        acks = [
-            Reported(
-                "default",
-                device_id,
-                "b",
-                5,
-                CommandAck(command_id=row.command_id, state=state, at_ns=5, detail=state),
-            )
-            for state in states
-        ]
-        await self.database.write(move_commands(acks))
+        await self.word(*[_ack(row, state) for state in states], device_id=device_id)
+
+    async def word(self, *acks: CommandAck, device_id: str = "pi-1") -> None:
+        """Take what a device says, all at once."""
+        reported = [Reported("default", device_id, "b", 5, ack) for ack in acks]
+        await self.database.write(move_commands(reported))
 
     async def state(self, row: CommandRow) -> str:
         return (await self.commander.find("default", row.command_id)).state
@@ -75,6 +74,14 @@ class Desk:
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.05)
             task.cancel()
+
+
+def _ack(row: CommandRow, state: CommandState, declined: bytes | None = None) -> CommandAck:
+    """Say how far a command is; `declined` are the bytes of an order that was not believed."""
+    digest = None if declined is None else hashlib.sha256(declined).hexdigest()
+    return CommandAck(
+        command_id=row.command_id, state=state, at_ns=5, detail=state, declined=digest
+    )
 
 
 @pytest.fixture
@@ -140,6 +147,27 @@ async def test_answers_come_late_twice_and_in_any_order_and_never_move_it_back(
     await desk.sending(0)
     await desk.told(row, "failed", "expired", "queued", "sent")
     assert await desk.state(row) == "verified"
+
+
+async def test_that_an_order_was_not_believed_counts_of_that_very_order(desk: Desk):
+    row, other = await desk.lift(), await desk.other()
+    await desk.sending(2)
+    payloads = {
+        decode_order(decode_signed_order(data).order).command_id: data for _, data in desk.sent
+    }
+    payload = payloads[row.command_id]
+    for forged in (
+        payload + b"\0",
+        payload.replace(payload[-1:], b"\1"),
+        payloads[other.command_id],
+        b"",
+    ):
+        await desk.word(_ack(row, "failed", forged))
+        assert await desk.state(row) == "sent"
+    await desk.word(_ack(row, "failed", b"forged"), _ack(row, "verified"))
+    assert await desk.state(row) == "verified"
+    await desk.word(_ack(other, "failed", payloads[other.command_id]))
+    assert await desk.state(other) == "failed"
 
 
 async def test_answers_that_come_together_count_as_the_furthest_of_them(desk: Desk):

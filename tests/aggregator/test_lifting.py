@@ -14,6 +14,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from aggregator.commands.signing import load_signer
 from aggregator.store.commands import MAX_OPEN
 from contract.commands import Isolate, Release
 from contract.cuts import Part
@@ -182,6 +183,18 @@ async def test_what_the_device_could_not_do_is_not_called_done(
         while (row := await known(api, 814))["state"] != "lifted":  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     assert row["lifted_by_user_id"] is None  # it was not by that command
+
+
+async def test_a_device_that_believes_another_centre_says_so_at_once(
+    centre: Centre, api: httpx.AsyncClient, tmp_path: Path
+):
+    other = load_signer(tmp_path).public_pem()
+    async with agent(centre, tmp_path, "other-centres-pi", other) as device:
+        body = {"device_id": "other-centres-pi", "mac": "02:00:00:00:0b:03", "duration_s": 60}
+        answer = await api.post("/ports/isolate", json=body)
+        assert answer.status_code == 409
+        assert "the device believes the key" in answer.json()["detail"]
+        assert device.told == []
 
 
 async def test_a_slow_device_is_202_and_the_feed_tells_when_it_is_done(

@@ -19,7 +19,7 @@ class NftThere:
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe)
 
-    def run(self, commands: Sequence[dict[str, Any]]) -> Any:
+    def run(self, commands: Sequence[dict[str, Any]] | str) -> Any:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(msgspec.json.encode(commands) + b"\n")

@@ -10,9 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.agent.isolation.lab import Lab
+import psutil
+
+from agent.isolation.lease_file import LeaseFile
+from tests.agent.isolation.lab import Host, Lab
 
 PATIENCE_S = 15.0
+SECOND_NS = 1_000_000_000
 
 # Connects to one port after the other, and says when it began.
 SCAN = """
@@ -151,3 +155,49 @@ def attacked(
     began, _ = hand.communicate(timeout=PATIENCE_S)
     last, _ = ear.communicate(timeout=PATIENCE_S)
     return int(began), int(last)
+
+
+def late_by_s(built: Lab, folder: Path) -> float:
+    """Have a scanner cut off, kill every process of ours; return how late the kernel let it go.
+
+    Both hosts know each other's MAC all the time: who has to ask anew asks once a second.
+    """
+    ends = (built.suspect, built.victim), (built.victim, built.suspect)
+    for host, peer in ends:
+        _neighbour(host, "replace", peer, "lladdr", peer.mac, "nud", "permanent")
+    try:
+        with agent(built, folder, isolation_s=5) as running:
+            hand = started(built.suspect.prefix, SCAN, built.victim.ip, "30")
+            running.until("alert")
+            hand.kill()
+            hand.communicate()
+            assert not built.reachable()
+            (kept,) = LeaseFile(folder).read().values()
+            parts = psutil.Process(running.process.pid).children(recursive=True)
+            assert any("enforce" in each.cmdline() for each in parts)
+            for each in parts:
+                each.kill()
+            running.process.kill()
+            running.process.wait()
+            return (_answered_ns(built) - kept.isolation.expires_ns) / SECOND_NS
+    finally:
+        for host, peer in ends:
+            _neighbour(host, "del", peer)
+
+
+def _answered_ns(built: Lab) -> int:
+    """Ping without end; return when an answer came."""
+    asking = [*built.suspect.prefix, "ping", "-i", "0.01", built.victim.ip]
+    with subprocess.Popen(asking, stdout=subprocess.PIPE, text=True) as ping:
+        assert ping.stdout is not None
+        for line in ping.stdout:
+            if "bytes from" in line:
+                break
+        now_ns = time.time_ns()
+        ping.kill()
+    return now_ns
+
+
+def _neighbour(host: Host, deed: str, peer: Host, *more: str) -> None:
+    command = [*host.prefix, "ip", "neighbour", deed, peer.ip, *more, "dev", "eth0"]
+    subprocess.run(command, check=True)

@@ -19,6 +19,7 @@ from tests.agent.isolation.world import (
     HOME,
     HOSTS,
     SECOND_NS,
+    TICKS_NS,
     NftWorld,
     World,
 )
@@ -38,7 +39,6 @@ PARTS = st.none() | st.sampled_from(
 AIMS = st.none() | st.sampled_from(
     [Part(kind="flow", peer_mac=mac, protocol="tcp", port=port) for mac, port in FLOWS]
 )
-ROUNDING_NS = SECOND_NS  # nft counts whole seconds
 SEQUENCES = 1000  # of each kind
 
 
@@ -127,12 +127,12 @@ class AnySequence(RuleBasedStateMachine):
         for (mac, _, port, _), isolation_id in self.world.cut_off().items():
             borrowed = mac == GATEWAY and port == ELSEWHERE
             assert mac not in self.world.exempt or borrowed
-            assert self.world.true_ns < self.world.until[isolation_id] + ROUNDING_NS
+            assert self.world.true_ns < self.world.until[isolation_id] + TICKS_NS
 
     @invariant()
     def what_ends_without_any_program_ends_in_time(self) -> None:
         for isolation_id, ends_ns in self.world.ends().items():
-            assert ends_ns <= self.world.until[isolation_id] + ROUNDING_NS
+            assert ends_ns <= self.world.until[isolation_id] + TICKS_NS
 
 
 @pytest.mark.root

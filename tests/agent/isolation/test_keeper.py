@@ -21,8 +21,8 @@ from agent.policy import Policy
 from contract.commands import Isolate
 from contract.cuts import Part
 from contract.messages import Alert, AnyMessage, Isolation
+from tests.agent.isolation.desired_runs import Stubborn
 from tests.agent.isolation.lab import Lab
-from tests.agent.isolation.test_desired import Stubborn
 from tests.agent.messages import isolation
 
 SECOND_NS = 1_000_000_000

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import time
 from collections.abc import AsyncIterator
@@ -12,7 +13,7 @@ from agent.errors import IsolationError
 from agent.isolation import Lease
 from agent.isolation.desired import PUT_BACK, DesiredIsolations
 from agent.isolation.lease_file import LeaseFile
-from agent.isolation.nft import NftIsolator
+from agent.isolation.nft import MILLISECOND_NS, TICKS_MS, NftIsolator
 from agent.isolation.on_this_box import released
 from contract.cuts import Part
 from tests.agent.isolation.lab import Lab
@@ -43,6 +44,11 @@ def sets(built: Lab) -> dict[str, list[dict[str, dict[str, object]]]]:
     return {i["set"]["name"]: i["set"].get("elem", []) for i in listed["nftables"] if "set" in i}
 
 
+def in_ms(told: str) -> int:
+    each = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
+    return sum(int(count) * each[unit] for count, unit in re.findall(r"(\d+)([a-z]+)", told))
+
+
 async def make_table(nft: NftIsolator) -> None:
     await nft.apply([lease(mac="02:00:00:00:00:77")])
     await nft.apply([])
@@ -53,10 +59,26 @@ async def test_where_nobody_is_isolated_no_table_is_made(built, nft):
     assert built.on_box("nft", "list", "ruleset") == ""
 
 
-async def test_only_the_remaining_time_is_armed(built, nft):
-    await nft.apply([lease(4.2, mac=built.suspect.mac)])
-    (element,) = sets(built)["isolated_macs"]
-    assert element["elem"]["timeout"] == 5
+async def test_only_the_remaining_time_is_armed_to_the_tick_of_the_kernel(built):
+    moment_ns = time.time_ns()
+    nft = built.isolator(lambda: moment_ns)
+    for left_ms in (604_799_999, 4200, 900):
+        until_ns = moment_ns + left_ms * MILLISECOND_NS
+        await nft.apply([Lease(isolation_id=ID, mac=MAC, expires_ns=until_ns)])
+        listed = built.on_box("nft", "list", "set", "bridge", "edgewarden", "isolated_macs")
+        (told,) = re.findall(r"timeout (\w+)", listed)
+        assert left_ms < in_ms(told) <= left_ms + TICKS_MS
+
+
+@pytest.mark.usefixtures("built")
+async def test_no_name_of_a_port_says_more_to_nft_than_a_name(nft):
+    odd = ["a;flush", "#x", "@x", "$x", "a{b", "\\x", "}"]
+    leases = [lease(mac=MAC, bridge_port=name) for name in odd]
+    await nft.apply(leases)
+    assert sorted(str(each.bridge_port) for each in await nft.read_back()) == sorted(odd)
+    with pytest.raises(IsolationError, match="no bridge_port"):
+        await nft.apply([*leases, lease(mac=MAC, bridge_port='"} ;flush')])
+    assert len(await nft.read_back()) == len(odd)
 
 
 async def test_a_host_is_isolated_by_its_address_or_on_its_port_alone(built, nft):
@@ -169,12 +191,14 @@ async def test_whatever_others_flush_the_agent_puts_back_and_tells(built, nft, t
     assert built.reachable()
 
 
-async def test_what_a_person_put_there_is_shown_and_can_be_taken_away(built, nft):
+@pytest.mark.parametrize("more", ["", ' comment "edgewarden:mine"'])
+async def test_what_a_person_put_there_is_shown_and_can_be_taken_away(built, nft, more):
     await make_table(nft)
-    element = "{ 02:00:00:00:00:0b }"
+    element = "{ 02:00:00:00:00:0b" + more + " }"
     built.on_box("nft", "add", "element", "bridge", "edgewarden", "isolated_macs", element)
     (found,) = await nft.read_back()
     assert found.mac == built.suspect.mac
+    assert re.fullmatch("[0-9a-f]{32}", found.isolation_id)
     assert not built.reachable()
     await nft.apply([])
     assert built.reachable()

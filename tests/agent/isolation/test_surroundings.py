@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import IsolationError
-from agent.exempt import THIS_BOX, Exempt, Exemption
+from agent.exempt import ON_LINK, THIS_BOX, Exempt, Exemption
 from agent.isolation.bridge_port import learnt_ports
 from agent.isolation.pinned import HOLD_NS, Pinned
 from agent.isolation.surroundings import Surroundings
@@ -57,6 +57,13 @@ def test_the_gateway_is_exempt_by_its_address_and_mac_and_its_port_is_known(box,
     assert exempt.why(box.victim.mac) == "the gateway"
     assert exempt.why(None, None, "lan1") == "the way to the gateway"
     assert exempt.why(box.victim.mac, None, "lan2") is None
+    assert exempt.why(box.suspect.mac, box.suspect.ip) is None
+
+
+def test_nobody_of_this_link_is_cut_off_by_an_address_that_another_may_have_taken(box, tmp_path):
+    exempt = look(box, tmp_path)
+    assert exempt.why(None, box.suspect.ip) == ON_LINK
+    assert exempt.why(None, "10.78.0.2") is None
     assert exempt.why(box.suspect.mac, box.suspect.ip) is None
 
 

@@ -5,7 +5,6 @@ import subprocess
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from agent.isolation.lease_file import LeaseFile
@@ -18,6 +17,7 @@ from tests.agent.isolation.response import (
     agent,
     flooded,
     flooded_by_invented_macs,
+    late_by_s,
     scanned,
     started,
 )
@@ -25,7 +25,7 @@ from tests.agent.isolation.response import (
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 MOST_S = 2.5
-MOST_LATE_NS = 2_000_000_000  # nft rounds up to a second; another one to notice on a busy machine
+MOST_LATE_S = 1.0
 
 
 def test_a_scanner_is_cut_off_and_its_victim_is_not(built: Lab, tmp_path: Path) -> None:
@@ -123,6 +123,35 @@ def test_who_scans_with_the_gateway_s_mac_is_cut_off_at_its_port_and_the_gateway
         built.on_box("ip", "neighbour", "flush", "all")
 
 
+def test_who_scans_in_the_name_of_a_neighbour_s_address_is_cut_off_and_the_neighbour_never(
+    built: Lab, tmp_path: Path
+) -> None:
+    box_ip, taken = "10.77.0.254", built.victim.ip
+    built.on_box("ip", "address", "add", f"{box_ip}/24", "dev", "br0")
+    try:
+        with agent(built, tmp_path) as running:
+            ping = [*built.victim.prefix, "ping", "-i", "0.3", "-w", "12", box_ip]
+            with subprocess.Popen(ping, stdout=subprocess.DEVNULL) as neighbour:
+                time.sleep(2)
+                built.on_suspect("ip", "address", "add", f"{taken}/32", "dev", "eth0")
+                built.on_suspect("ip", "route", "replace", box_ip, "dev", "eth0", "src", taken)
+                scan = started(built.suspect.prefix, SCAN, box_ip, "6.0")
+                running.until("alert")
+                scan.communicate(timeout=15)
+                held = [each.isolation for each in LeaseFile(tmp_path).read().values()]
+                neighbour.wait(15)
+            assert {each.isolated_mac for each in held} == {built.suspect.mac}
+            assert all(each.isolated_ip is None for each in held)
+            subprocess.run(
+                [*built.victim.prefix, "ping", "-c", "1", "-W", "2", box_ip], check=True
+            )
+    finally:
+        built.on_suspect("ip", "route", "flush", box_ip)
+        built.on_suspect("ip", "address", "del", f"{taken}/32", "dev", "eth0")
+        built.on_box("ip", "address", "flush", "dev", "br0")
+        built.on_box("ip", "neighbour", "flush", "all")
+
+
 def test_who_reads_frames_cannot_change_the_network(built: Lab, tmp_path: Path) -> None:
     with agent(built, tmp_path) as running:
         threads = list(Path(f"/proc/{running.process.pid}/task").glob("*/status"))
@@ -145,18 +174,4 @@ def test_an_exempt_scanner_is_reported_and_not_cut_off(built: Lab, tmp_path: Pat
 def test_when_agent_and_enforcer_are_killed_the_kernel_lets_go_in_time(
     built: Lab, tmp_path: Path
 ) -> None:
-    with agent(built, tmp_path, isolation_s=12) as running:
-        scanned(built, 4.0)
-        assert not built.reachable()
-        (kept,) = LeaseFile(tmp_path).read().values()
-        enforcer = psutil.Process(running.process.pid).children(recursive=True)
-        assert any("enforce" in each.cmdline() for each in enforcer)
-        for each in enforcer:
-            each.kill()
-        running.process.kill()
-        running.process.wait()
-        ends_ns = kept.isolation.expires_ns
-        while not built.reachable():
-            assert time.time_ns() < ends_ns + MOST_LATE_NS
-            time.sleep(0.1)
-        assert time.time_ns() >= ends_ns
+    assert 0 <= late_by_s(built, tmp_path) < MOST_LATE_S

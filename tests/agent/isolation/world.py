@@ -9,13 +9,15 @@ from agent.config import PolicyConfig
 from agent.effects import Isolate
 from agent.errors import IsolationError
 from agent.exempt import Exempt, Exemption
-from agent.isolation import Isolator, Lease
+from agent.isolation import Isolator, Lease, Target, target_of
 from agent.isolation.desired import DesiredIsolations
 from agent.isolation.guard import Guard
 from agent.isolation.lease_file import LeaseFile
+from agent.isolation.nft import MILLISECOND_NS, TICKS_MS
 from agent.isolation.on_this_box import released
 from agent.isolation.safekeeping import keep_memory, kept_memory
-from agent.policy import Explanation, Policy
+from agent.open_alert import Explanation
+from agent.policy import Policy
 from contract.attacks import AttackType
 from contract.cuts import Part
 from contract.messages import Isolation
@@ -26,17 +28,12 @@ from tests.agent.policy_runs import verdict
 SECOND_NS = 1_000_000_000
 HOSTS = [f"02:00:00:00:00:{number:02x}" for number in range(1, 6)]
 GATEWAY = HOSTS[0]
+TICKS_NS = TICKS_MS * MILLISECOND_NS
 HOME, ELSEWHERE = "lan1", "lan2"
-
-Target = tuple[str | None, str | None, str | None, Part | None]
-
-
-def target_of(lease: Lease) -> Target:
-    return (lease.mac, lease.ip, lease.bridge_port, lease.part)
 
 
 class Kernel:
-    """The sets of nft as they were measured: whole seconds, ended by a clock that nobody sets."""
+    """The sets of nft as they were measured: they end by a clock that nobody sets."""
 
     def __init__(self) -> None:
         self.passed_ns = 0
@@ -65,8 +62,7 @@ class ModelIsolator:
         elements: dict[Target, tuple[str, int]] = {}
         for lease in desired:
             left_ns = lease.expires_ns - self._world.now_ns()
-            seconds = -(-left_ns // SECOND_NS)
-            until_ns = self._kernel.passed_ns + seconds * SECOND_NS
+            until_ns = self._kernel.passed_ns + left_ns + TICKS_NS
             if left_ns > 0 and elements.get(target_of(lease), ("", -1))[1] < until_ns:
                 elements[target_of(lease)] = (lease.isolation_id, until_ns)
         self._kernel.elements = elements
@@ -179,12 +175,13 @@ class World:
         self.policy.allowance.exempt = self.run(self.look())
         second = (self.now_ns() - verdict(0).window_start_ns) // SECOND_NS
         effects = []
-        for at in (second - 1, second):
+        for at in (second - 2, second - 1):  # the last of these windows ends now
             shared = port == ELSEWHERE
             where = {"bridge_port": port, "shared_mac": shared, "aimed_at": aimed_at}
             found = verdict(at, attack, host, src_ip=None, **where)
             effects += self.policy.advance(found.window_start_ns)
             effects += self.policy.strike(found, attack, lambda: Explanation([], []))
+            effects += self.policy.explain()
         for effect in effects:
             if isinstance(effect, Isolate):
                 self._isolate(effect.isolation)

@@ -1,4 +1,5 @@
 import asyncio
+import hashlib
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,8 +94,12 @@ def order(**changes) -> Order:
 
 def signed(what: Order, key: Ed25519PrivateKey = CENTRE, claims=None) -> bytes:
     data = encode(what)
-    name = key_id((claims or key).public_key().public_bytes_raw())
+    name = name_of(claims or key)
     return encode(SignedOrder(order=data, key_id=name, signature=key.sign(data)))
+
+
+def name_of(key: Ed25519PrivateKey) -> str:
+    return key_id(key.public_key().public_bytes_raw())
 
 
 async def test_a_signed_order_is_received_carried_out_and_both_are_told(spool):
@@ -110,7 +115,7 @@ async def test_a_signed_order_is_received_carried_out_and_both_are_told(spool):
     ("reason", "payload"),
     [
         ("command_badly_signed", signed(order(), IMPOSTOR, claims=CENTRE)),
-        ("command_of_unknown_key", signed(order(), IMPOSTOR)),
+        ("command_of_unknown_key", signed(order(device_id="pi-2"), IMPOSTOR)),
         ("command_for_another", signed(order(device_id="pi-2"))),
         ("command_unreadable", b"\xc1 no order"),
         ("command_unreadable", encode(order())),
@@ -137,25 +142,44 @@ async def test_a_changed_order_is_refused(spool):
     assert device.commands.counters == {"command_badly_signed": 1}
 
 
-async def test_without_a_key_every_order_is_refused_and_who_gave_it_hears_why(spool, caplog):
-    device = Device(spool, key=None)
-    await device.commands.take(signed(order()), retained=False)
+UNBELIEVING = pytest.mark.parametrize(
+    ("key", "reason", "why"),
+    [
+        (None, "command_without_key", KEYLESS),
+        (IMPOSTOR.public_key(), "command_of_unknown_key", f"the key {name_of(IMPOSTOR)} alone"),
+    ],
+)
+
+
+@UNBELIEVING
+async def test_who_gives_an_order_that_cannot_be_believed_hears_why(
+    spool, caplog, key, reason, why
+):
+    device = Device(spool, key)
+    payload = signed(order())
+    await device.commands.take(payload, retained=False)
     assert device.obeyed == []
-    assert [record.getMessage() for record in caplog.records] == ["command_without_key"]
+    assert [record.getMessage() for record in caplog.records] == [reason]
     (answer,) = device.answers
-    assert (answer.command_id, answer.state, answer.detail) == ("c" * 32, "failed", KEYLESS)
+    assert (answer.command_id, answer.state) == ("c" * 32, "failed")
+    assert why in answer.detail
+    assert answer.declined == hashlib.sha256(payload).hexdigest()
     for payload in (b"\xc1 no order", encode(order()), signed(order(device_id="pi-2"))):
         await device.commands.take(payload, retained=False)
     await device.commands.take(signed(order()), retained=True)
     assert len(device.answers) == 1
-    assert device.commands.counters == {"command_without_key": 5}
 
 
-async def test_without_a_key_a_few_orders_a_minute_are_answered(spool):
-    device = Device(spool, key=None)
+@UNBELIEVING
+async def test_of_orders_that_cannot_be_believed_a_few_a_minute_are_answered(
+    spool, key, reason, why
+):
+    device = Device(spool, key)
     for _ in range(3 * MAX_DECLINED):
-        await device.commands.take(signed(order(), IMPOSTOR), retained=False)
+        await device.commands.take(signed(order()), retained=False)
     assert device.states() == ["failed"] * MAX_DECLINED
+    assert all(why in answer.detail for answer in device.answers)
+    assert device.commands.counters == {reason: 3 * MAX_DECLINED}
     device.now_ns += 60 * SECOND_NS
     await device.commands.take(signed(order()), retained=False)
     assert len(device.answers) == MAX_DECLINED + 1
@@ -163,6 +187,19 @@ async def test_without_a_key_a_few_orders_a_minute_are_answered(spool):
     await device.commands.take(signed(order()), retained=False)
     assert len(device.answers) == MAX_DECLINED + 2
     assert device.obeyed == []
+
+
+async def test_a_forgery_with_the_number_of_an_order_keeps_the_order_from_nothing(spool):
+    device = Device(spool, CENTRE.public_key())
+    for _ in range(2 * MAX_DECLINED):
+        await device.commands.take(signed(order(), IMPOSTOR), retained=False)
+    payload = signed(order())
+    await device.commands.take(payload, retained=False)
+    assert device.obeyed == [SetMode(mode="suggest")]
+    of_order = [answer for answer in device.answers if answer.declined is None]
+    assert [answer.state for answer in of_order] == ["received", "verified"]
+    declined = {answer.declined for answer in device.answers} - {None}
+    assert declined == {hashlib.sha256(signed(order(), IMPOSTOR)).hexdigest()}
 
 
 async def test_a_retained_order_is_refused(spool):
@@ -222,14 +259,16 @@ async def test_a_lift_is_obeyed_also_where_it_was_overtaken(spool):
     assert [type(command) for command in device.obeyed] == [Isolate, Release]
 
 
-async def test_of_isolations_that_were_ordered_a_bounded_number_is_remembered(spool, monkeypatch):
-    monkeypatch.setattr("agent.uplink.commands.MAX_ISOLATIONS", 2)
+async def test_an_order_is_overtaken_also_across_a_restart(spool, tmp_path):
     device = Device(spool, CENTRE.public_key())
-    for isolation in (1, 2, 3):
-        await device.commands.take(about(isolation, 5), retained=False)
-    assert len(device.commands._latest_ns) == 2
-    await device.commands.take(about(3, 4), retained=False)
-    assert device.states()[-1] == "failed"
+    await device.commands.take(about(1, 5), retained=False)
+    spool.close()
+    later = Spool(tmp_path / "spool.sqlite", 1 << 20, new_boot())
+    restarted = Device(later, CENTRE.public_key())
+    await restarted.commands.take(about(1, 3), retained=False)
+    later.close()
+    assert restarted.obeyed == []
+    assert restarted.answers[-1].detail == OVERTAKEN
 
 
 async def test_an_expired_order_is_answered_as_expired_and_not_carried_out(spool):

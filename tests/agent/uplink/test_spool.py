@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.errors import SpoolError
-from agent.uplink.outbox import Numbered
+from agent.uplink.outbox import Numbered, Remembered
 from agent.uplink.spool import Spool, new_boot
 from contract.codec import decode_envelope
 from contract.messages import Alert, Health, VerdictBatch
@@ -192,12 +192,41 @@ def test_damaged_files_do_not_fill_the_disk(path):
     assert len(list(path.parent.glob("*.corrupt-*"))) == 3
 
 
-def test_a_nonce_is_new_once_even_across_a_restart(spool, path):
-    assert spool.remember_nonce("a" * 32, expires_ns=100, now_ns=1)
-    assert not spool.remember_nonce("a" * 32, expires_ns=100, now_ns=2)
+def ordered(number: int, isolation: str | None = None, issued_ns: int = 1) -> Remembered:
+    return Remembered(f"{number:032x}", issued_ns, expires_ns=100, isolation_id=isolation)
+
+
+def test_an_order_is_new_once_even_across_a_restart(spool, path):
+    assert spool.remember_order(ordered(1), now_ns=1) == 0
+    assert spool.remember_order(ordered(1), now_ns=2) is None
     later = restarted(spool, path)
-    assert not later.remember_nonce("a" * 32, expires_ns=100, now_ns=3)
+    assert later.remember_order(ordered(1), now_ns=3) is None
     later.close()
+
+
+def test_when_an_isolation_was_ordered_last_is_known_even_after_a_restart(spool, path):
+    assert spool.remember_order(ordered(1, "a", 5), now_ns=1) == 0
+    assert spool.remember_order(ordered(2, "b", 1), now_ns=1) == 0
+    later = restarted(spool, path)
+    assert later.remember_order(ordered(3, "a", 3), now_ns=1) == 5
+    assert later.remember_order(ordered(4, "a", 7), now_ns=1) == 5
+    assert later.remember_order(ordered(5, "a", 8), now_ns=1) == 7
+    later.close()
+
+
+def test_of_isolations_that_were_ordered_a_bounded_number_is_remembered(spool, monkeypatch):
+    monkeypatch.setattr("agent.uplink.outbox.MAX_ORDERED", 2)
+    for number, about in enumerate("abac"):
+        spool.remember_order(ordered(number, about, 5), now_ns=1)
+    assert spool.remember_order(ordered(10, "a", 6), now_ns=1) == 5
+    assert spool.remember_order(ordered(11, "b", 6), now_ns=1) == 0  # it was longest ago
+
+
+def test_where_there_is_no_room_for_an_order_it_is_none_that_is_new(spool, monkeypatch):
+    monkeypatch.setattr("agent.uplink.outbox.MAX_NONCES", 2)
+    known = [spool.remember_order(ordered(number), now_ns=1) for number in range(3)]
+    assert known == [0, 0, None]
+    assert spool.remember_order(ordered(3), now_ns=101) == 0  # the others are over
 
 
 APPENDER = """
