@@ -26,8 +26,7 @@ from aggregator.store.room import Room
 from aggregator.store.usage import Keeping, Plan, set_plan
 from aggregator.store.verdicts import VerdictFilter, find_verdicts, save_verdicts
 from tests.aggregator.messages import BOOT, alert, envelope, health, now_ns, topic, verdicts
-from tests.aggregator.taking import take
-from tests.aggregator.test_ingest import ingest
+from tests.aggregator.taking import ingest, take
 from tests.aggregator.test_query import rows
 
 DAY_NS = 24 * 3600 * 1_000_000_000
