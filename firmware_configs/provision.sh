@@ -308,17 +308,28 @@ disable() { # UNIT
   systemctl --quiet --root="${root:-/}" disable "$1"
 }
 
-set_aside() { # PATH
-  mv "$root$1" "$root$1.edited"
+free_name() { # PATH: prints the first of PATH.edited, PATH.edited.1 … that nothing has yet
+  local name=$1.edited number=0
+  while [ -e "$root$name" ] || [ -L "$root$name" ]; do
+    number=$((number + 1))
+    name=$1.edited.$number
+  done
+  echo "$name"
+}
+
+set_aside() { # PATH NAME
+  mv "$root$1" "$root$2"
 }
 
 undo_file() { # PATH
+  local aside
   if [ ! -e "$root$1" ]; then return 0; fi
   if [ "$(hash_of "$root$1")" != "${hashes[$1]}" ]; then
     # Without the certificates that it names mosquitto would not start: it reads *.conf alone.
     case $1 in
       /etc/mosquitto/*.conf)
-        act "set $1 aside as $1.edited" set_aside "$1"
+        aside=$(free_name "$1")
+        act "set $1 aside as $aside" set_aside "$1" "$aside"
         if ! $check && [ "${kinds[$1]}" = replaced ]; then restore "$1"; fi
         ;;
     esac

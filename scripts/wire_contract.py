@@ -28,7 +28,7 @@ INTRODUCTION = f"""\
 
 Generated from `contract/` by `scripts/wire_contract.py`; a test keeps it current. Do not edit by hand.
 
-MQTT 5 (3.1.1 works too), QoS 1, MessagePack. Topics are `{topics.ROOT}/{{organization}}/{{device_id}}/{{leaf}}`.
+MQTT 5 (3.1.1 works too), QoS 1 (receipts QoS 0), MessagePack. Topics are `{topics.ROOT}/{{organization}}/{{device_id}}/{{leaf}}`.
 A message is at most {codec.MAX_MESSAGE_BYTES:,} bytes, a command at most {codec.MAX_COMMAND_BYTES:,}.
 All times are nanoseconds since 1970-01-01 UTC, as integers.
 
@@ -37,7 +37,7 @@ All times are nanoseconds since 1970-01-01 UTC, as integers.
 Every payload is an **Envelope**, an array `[boot, seq, floor, message]`; `message` is a map whose `type` names it.
 `seq` counts from 1 in each `boot` without a hole. The centre stores `seq` only after `seq - 1` (or `floor`, whichever
 is higher) and tells the device on `receipts` with a **Receipt** `{{boot, upto}}` once it is stored for good; only then the
-device forgets. What the device had to drop before it arrived lies below `floor` and is counted as lost.
+device forgets. A receipt may be lost: a device that hears none for ten seconds tells again, and is told again. What the device had to drop before it arrived lies below `floor` and is counted as lost.
 `presence` is retained and stands outside of the count (`seq` = `floor` = 1).
 
 """

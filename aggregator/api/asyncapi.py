@@ -39,7 +39,7 @@ def description() -> Object:
     for leaf in dict.fromkeys(topics.LEAVES.values()):
         builder.from_devices(leaf)
     builder.to_devices(topics.COMMANDS, SignedOrder, retained=False)
-    builder.to_devices(topics.RECEIPTS, Receipt, retained=False)
+    builder.to_devices(topics.RECEIPTS, Receipt, retained=False, qos=0)
     builder.home_assistant()
     for path, feed in SOCKETS.items():
         builder.socket(path, feed)
@@ -66,10 +66,12 @@ class _Builder:
         retained = Presence in kinds
         self._topic(leaf, names, "receive", retained=retained)
 
-    def to_devices(self, leaf: str, kind: type[msgspec.Struct], *, retained: bool) -> None:
+    def to_devices(
+        self, leaf: str, kind: type[msgspec.Struct], *, retained: bool, qos: int = 1
+    ) -> None:
         """Describe a topic on which the centre tells one device."""
         name = self._message(kind.__name__, _first_line(kind), MSGPACK, self._ref(kind))
-        self._topic(leaf, [name], "send", retained=retained)
+        self._topic(leaf, [name], "send", retained=retained, qos=qos)
 
     def home_assistant(self) -> None:
         """Describe what is retained for Home Assistant."""
@@ -138,12 +140,14 @@ class _Builder:
             },
         }
 
-    def _topic(self, leaf: str, names: list[str], action: str, *, retained: bool) -> None:
+    def _topic(
+        self, leaf: str, names: list[str], action: str, *, retained: bool, qos: int = 1
+    ) -> None:
         channel = _name_of(leaf)
         self._channel(
             channel, f"{topics.ROOT}/{{organization}}/{{device_id}}/{leaf}", names, "broker"
         )
-        self._operation(channel, action, names, {"mqtt": {"qos": 1, "retain": retained}})
+        self._operation(channel, action, names, {"mqtt": {"qos": qos, "retain": retained}})
 
     def _channel(self, channel: str, address: str, names: list[str], server: str) -> None:
         parameters = {

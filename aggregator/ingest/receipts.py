@@ -8,7 +8,7 @@ from aggregator.store.watermarks import Boot, Mark
 from contract import codec, topics
 from contract.messages import Receipt
 
-AT_ONCE = 64  # that wait for the broker's word: the window of a connection
+AT_ONCE = 64  # that are handed to the connection together
 MOST_WAITING = 20_000
 
 
@@ -16,7 +16,7 @@ class Receipts:
     """Publishes receipts over one connection; what one that is lost held is asked for again.
 
     Args:
-        publish: Gives a payload to a topic and waits for the broker's word.
+        publish: Gives a payload to a topic; waits until it is on its way.
     """
 
     def __init__(self, publish: Callable[[str, bytes], Awaitable[None]]) -> None:
@@ -33,7 +33,7 @@ class Receipts:
         self._note()
 
     async def run(self) -> None:
-        """Publish for ever, several at a time: each waits for the broker's word.
+        """Publish for ever, several at a time: each waits for the connection.
 
         Raises:
             Exception: What `publish` raises, such as that the connection was lost.

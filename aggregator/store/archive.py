@@ -29,6 +29,9 @@ CHANGING = (
 DERIVED = ("hosts",)  # made of the others wherever these are
 MAX_AGE_S = 3.0
 GROWTH = 4  # a piece is taken into the next when it has at most this many times its rows
+# Rows of one file, and positions that are looked through at once: while rows are read DuckDB writes
+# no checkpoint, and what is stored meanwhile fills the write-ahead log.
+MOST_ROWS = 4_000_000
 FILE_MODE, FOLDER_MODE = 0o600, 0o700
 SHAPES, JOBS = "_shapes", "_jobs"  # no name of an organization begins like that
 
@@ -191,19 +194,23 @@ class Archive:
         key = {"view": view, "organization": organization}
         source = {"source": f"store.numbered_{view}", "organization": organization}
         mark = (await self._database.read("archive_mark", key, _Mark))[0].position
-        days = await self._database.read("unarchived", source | {"after": mark}, _Day)
-        if not days:
-            return
-        written = [
-            await self._write_day(
-                Part(view, organization, day.day, mark, day.upto, day.rows, 0),
-                [part for part in parts if part.day == day.day],
-            )
-            for day in days
-        ]
-        await self._record(written, key | {"position": max(day.upto for day in days)})
-        gone = {part.file for part in parts if _is_in(part, written)}
-        await asyncio.to_thread(_remove, [self.path / file for file in gone])
+        newest = (await self._database.read("newest_position", source, _Mark))[0].position
+        for after in range(mark, newest, MOST_ROWS):
+            beyond: dict[str, object] = {"after": after, "upto": after + MOST_ROWS}
+            days = await self._database.read("unarchived", source | beyond, _Day)
+            if not days:
+                continue
+            written = [
+                await self._write_day(
+                    Part(view, organization, day.day, after, day.upto, day.rows, 0),
+                    [part for part in parts if part.day == day.day],
+                )
+                for day in days
+            ]
+            await self._record(written, key | {"position": max(day.upto for day in days)})
+            gone = {part.file for part in parts if _is_in(part, written)}
+            await asyncio.to_thread(_remove, [self.path / file for file in gone])
+            parts = [*(part for part in parts if part.file not in gone), *written]
 
     async def _write_day(self, new: Part, before: Sequence[Part]) -> Part:
         taken_in = _taken_in(new.rows, before)
@@ -288,7 +295,7 @@ def _dropped(part: Part) -> Statement:
 def _taken_in(rows: int, before: Sequence[Part]) -> list[Part]:
     """Return those parts before some rows that are small enough to be written again with them."""
     first = len(before)
-    while first and before[first - 1].rows <= GROWTH * rows:
+    while first and before[first - 1].rows <= min(GROWTH * rows, MOST_ROWS - rows):
         first -= 1
         rows += before[first].rows
     return list(before[first:])

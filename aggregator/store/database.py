@@ -1,6 +1,7 @@
 """The one door to DuckDB: one thread writes, a few threads read, no event loop waits."""
 
 import asyncio
+import functools
 import hashlib
 import importlib.util
 import logging
@@ -10,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 FILE_NAME = "edgewarden.duckdb"
 ARCHIVE, COPIES = "archive", "copies"  # the only folders whose files a statement may touch
 READERS = 4
+INTERRUPT_S = 0.1
 
 # A smaller threshold makes commits wait for checkpoints; a larger one makes starting slow.
 SETTINGS: dict[str, str | bool | int | float | list[str]] = {
@@ -83,6 +84,7 @@ class Database:
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         self._reading = asyncio.Semaphore(READERS)
         self._cursors = threading.local()
+        self._cursors_of_readers: list[duckdb.DuckDBPyConnection] = []
         self._connection: duckdb.DuckDBPyConnection | None = None
 
     async def __aenter__(self) -> Self:
@@ -95,8 +97,13 @@ class Database:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(None, self._readers.shutdown)
+        # Whoever asked is gone, and writing a day into the archive takes longer than we may take to end.
+        shut = functools.partial(self._readers.shutdown, cancel_futures=True)
+        ended = asyncio.get_running_loop().run_in_executor(None, shut)
+        while not ended.done():
+            for cursor in list(self._cursors_of_readers):
+                cursor.interrupt()  # means nothing between two statements: hence again and again
+            await asyncio.wait([ended], timeout=INTERRUPT_S)
         await self._on(self._writer, self._open_connection().close)
         self._writer.shutdown(wait=False)
 
@@ -172,6 +179,7 @@ class Database:
         cursor: duckdb.DuckDBPyConnection | None = getattr(self._cursors, "cursor", None)
         if cursor is None:
             cursor = self._cursors.cursor = self._open_connection().cursor()
+            self._cursors_of_readers.append(cursor)
         return cursor
 
     def _transact(
@@ -258,7 +266,7 @@ def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
         return  # a failed commit has ended the transaction already; the first error is raised
 
 
-@cache
+@functools.cache
 def sql(query: str) -> str:
     """Return the text of queries/<query>.sql; `/* which: x */` stands for queries/which/x.sql."""
     return WHICH.sub(lambda found: _query_file("which", found[1]).strip(), _query_file(query))

@@ -19,7 +19,7 @@ BITS_OF_ONE = 0x3F800000  # 1.0 as a 32-bit float; what lies between 0.0 and it 
 
 T = TypeVar("T")
 
-_OF_BATCHES: Final = ("window_ns", "classes", "model_id", "feature_schema_id")
+_OF_BATCHES: Final = ("window_ns", "model_id", "feature_schema_id")
 _OF_ROWS: Final[Mapping[str, Callable[..., arrow.Column]]] = {
     "window_start_ns": arrow.integers,
     "host": arrow.texts,
@@ -97,7 +97,10 @@ def save_verdicts(reported: Sequence[Reported[VerdictBatch]]) -> tuple[Statement
         _joined([len(batch.classes)] * size for batch, size in zip(batches, sizes, strict=True)),
     )
     rows["place"] = arrow.integers(_joined(map(_places, batches)))
-    of_batches = {name: [getattr(batch, name) for batch in batches] for name in _OF_BATCHES}
+    of_batches: dict[str, list[object]] = {
+        name: [getattr(batch, name) for batch in batches] for name in _OF_BATCHES
+    }
+    of_batches["classes"] = [",".join(batch.classes) for batch in batches]
     senders, given = columns(reported), arrow.table(rows)
     return (
         Statement("save_verdicts", senders | of_batches, given),

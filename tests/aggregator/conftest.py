@@ -28,6 +28,7 @@ from aggregator.store.users import NewUser, Role, add_user
 from contract import codec, topics
 from contract.messages import AnyMessage, Receipt
 from tests.aggregator.messages import BOOT, envelope, topic
+from tests.aggregator.ssh import SshServer, ssh_server
 from tests.brokers import free_port
 from tests.model_bundles import trusting
 
@@ -260,3 +261,16 @@ async def next_event(
         if event["type"] == kind and device_id in {None, event.get("device_id")}:
             return dict(event)
     pytest.fail(f"the feed ended without {kind}")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[SshServer]:
+    with ssh_server(tmp_path / "ssh") as server:
+        yield server
+
+
+@pytest.fixture
+def manager(centre: Centre) -> Iterator[httpx.Client]:
+    headers = {"Authorization": f"Bearer {centre.token()}"}
+    with httpx.Client(base_url=f"{centre.url}/api", headers=headers, timeout=30) as client:
+        yield client

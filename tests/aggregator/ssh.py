@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import asyncssh
+import httpx
 
 USER, SECRET = "pi", "raspberry-pie"
 KEY, COMMANDS, HANGS = "host.key", "commands", "hangs"
@@ -39,6 +40,19 @@ class SshServer:
     def hang(self) -> None:
         """Answer nothing from now on."""
         (self.path / HANGS).touch()
+
+
+def add(manager: httpx.Client, server: SshServer, **more: object) -> str:
+    """Enrol the server as a device; return its id."""
+    given = {
+        "name": f"box {server.port}",
+        "host": "127.0.0.1",
+        "port": server.port,
+        "username": USER,
+        "password": SECRET,
+    }
+    answer = manager.post("/devices", json=given | more).raise_for_status()
+    return str(answer.json()["data"]["id"])
 
 
 @contextmanager

@@ -1,10 +1,49 @@
 """Ingest without a broker: a batch is stored and announced."""
 
+import time
 from collections.abc import Sequence
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from aggregator.commands.commander import Commander
+from aggregator.commands.signing import Signer
+from aggregator.config import CommandsConfig
 from aggregator.ingest.reading import Arrival
 from aggregator.ingest.service import Ingest, Item, Stored
+from aggregator.live import LiveFeed
+from aggregator.presence import PresenceKeeper
+from aggregator.store.database import Database
+from aggregator.store.room import Room
 from aggregator.store.watermarks import Boot, Mark
+from contract.messages import AnyMessage
+from tests.aggregator.messages import BOOT, envelope, topic
+
+
+def arrival(  # noqa: PLR0913
+    message: AnyMessage,
+    seq: int = 1,
+    *,
+    floor: int = 1,
+    device_id: str = "edge-1",
+    organization: str = "default",
+    boot: str = BOOT,
+    retained: bool = False,
+) -> Arrival:
+    payload = envelope(message, seq, floor=floor, boot=boot)
+    where = topic(message, device_id, organization)
+    return Arrival(where, payload, retained, time.time_ns())
+
+
+def ingest(database: Database, room: Room | None = None) -> Ingest:
+    live = LiveFeed()
+    signer = Signer(Ed25519PrivateKey.generate())
+    commander = Commander(database, live, signer, CommandsConfig())
+    return Ingest(database, live, PresenceKeeper(database, live), commander, room=room)
+
+
+def count(database: Database, table: str) -> int:
+    with database._open_connection().cursor() as cursor:
+        return len(cursor.table(table).fetchall())
 
 
 async def take(ingest: Ingest, arrivals: Sequence[Arrival]) -> dict[Boot, Mark]:

@@ -34,8 +34,7 @@ from tests.aggregator.messages import (
     verdicts,
 )
 from tests.aggregator.people import ADA
-from tests.aggregator.taking import take
-from tests.aggregator.test_ingest import ingest
+from tests.aggregator.taking import ingest, take
 
 DAY_NS, HOUR_NS, MINUTE_NS = 24 * 3600 * SECOND_NS, 3600 * SECOND_NS, 60 * SECOND_NS
 NOW_NS = now_ns()

@@ -1,25 +1,17 @@
 """What a batch of payloads does to the database and to those who watch."""
 
 import asyncio
-import math
-import struct
 import time
 from typing import Any
 
 import msgspec
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aggregator.commands.commander import Commander
-from aggregator.commands.signing import Signer
-from aggregator.config import CommandsConfig
 from aggregator.ingest import service
 from aggregator.ingest.reading import Arrival, Numbered, Present, read
-from aggregator.ingest.service import Ingest, Item
-from aggregator.live import LiveFeed
-from aggregator.presence import PresenceKeeper
+from aggregator.ingest.service import Item
 from aggregator.shapes import alert_shape
 from aggregator.store.alert_changes import AlertChange, change_alerts
 from aggregator.store.alerts import AlertFilter, find_alerts
@@ -28,8 +20,6 @@ from aggregator.store.devices import DeviceRow, find_devices
 from aggregator.store.health import count_frames
 from aggregator.store.isolations import IsolationFilter, find_isolations, losses
 from aggregator.store.rejects import Reject
-from aggregator.store.room import Room
-from aggregator.store.verdicts import VerdictFilter, find_verdicts
 from aggregator.store.watermarks import Boot, Mark
 from contract.messages import (
     AnyMessage,
@@ -43,7 +33,6 @@ from contract.messages import (
 )
 from tests.aggregator.messages import (
     BOOT,
-    MAC,
     alert,
     envelope,
     health,
@@ -54,40 +43,13 @@ from tests.aggregator.messages import (
     verdicts,
 )
 from tests.aggregator.people import ADA
-from tests.aggregator.taking import take, take_read
+from tests.aggregator.taking import arrival, count, ingest, take, take_read
 
 EDGE_1 = Boot("default", "edge-1", BOOT)
 
 
-def arrival(  # noqa: PLR0913
-    message: AnyMessage,
-    seq: int = 1,
-    *,
-    floor: int = 1,
-    device_id: str = "edge-1",
-    organization: str = "default",
-    boot: str = BOOT,
-    retained: bool = False,
-) -> Arrival:
-    payload = envelope(message, seq, floor=floor, boot=boot)
-    where = topic(message, device_id, organization)
-    return Arrival(where, payload, retained, time.time_ns())
-
-
 def garbage(payload: bytes, where: str = "edgewarden/v1/default/edge-1/health") -> Arrival:
     return Arrival(where, payload, retained=False, received_ns=time.time_ns())
-
-
-def ingest(database: Database, room: Room | None = None) -> Ingest:
-    live = LiveFeed()
-    signer = Signer(Ed25519PrivateKey.generate())
-    commander = Commander(database, live, signer, CommandsConfig())
-    return Ingest(database, live, PresenceKeeper(database, live), commander, room=room)
-
-
-def count(database: Database, table: str) -> int:
-    with database._open_connection().cursor() as cursor:
-        return len(cursor.table(table).fetchall())
 
 
 async def test_flows_are_named_with_the_seed_of_the_other_tools(database: Database):
@@ -190,43 +152,6 @@ async def test_a_message_on_the_topic_of_another_kind_is_rejected(database: Data
     assert await take(ingest(database), [misplaced]) == {EDGE_1: Mark(1, 0)}
     assert count(database, "store.alerts") == 0
     assert count(database, "store.rejects") == 1
-
-
-async def test_verdict_columns_that_do_not_fit_together_are_rejected(database: Database):
-    good = verdicts()
-    broken = [
-        msgspec.structs.replace(good, host=[MAC]),
-        msgspec.structs.replace(good, sampled_one_in=[2]),
-        msgspec.structs.replace(good, scores=good.scores[:-4]),
-        msgspec.structs.replace(good, scores=struct.pack("<4f", math.nan, 1.0, 0.5, 0.5)),
-        msgspec.structs.replace(good, scores=struct.pack("<4f", 7.0, 1.0, 0.5, 0.5)),
-    ]
-    batch = [arrival(message, seq) for seq, message in enumerate(broken, start=1)]
-    await take(ingest(database), batch)
-    assert count(database, "store.rejects") == len(broken)
-    assert count(database, "store.verdicts") == 0
-
-
-async def test_verdicts_keep_how_their_flows_were_sampled(database: Database):
-    sampled = msgspec.structs.replace(verdicts(number=2), sampled_one_in=[1, 16])
-    await take(ingest(database), [arrival(verdicts(number=1), 1), arrival(sampled, 2)])
-    rows = await find_verdicts(database, EDGE_1.organization, VerdictFilter(), limit=100)
-    assert sorted((row.window_start_ns // 1_000_000_000, row.sampled_one_in) for row in rows) == [
-        (1, 1),
-        (1, 1),
-        (2, 1),
-        (2, 16),
-    ]
-
-
-async def test_verdicts_keep_their_scores_by_class(database: Database):
-    await take(ingest(database), [arrival(verdicts(("Scan", "Anomaly"), number=5))])
-    rows = await find_verdicts(database, "default", VerdictFilter(), limit=100)
-    found = {row.label: (row.confidence, row.scores, row.classes) for row in rows}
-    assert found == {
-        "Scan": (0.875, [0.125, 0.875], ["benign", "Scan"]),
-        "Anomaly": (0.125, [0.125, 0.875], ["benign", "Scan"]),
-    }
 
 
 async def test_an_alert_is_updated_by_its_device_and_keeps_what_people_decided(

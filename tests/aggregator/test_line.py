@@ -56,6 +56,13 @@ async def test_an_alert_is_in_the_api_on_the_live_feed_and_in_the_database(tmp_p
         ]
 
 
+async def test_a_receipt_is_told_once_and_waits_for_no_word_of_the_device(centre: Centre):
+    async with asyncio.timeout(20), centre.device("receipted") as device:
+        await device.publish(health(), 1)
+        receipt = await anext(device.client.messages)
+    assert (receipt.qos, receipt.retain) == (0, False)
+
+
 async def test_everything_a_device_tells_reaches_those_who_watch(centre: Centre):
     async with asyncio.timeout(20), centre.watch() as socket, centre.device("talker") as device:
         await device.publish(presence(), 1)

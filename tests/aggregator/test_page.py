@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import struct
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +20,16 @@ from runtime.totp import PERIOD_S, code_at
 from tests.aggregator.access import new_name
 from tests.aggregator.agents import agent
 from tests.aggregator.conftest import PASSWORD, Centre
-from tests.aggregator.messages import MAC, alert, health, isolation, presence
+from tests.aggregator.messages import (
+    MAC,
+    SECOND_NS,
+    alert,
+    health,
+    isolation,
+    now_ns,
+    presence,
+    verdicts,
+)
 from tests.tools import require
 
 FLAGS = (
@@ -93,6 +103,28 @@ async def test_an_alert_arrives_on_the_page_with_its_reasons_and_is_decided(
 
     await page.get_by_label("Only active").check()
     await expect(row).to_have_count(0)
+
+
+async def test_what_the_model_was_not_sure_of_is_shown_beside_an_alert_of_its_host(
+    centre: Centre, page: Page
+):
+    torn = msgspec.structs.replace(
+        verdicts(("Scan", "benign", "benign")),
+        window_start_ns=[now_ns() - back * SECOND_NS for back in (3, 2, 1)],
+        scores=struct.pack("<6f", 0.03, 0.97, 0.41, 0.59, 0.9, 0.1),
+    )
+    await sign_in(page)
+    async with centre.device("page-unsure") as device:
+        await device.tell(torn)
+        await device.tell(alert(NUMBER + 60))
+    await page.locator(f"tr[data-alert='{NUMBER + 60:032x}']").get_by_role("button").click()
+    shown = page.get_by_role("dialog").locator(".verdicts li")
+    await expect(shown).to_have_count(3)
+    await expect(shown.nth(0)).to_contain_text("Benign (90\u00a0%)")
+    await expect(shown.nth(1)).to_contain_text(
+        "Not sure: perhaps Scan (59\u00a0%), benign 41\u00a0%; no alert"
+    )
+    await expect(shown.nth(2)).to_contain_text("Scan (97\u00a0%)")
 
 
 async def test_an_alert_that_was_closed_is_not_opened_again_by_its_change(

@@ -15,6 +15,7 @@ import pytest
 from aggregator.config import QueryConfig, StoreConfig
 from aggregator.ingest.reading import Arrival
 from aggregator.sandbox.runner import Query, Sandbox
+from aggregator.store import archive as archive_module
 from aggregator.store.alerts import AlertFilter, find_alerts, save_alerts
 from aggregator.store.archive import Archive
 from aggregator.store.database import Database
@@ -26,8 +27,7 @@ from aggregator.store.room import Room
 from aggregator.store.usage import Keeping, Plan, set_plan
 from aggregator.store.verdicts import VerdictFilter, find_verdicts, save_verdicts
 from tests.aggregator.messages import BOOT, alert, envelope, health, now_ns, topic, verdicts
-from tests.aggregator.taking import take
-from tests.aggregator.test_ingest import ingest
+from tests.aggregator.taking import ingest, take
 from tests.aggregator.test_query import rows
 
 DAY_NS = 24 * 3600 * 1_000_000_000
@@ -255,6 +255,25 @@ async def test_many_small_writes_leave_few_files_and_every_row_once(database: Da
     assert sum(part.rows for part in parts) == 40
     assert len(parts) <= 3
     assert len(files(database.path.parent)) == len(parts)
+
+
+async def test_many_rows_are_written_in_pieces_and_each_of_them_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(archive_module, "MOST_ROWS", 10)
+    archive, _ = await opened(database)
+    for batches in (12, 1, 11):
+        await store(database, days_ago=1, batches=batches)
+        await store(database, days_ago=0, batches=batches)
+        await archive.write("default")
+    parts = await archive.parts("default")
+    assert max(part.rows for part in parts) <= 10
+    assert sum(part.rows for part in parts) == 2 * 2 * (12 + 1 + 11)
+    assert sorted(files(database.path.parent)) == sorted(
+        archive.path / part.file for part in parts
+    )
+    sandbox = Sandbox(database, archive, QueryConfig())
+    assert await rows(sandbox, "SELECT count(*) FROM verdicts") == [[96]]
 
 
 async def test_what_a_crash_left_half_done_is_thrown_away(database: Database):

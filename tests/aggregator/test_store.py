@@ -1,5 +1,6 @@
 """The database: opened by one, migrated, written in whole transactions."""
 
+import asyncio
 import sys
 import time
 from importlib.abc import MetaPathFinder
@@ -35,6 +36,24 @@ USER = NewUser(organization="default", username="ada", password_hash="-", role="
 
 class Number(msgspec.Struct, frozen=True):
     number: int
+
+
+async def test_closing_ends_what_is_still_being_read(tmp_path: Path):
+    database, begun = Database(tmp_path), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def read_for_minutes() -> None:
+        cursor = database._cursor()
+        loop.call_soon_threadsafe(begun.set)
+        cursor.execute("SELECT count(*) FROM range(200_000_000_000) WHERE hash(range) = 1")
+
+    async def read() -> None:
+        with pytest.raises(StoreError, match="Interrupted"):
+            await database._on(database._readers, read_for_minutes)
+
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks, database:
+        tasks.create_task(read())
+        await begun.wait()
 
 
 async def test_every_step_of_the_schema_is_applied_once_and_written_down(tmp_path: Path):

@@ -1,4 +1,4 @@
-"""Devices over SSH: how they are, what they log, and terminals on them, on a real SSH server."""
+"""Terminals on devices over SSH, on a real SSH server."""
 
 import asyncio
 import base64
@@ -14,12 +14,10 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from aggregator.errors import UnreachableError
-from aggregator.shell.measures import parsed
 from aggregator.shell.shells import FREE_REFUSALS
 from runtime import totp
 from tests.aggregator.conftest import PASSWORD, Centre
-from tests.aggregator.ssh import SECRET, USER, SshServer, ssh_server
+from tests.aggregator.ssh import SECRET, USER, SshServer, add
 
 LOOPBACK = "127.0.0.1"
 OPERATOR = (
@@ -27,121 +25,11 @@ OPERATOR = (
 )
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[SshServer]:
-    with ssh_server(tmp_path / "ssh") as server:
-        yield server
-
-
 @pytest.fixture(scope="module", autouse=True)
 def operator(centre: Centre) -> None:
     body = {"username": OPERATOR, "password": PASSWORD, "role": "operator"}
     with centre.client() as admin:
         admin.post("/users", json=body).raise_for_status()
-
-
-@pytest.fixture
-def manager(centre: Centre) -> Iterator[httpx.Client]:
-    headers = {"Authorization": f"Bearer {centre.token()}"}
-    with httpx.Client(base_url=f"{centre.url}/api", headers=headers, timeout=30) as client:
-        yield client
-
-
-def add(manager: httpx.Client, server: SshServer, **more: object) -> str:
-    given = {
-        "name": f"box {server.port}",
-        "host": LOOPBACK,
-        "port": server.port,
-        "username": USER,
-        "password": SECRET,
-    }
-    answer = manager.post("/devices", json=given | more).raise_for_status()
-    return str(answer.json()["data"]["id"])
-
-
-def test_metrics_of_a_device_come_from_its_own_kernel(manager: httpx.Client, server: SshServer):
-    device_id = add(manager, server)
-    answer = manager.get(f"/devices/{device_id}/metrics")
-    assert answer.status_code == 200, answer.text
-    told = answer.json()
-    assert told["success"]
-    metrics = told["data"]
-    total = int(Path("/proc/meminfo").read_text().split()[1]) * 1024
-    assert metrics["memory"]["totalBytes"] == total
-    assert 0 < metrics["memory"]["usagePercent"] < 100
-    assert metrics["cpu"]["cores"] >= 1
-    assert 0 <= metrics["cpu"]["usagePercent"] <= 100
-    assert metrics["uptime"] == pytest.approx(time.clock_gettime(time.CLOCK_BOOTTIME), abs=30)
-    assert "lo" in [interface["name"] for interface in metrics["network"]]
-    assert all(disk["mount"].startswith("/") for disk in metrics["disk"])
-    assert all(process["pid"] > 0 for process in metrics["processes"])
-
-
-def test_logs_of_a_device_are_its_last_lines(manager: httpx.Client, server: SshServer):
-    device_id = add(manager, server)
-    answer = manager.get(f"/devices/{device_id}/logs?lines=7")
-    assert answer.status_code == 200, answer.text
-    assert answer.json()["success"]
-    assert len(answer.json()["data"]["logs"]) <= 7
-    assert "n=7" in server.commands
-    assert manager.get(f"/devices/{device_id}/logs?lines=7;reboot").status_code == 400
-
-
-def test_a_device_that_is_no_linux_is_told_so():
-    with pytest.raises(UnreachableError, match="as a Linux does"):
-        parsed(b"'export' is not recognized as an internal or external command")
-
-
-def test_nothing_from_outside_becomes_part_of_a_command(manager: httpx.Client, server: SshServer):
-    device_id = add(manager, server, description="$(reboot)", name=f"box {server.port} `id`")
-    manager.get(f"/devices/{device_id}/metrics").raise_for_status()
-    assert server.commands
-    assert "reboot" not in server.commands
-    assert "`id`" not in server.commands
-
-
-def test_the_first_key_is_expected_from_then_on(manager: httpx.Client, tmp_path: Path):
-    with ssh_server(tmp_path / "first") as first:
-        device_id = add(manager, first)
-        assert manager.get(f"/devices/{device_id}").json()["data"]["hostKey"] is None
-        manager.get(f"/devices/{device_id}/metrics").raise_for_status()
-        old = manager.get(f"/devices/{device_id}").json()["data"]["hostKey"]
-        assert old == first.fingerprint
-    with ssh_server(tmp_path / "other", first.port) as other:
-        answer = manager.get(f"/devices/{device_id}/metrics")
-        assert (answer.status_code, answer.json()["success"]) == (409, False)
-        assert other.fingerprint in answer.json()["error"]
-        assert other.commands == ""
-        entries = manager.get("/v1/audit?action=host_key").json()
-        mine = [entry for entry in entries if entry["target"] == device_id]
-        assert [entry["action"] for entry in mine] == ["host_key.refuse", "host_key.set"]
-        assert other.fingerprint in mine[0]["detail"]
-        assert manager.delete(f"/v1/devices/{device_id}/host-key").status_code == 204
-        manager.get(f"/devices/{device_id}/metrics").raise_for_status()
-        known = {"host_key": old}
-        assert manager.put(f"/v1/devices/{device_id}/host-key", json=known).status_code == 204
-        assert manager.get(f"/devices/{device_id}/metrics").status_code == 409
-
-
-@pytest.mark.parametrize(
-    ("more", "status", "words"),
-    [
-        ({"password": "wrong"}, 502, "user name or password are refused"),
-        ({"password": None}, 409, "no password is kept"),
-        ({"port": 1}, 502, "127.0.0.1 port 1"),
-        ({"host": "no-such-host.invalid"}, 502, "there is no such host"),
-        ({"host": "169.254.169.254"}, 400, "networks does not hold its address"),
-        ({"host": "::ffff:169.254.169.254"}, 400, "networks does not hold its address"),
-        ({"host": None}, 409, "it is not known where it is"),
-    ],
-)
-def test_what_cannot_be_reached_is_told_in_the_envelope(
-    manager: httpx.Client, server: SshServer, more: dict[str, object], status: int, words: str
-):
-    answer = manager.get(f"/devices/{add(manager, server, **more)}/metrics")
-    assert answer.status_code == status, answer.text
-    assert not answer.json()["success"]
-    assert words in answer.json()["error"]
 
 
 @asynccontextmanager

@@ -155,6 +155,23 @@ def test_what_mosquitto_would_not_start_with_is_set_aside(provision: Provision, 
     assert settings.with_name("edgewarden.conf.edited").read_text() == edited
 
 
+def test_what_was_set_aside_before_stays_beside_what_is_set_aside_now(
+    provision: Provision, root: Path
+):
+    settings = root / "etc/mosquitto/conf.d/edgewarden.conf"
+    for line in ("first", "second", "third"):
+        provision("--role", "aggregator")
+        settings.write_text(f"# {line}\n")
+        assert provision("--undo").returncode == 0
+    kept = sorted(settings.parent.glob("edgewarden.conf.edited*"))
+    assert [file.name.removeprefix("edgewarden.conf.") for file in kept] == [
+        "edited",
+        "edited.1",
+        "edited.2",
+    ]
+    assert [file.read_text() for file in kept] == ["# first\n", "# second\n", "# third\n"]
+
+
 def test_a_file_from_an_older_version_is_updated_and_still_undone(
     provision: Provision, root: Path
 ):

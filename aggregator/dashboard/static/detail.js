@@ -1,8 +1,9 @@
 // One alert with its reasons, and what a person may decide about it.
 
 import { isolateButton, partOf } from "./isolations.js";
-import { STATUS_WORDS, amount, byId, className, count, exactTime, make, severity } from "./view.js";
+import { STATUS_WORDS, amount, byId, className, count, exactTime, make, severity, time } from "./view.js";
 
+const BENIGN = "benign";
 const DECIDES = new Set(["analyst", "operator", "admin"]);
 const MITIGATION_WORDS = {
   simulated: "simulated only: nobody was cut off",
@@ -14,22 +15,30 @@ const MITIGATION_WORDS = {
   failed: "failed",
 };
 
+const SHOWN_VERDICTS = 8;
+
 let shown = null;
 
 export const shownAlert = () => shown;
 
 export async function showAlert(session, alertId, onChanged) {
-  const alert = await session.get(`/alerts/${alertId}`);
+  const [alert, verdicts] = await read(session, alertId);
   const dialog = byId("detail");
   shown = alertId;
-  dialog.replaceChildren(content(session, alert, onChanged));
+  dialog.replaceChildren(content(session, alert, verdicts, onChanged));
   if (!dialog.open) dialog.showModal();
 }
 
 // What changed is shown only while its alert still is: it may have been closed in the meantime.
 export async function refreshAlert(session, alertId, onChanged) {
+  const [alert, verdicts] = await read(session, alertId);
+  if (shown === alertId) byId("detail").replaceChildren(content(session, alert, verdicts, onChanged));
+}
+
+async function read(session, alertId) {
   const alert = await session.get(`/alerts/${alertId}`);
-  if (shown === alertId) byId("detail").replaceChildren(content(session, alert, onChanged));
+  const whose = new URLSearchParams({ host: alert.host, device_id: alert.device_id, limit: SHOWN_VERDICTS });
+  return [alert, await session.get(`/verdicts?${whose}`)];
 }
 
 export function setUpDetail() {
@@ -38,7 +47,7 @@ export function setUpDetail() {
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
 }
 
-function content(session, alert, onChanged) {
+function content(session, alert, verdicts, onChanged) {
   const close = make("button", { type: "button", class: "quiet", "aria-label": "Close" , onclick: () => byId("detail").close() }, "✕");
   return make(
     "article", { class: "detail" },
@@ -54,6 +63,8 @@ function content(session, alert, onChanged) {
     counterfactual(alert.counterfactual),
     make("h3", {}, "What"),
     facts(alert),
+    make("h3", {}, "Latest verdicts on this host"),
+    verdictList(verdicts),
     make("h3", {}, "What was done"),
     mitigations(alert.mitigation_details),
   );
@@ -145,6 +156,23 @@ function flowText(flow) {
   }
   const at = (ip, port) => (ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`);
   return `${at(flow.src_ip, flow.src_port)} → ${at(flow.dst_ip, flow.dst_port)} ${name}, ${packets}`;
+}
+
+function verdictList(verdicts) {
+  if (!verdicts.length) return make("p", { class: "muted" }, "None of the last days.");
+  return make("ul", { class: "verdicts" }, ...verdicts.map((verdict) => make(
+    "li", { class: verdict.unsure ? "unsure" : verdict.label === BENIGN ? "benign" : "" },
+    make("time", { datetime: verdict.window_end, title: exactTime(verdict.window_end) }, time(verdict.window_end)),
+    make("span", {}, verdictWords(verdict)),
+  )));
+}
+
+// "Not sure: perhaps Scan (41 %), benign 35 %": an attack is likelier than benign, but not likely enough.
+function verdictWords({ label, unsure, confidence, scores }) {
+  const percent = (share) => `${Math.round(share * 100)}\u00a0%`;
+  if (!unsure) return `${label === BENIGN ? "Benign" : className(label)} (${percent(confidence)})`;
+  const [likeliest, score] = Object.entries(scores).reduce((most, each) => (each[1] > most[1] ? each : most));
+  return `Not sure: perhaps ${className(likeliest)} (${percent(score)}), benign ${percent(scores[BENIGN] ?? 0)}; no alert`;
 }
 
 function mitigations(details) {

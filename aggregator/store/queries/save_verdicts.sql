@@ -8,7 +8,7 @@ INSERT INTO store.verdicts (
 SELECT
   ($organization::JSON::VARCHAR[])[batch], ($device_id::JSON::VARCHAR[])[batch],
   ($received_ns::JSON::BIGINT[])[batch], ($window_ns::JSON::BIGINT[])[batch],
-  ($classes::JSON::VARCHAR[][])[batch], ($model_id::JSON::VARCHAR[])[batch],
+  ($classes::JSON::VARCHAR[])[batch], ($model_id::JSON::VARCHAR[])[batch],
   ($feature_schema_id::JSON::VARCHAR[])[batch],
   window_start_ns, host, src_mac, src_ip, dst_ip, label,
   CASE place WHEN 0 THEN 1 - list_max(scores) ELSE scores[place] END,

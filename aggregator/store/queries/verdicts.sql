@@ -1,6 +1,6 @@
 SELECT
   device_id, window_start_ns, window_ns, host, src_mac, src_ip, dst_ip, label, confidence, scores,
-  classes, packets, wire_bytes, sampled_one_in, model_id
+  string_split(classes, ',') AS classes, packets, wire_bytes, sampled_one_in, model_id
 FROM store.verdicts
 WHERE /* which: verdicts */
 ORDER BY window_start_ns DESC, host

@@ -1,0 +1,101 @@
+"""Devices over SSH: how they are and what they log, on a real SSH server, and what cannot be reached."""
+
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from aggregator.errors import UnreachableError
+from aggregator.shell.measures import parsed
+from tests.aggregator.ssh import SshServer, add, ssh_server
+
+LOOPBACK = "127.0.0.1"
+OPERATOR = (
+    "terminal-operator"  # of this file alone: without an authenticator, whatever others enrol
+)
+
+
+def test_metrics_of_a_device_come_from_its_own_kernel(manager: httpx.Client, server: SshServer):
+    device_id = add(manager, server)
+    answer = manager.get(f"/devices/{device_id}/metrics")
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    assert told["success"]
+    metrics = told["data"]
+    total = int(Path("/proc/meminfo").read_text().split()[1]) * 1024
+    assert metrics["memory"]["totalBytes"] == total
+    assert 0 < metrics["memory"]["usagePercent"] < 100
+    assert metrics["cpu"]["cores"] >= 1
+    assert 0 <= metrics["cpu"]["usagePercent"] <= 100
+    assert metrics["uptime"] == pytest.approx(time.clock_gettime(time.CLOCK_BOOTTIME), abs=30)
+    assert "lo" in [interface["name"] for interface in metrics["network"]]
+    assert all(disk["mount"].startswith("/") for disk in metrics["disk"])
+    assert all(process["pid"] > 0 for process in metrics["processes"])
+
+
+def test_logs_of_a_device_are_its_last_lines(manager: httpx.Client, server: SshServer):
+    device_id = add(manager, server)
+    answer = manager.get(f"/devices/{device_id}/logs?lines=7")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["success"]
+    assert len(answer.json()["data"]["logs"]) <= 7
+    assert "n=7" in server.commands
+    assert manager.get(f"/devices/{device_id}/logs?lines=7;reboot").status_code == 400
+
+
+def test_a_device_that_is_no_linux_is_told_so():
+    with pytest.raises(UnreachableError, match="as a Linux does"):
+        parsed(b"'export' is not recognized as an internal or external command")
+
+
+def test_nothing_from_outside_becomes_part_of_a_command(manager: httpx.Client, server: SshServer):
+    device_id = add(manager, server, description="$(reboot)", name=f"box {server.port} `id`")
+    manager.get(f"/devices/{device_id}/metrics").raise_for_status()
+    assert server.commands
+    assert "reboot" not in server.commands
+    assert "`id`" not in server.commands
+
+
+def test_the_first_key_is_expected_from_then_on(manager: httpx.Client, tmp_path: Path):
+    with ssh_server(tmp_path / "first") as first:
+        device_id = add(manager, first)
+        assert manager.get(f"/devices/{device_id}").json()["data"]["hostKey"] is None
+        manager.get(f"/devices/{device_id}/metrics").raise_for_status()
+        old = manager.get(f"/devices/{device_id}").json()["data"]["hostKey"]
+        assert old == first.fingerprint
+    with ssh_server(tmp_path / "other", first.port) as other:
+        answer = manager.get(f"/devices/{device_id}/metrics")
+        assert (answer.status_code, answer.json()["success"]) == (409, False)
+        assert other.fingerprint in answer.json()["error"]
+        assert other.commands == ""
+        entries = manager.get("/v1/audit?action=host_key").json()
+        mine = [entry for entry in entries if entry["target"] == device_id]
+        assert [entry["action"] for entry in mine] == ["host_key.refuse", "host_key.set"]
+        assert other.fingerprint in mine[0]["detail"]
+        assert manager.delete(f"/v1/devices/{device_id}/host-key").status_code == 204
+        manager.get(f"/devices/{device_id}/metrics").raise_for_status()
+        known = {"host_key": old}
+        assert manager.put(f"/v1/devices/{device_id}/host-key", json=known).status_code == 204
+        assert manager.get(f"/devices/{device_id}/metrics").status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "words"),
+    [
+        ({"password": "wrong"}, 502, "user name or password are refused"),
+        ({"password": None}, 409, "no password is kept"),
+        ({"port": 1}, 502, "127.0.0.1 port 1"),
+        ({"host": "no-such-host.invalid"}, 502, "there is no such host"),
+        ({"host": "169.254.169.254"}, 400, "networks does not hold its address"),
+        ({"host": "::ffff:169.254.169.254"}, 400, "networks does not hold its address"),
+        ({"host": None}, 409, "it is not known where it is"),
+    ],
+)
+def test_what_cannot_be_reached_is_told_in_the_envelope(
+    manager: httpx.Client, server: SshServer, more: dict[str, object], status: int, words: str
+):
+    answer = manager.get(f"/devices/{add(manager, server, **more)}/metrics")
+    assert answer.status_code == status, answer.text
+    assert not answer.json()["success"]
+    assert words in answer.json()["error"]
