@@ -68,7 +68,7 @@ def _scalar(column: object) -> type[np.generic]:
 _COLUMN_KINDS: Final = {name: _scalar(kind) for name, kind in get_type_hints(PacketBatch).items()}
 _DHCP_PORTS: Final = (67, 68)
 _DNS_PORT: Final = 53
-_NEIGHBOR_SOLICITATION, _NEIGHBOR_ADVERTISEMENT = 135, 136
+_ROUTER_ADVERTISEMENT, _NEIGHBOR_SOLICITATION, _NEIGHBOR_ADVERTISEMENT = 134, 135, 136
 
 
 def decode(frames: FrameBatch) -> PacketBatch:
@@ -327,6 +327,8 @@ class _Decoder:
         # Neighbours speak with the highest hop limit, which no packet from behind a router has.
         near = (columns["ip_version"][rows] == 6) & (columns["hop_limit"][rows] == 255)
         near &= columns["protocol"][rows] == ICMPV6
+        told = near & (block[:, 0] == _ROUTER_ADVERTISEMENT) & (self._length[rows] >= where + 8)
+        columns["router_lifetime"][rows[told]] = _u16(block, 6)[told]
         whole = near & (self._length[rows] >= where + 24)
         claims = whole & (block[:, 0] == _NEIGHBOR_ADVERTISEMENT)
         asks = whole & (block[:, 0] == _NEIGHBOR_SOLICITATION)

@@ -75,6 +75,7 @@ class Flows(msgspec.Struct, frozen=True, eq=False):
     src_port: U16
     dst_port: U16
     icmp_code: U8
+    router_lifetime: U16
     claim_ip_high: U64
     claim_ip_low: U64
     asked_ip_high: U64

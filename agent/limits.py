@@ -87,6 +87,8 @@ def raised(scores: F32, features: F32, bounds: Bounds, classes: Sequence[Label])
         label = classes.index(bounds.labels[number])
         others = scores[rows]
         others[:, [0, label]] = 0.0  # benign is no attack
+        if bounds.labels[number] == "DOS":  # a flood says the same for ever
+            others[:, classes.index("Replay")] = 0.0
         rows = rows[(others.max(axis=1) <= SURE) & (scores[rows, label] < CERTAIN)]
         rest = 1.0 - scores[rows, label]
         told[rows] *= ((1.0 - CERTAIN) / rest)[:, None]

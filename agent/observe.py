@@ -131,6 +131,7 @@ class Observer:
             "peers": self.peers.table,
             "flows": self._fan_out.flow_table,
             "contacts": self._fan_out.contact_table,
+            "searches": self._fan_out.search_table,
             "arp_requests": self._claims.request_table,
             "payloads": self._payloads.table,
             "dns_answers": self._services.answer_table,

@@ -75,6 +75,7 @@ class PacketBatch(msgspec.Struct, frozen=True, eq=False):
     login: U8  # of a payload: 0, or what agent.logins says of it
     icmp_type: U8
     icmp_code: U8
+    router_lifetime: U16  # s, of an IPv6 router advertisement; 0 of who is no way out
     arp_operation: U16  # 1 request, 2 reply
     claim_mac: U64  # who is said to hold ...
     claim_ip_high: U64  # ... this address (ARP sender, ND advertisement target)

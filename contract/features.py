@@ -40,6 +40,8 @@ COUNTERS: Final[dict[str, tuple[Counter, ...]]] = {
         Counter(
             "sent_unreachable", "packets", "ICMP messages sent that something was not reached"
         ),
+        Counter("sent_unreturned", "packets", "packets sent where hardly anything came back"),
+        Counter("unreturned_bytes", "bytes", "bytes of those packets, as on the wire"),
     ),
     "fan_out": (
         Counter("contacted_hosts", "hosts", "hosts that this host turned to"),
@@ -83,7 +85,9 @@ COUNTERS: Final[dict[str, tuple[Counter, ...]]] = {
         Counter("misdirected", "packets", "packets received for an address another MAC holds"),
         Counter("icmp_redirects", "packets", "ICMP redirects sent"),
         Counter(
-            "router_advertisements", "packets", "IPv6 router advertisements beside another router"
+            "router_advertisements",
+            "packets",
+            "offers to be a way out by IPv6 beside another router",
         ),
     ),
     "replay": (
@@ -118,6 +122,7 @@ DERIVED: Final[dict[str, tuple[Counter, ...]]] = {
         Counter("bytes_per_packet_10s", "bytes", "mean size of a packet sent, over 10 s"),
         Counter("received_ratio_10s", "ratio", "packets received for each packet sent, over 10 s"),
         Counter("empty_ratio_10s", "ratio", "share of packets sent without payload, over 10 s"),
+        Counter("unreturned_size_10s", "bytes", "mean size of an unreturned packet, over 10 s"),
     ),
     "fan_out": (
         Counter("services_per_host_10s", "ratio", "services for each host contacted, over 10 s"),
@@ -179,7 +184,7 @@ FEATURE_NAMES: Final = tuple(feature.name for feature in FEATURES)
 FEATURE_COUNT: Final = len(FEATURES)
 
 # Raised by hand when the same name begins to be computed in another way.
-FEATURE_REVISION: Final = 5
+FEATURE_REVISION: Final = 6
 
 
 def feature_schema_id() -> str:

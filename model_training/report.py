@@ -215,7 +215,7 @@ def _second_opinion(said: SecondOpinion) -> Iterator[str]:
     rows.append(["all", str(known), f"{days:.2f}", "each its own", str(wrong)])
     yield from _table(("Origin", "Hosts known", "Host-days", "Threshold", "False alerts"), rows)
     yield ""
-    yield f"Chosen on all origins, the threshold is {said.threshold:.3f}: {said.false_alerts} false alerts on these same hosts."
+    yield f"Chosen on all origins, the threshold is {said.threshold:.3f}; false alerts on these same hosts: {said.false_alerts}."
 
 
 def _peers(peers: Peers) -> Iterator[str]:

@@ -75,8 +75,7 @@ MISSING: Final = """\
 - `ID2T` lists the bot's command and loading servers as attackers; they answer connections. Its hydra makes one connection
   in twenty seconds.
 - `ndsec1`: two of its three bots send one SYN a second, no flood by any counter.
-- `StopDDoS`, `markofu`: some captures last a fraction of a second, one window in all; a scan of IP protocols leaves
-  nothing in the counters but packets.
+- `StopDDoS`, `markofu`: some captures last a fraction of a second, one window in all.
 - Botnet has too little foreign data to say much: no foreign capture shows a bot that searches. How many of
   its 18 attackers are found moves with the made-up scenes that were learned from beside: 12, 7 and 12 in three trainings
   that differ in little else ([0018](adr/0018-features-are-drawn-for-each-split.md)).

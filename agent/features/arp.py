@@ -37,7 +37,9 @@ class AddressClaims:
         kind = view.flows.dst_port.take(view.icmp)
         is_new = view.flows.protocol.take(view.icmp) == ICMPV6
         redirect = view.icmp[kind == np.where(is_new, _REDIRECT6, _REDIRECT)]
-        advertisement = view.icmp[is_new & (kind == _ROUTER_ADVERTISEMENT)]
+        # Who gives its lifetime as 0 is no way out, such as a border router of Thread.
+        leads_out = view.flows.router_lifetime.take(view.icmp) > 0
+        advertisement = view.icmp[is_new & (kind == _ROUTER_ADVERTISEMENT) & leads_out]
         wanted = (said.request & (asked != claimed)).nonzero()[0]
         claims = said.claims.nonzero()[0]
         return {

@@ -5,17 +5,18 @@ from typing import Final
 import numpy as np
 
 from agent.features.view import TCP, UDP, View
-from agent.grouping import Groups
+from agent.grouping import Groups, distinct
 from agent.records import F64, I64, U64, Bool
 from agent.tables import NEVER_NS, KeyTable, is_one_of, paired
 
 FLOW_KEEP_NS: Final = 120_000_000_000
 NOVELTY_KEEP_NS: Final = 300_000_000_000
+SEARCH_KEEP_NS: Final = 30_000_000_000
 FLOW_CAPACITY: Final = 65_536
 NOVELTY_CAPACITY: Final = 65_536
+SEARCH_CAPACITY: Final = 4_096
 
 _ECHO_REQUESTS: Final = (8, 128)
-_SPREAD: Final = np.uint64(0xC2B2AE3D27D4EB4E)  # even, so that a key is never 0
 _PAIR: Final = 2
 _NEVER_AGAIN_NS: Final = np.iinfo(np.int64).max
 
@@ -26,6 +27,7 @@ class FanOut:
     def __init__(self) -> None:
         self.flow_table = KeyTable(FLOW_CAPACITY, FLOW_KEEP_NS)
         self._seen_ns = np.full(self.flow_table.capacity * 2, NEVER_NS)  # of each direction
+        self.search_table = KeyTable(SEARCH_CAPACITY, SEARCH_KEEP_NS)
         self.contact_table = KeyTable(NOVELTY_CAPACITY, NOVELTY_KEEP_NS)
 
     def count(self, view: View) -> tuple[dict[str, F64], Bool]:
@@ -64,47 +66,54 @@ class FanOut:
         """Return which rows turn to a service of their own accord, and which begin a flow."""
         flows = view.flows
         unicast = view.is_ip & ~view.to_group
+        of_flows = unicast.copy()  # an answer to ICMP is another flow
+        of_flows[view.icmp] = False
         is_tcp = unicast & (flows.protocol == TCP)
-        is_udp = unicast & (flows.protocol == UDP)
-        flow, turned = _directions(view)
-        groups = Groups.of(flow)
-        known, answers = self._remembered(flow, turned, groups, is_tcp | is_udp, view.now_ns)
-        answers |= _later_than_reverse(flows.first_ns, turned, groups)
+        known, answers = self._remembered(view, of_flows)
+        answers |= _later_than_reverse(flows.first_ns, view.turned, view.by_flow)
+        answers |= self._found(view, unicast & (flows.protocol == UDP))
         connects = (flows.total("syn") > 0) | (flows.total("odd_flags") > 0)
         bare = flows.total("data") + flows.total("rst") + flows.total("syn_ack") == 0
         tcp = is_tcp & (connects | (bare & ~known & ~answers))
         # Of ICMP the type stands in the destination port, which a reply does not mirror.
         echo = view.icmp[is_one_of(flows.dst_port.take(view.icmp), *_ECHO_REQUESTS)]
-        started = tcp | (is_udp & ~answers)
+        # A protocol without ports is a service of its host, as a port is.
+        started = tcp | (of_flows & ~is_tcp & ~answers)
         started[echo] = unicast[echo]
         return started, started & (~known | (flows.total("syn") > 0))
 
-    def _remembered(
-        self, flow: U64, turned: Bool, groups: Groups, rows: Bool, now_ns: int
-    ) -> tuple[Bool, Bool]:
+    def _remembered(self, view: View, rows: Bool) -> tuple[Bool, Bool]:
         """Tell which rows' directions were seen before this window, and which the other way round.
 
         Args:
-            flow: The key of each row's flow.
-            turned: The row's direction.
-            groups: Rows by their flow.
+            view: The window.
             rows: Those to look up and to remember for later; of others nothing is known.
-            now_ns: The window's start.
         """
+        groups, now_ns = view.by_flow, view.now_ns
         chosen = np.logical_or.reduceat(rows.take(groups.order), groups.starts).nonzero()[0]
         slots = np.full(len(groups), -1, np.int64)
-        slots[chosen], fresh = self.flow_table.claim(flow.take(groups.first.take(chosen)), now_ns)
+        keys = view.flow.take(groups.first.take(chosen))
+        slots[chosen], fresh = self.flow_table.claim(keys, now_ns)
         renewed = slots.take(chosen[fresh])
         renewed = renewed[renewed >= 0] * 2
         self._seen_ns[renewed] = self._seen_ns[renewed + 1] = NEVER_NS
         slot = groups.spread(slots)
         there = rows & (slot >= 0)
         oldest_ns = now_ns - FLOW_KEEP_NS
-        seen_ns, place = self._seen_ns, slot * 2 + turned
+        seen_ns, place = self._seen_ns, slot * 2 + view.turned
         known = there & (seen_ns.take(place) >= oldest_ns)
         answers = there & (seen_ns.take(place ^ 1) >= oldest_ns)
         seen_ns[place[there]] = now_ns
         return known, answers
+
+    def _found(self, view: View, rows: Bool) -> Bool:
+        """Tell which of some rows go to a port from which all were asked a moment ago, as SSDP does."""
+        asking = (view.is_ip & view.to_group & (view.flows.protocol == UDP)).nonzero()[0]
+        self.search_table.claim(distinct(view.source.take(asking)), view.now_ns)
+        chosen = rows.nonzero()[0]
+        found = np.zeros(len(rows), np.bool_)
+        found[chosen] = self.search_table.find(view.target.take(chosen), view.now_ns) >= 0
+        return found
 
     def _new(self, keys: U64, view: View) -> Bool:
         """Return which of some distinct contacts are new, and remember them."""
@@ -124,15 +133,6 @@ def _owner(view: View) -> U64:
     high = np.where(hosts.is_ip_host, hosts.src_ip_high, remainder)
     low = np.where(hosts.is_ip_host, hosts.src_ip_low, hosts.src_mac)
     return view.key(high, low, hosts.is_ip_host)
-
-
-def _directions(view: View) -> tuple[U64, Bool]:
-    """Return a key of each row's flow, the same in both directions, and which of them it is."""
-    flows = view.flows
-    source = paired(flows.src_port.astype(np.uint64), view.src_ip)
-    target = paired(flows.dst_port.astype(np.uint64), view.dst_ip)
-    both = paired(np.minimum(source, target), np.maximum(source, target))
-    return both ^ flows.protocol * _SPREAD, source > target
 
 
 def _later_than_reverse(first_ns: I64, turned: Bool, groups: Groups) -> Bool:

@@ -78,6 +78,7 @@ _RATIOS: Final[dict[str, tuple[int, str, str]]] = {
     "bytes_per_packet_10s": (10, "sent_bytes", "sent_packets"),
     "received_ratio_10s": (10, "received_packets", "sent_packets"),
     "empty_ratio_10s": (10, "sent_empty", "sent_packets"),
+    "unreturned_size_10s": (10, "unreturned_bytes", "sent_unreturned"),
     "services_per_host_10s": (10, "contacted_services", "contacted_hosts"),
     "novelty_ratio_60s": (60, "new_services", "contacted_services"),
     "one_service_share_60s": (60, "flows_to_one_service", "opens"),

@@ -1,5 +1,7 @@
 """A window as the feature families see it: its flows, its hosts, and sums from one to the other."""
 
+from typing import Final
+
 import numpy as np
 
 from agent.bindings import Holders
@@ -12,6 +14,8 @@ from agent.tables import hashed, is_group, is_one_of, paired
 ARP = 0x0806
 ARP_REQUEST, ARP_REPLY = 1, 2
 ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
+
+_SPREAD: Final = np.uint64(0xC2B2AE3D27D4EB4E)  # even, so that a key is never 0
 
 
 class View:
@@ -34,6 +38,12 @@ class View:
         self.dst_ip: U64 = ends.dst_ip
         self.kind: U64 = self.key(flows.protocol, flows.dst_port)  # of service, wherever it is
         self.service: U64 = paired(self.dst_ip, self.kind)
+        self.source: U64 = paired(flows.src_port.astype(np.uint64), self.src_ip)
+        self.target: U64 = paired(flows.dst_port.astype(np.uint64), self.dst_ip)
+        both = paired(np.minimum(self.source, self.target), np.maximum(self.source, self.target))
+        self.flow: U64 = both ^ flows.protocol * _SPREAD  # the same in both directions
+        self.turned: Bool = self.source > self.target  # which direction it is
+        self.by_flow = Groups.of(self.flow)
         self._host_key = self.key(np.arange(len(hosts)))
 
     def key(self, *columns: np.ndarray) -> U64:

@@ -5,11 +5,12 @@ from typing import Final
 import numpy as np
 
 from agent.features.view import ICMPV6, UDP, View
-from agent.records import F64
+from agent.records import F64, Bool
 from agent.tables import members
 
 UNREACHABLE: Final = 3
 UNREACHABLE6: Final = 1
+_RARELY: Final = 50  # packets for one that comes back; of a bulk transfer more are acknowledged
 # What comes because of a packet: replies, errors, advertisements to who solicited.
 _ANSWERS: Final = members(0, 3, 4, 11, 12, 14, 16, 18)
 _ANSWERS6: Final = members(1, 2, 3, 4, 129, 136)
@@ -22,6 +23,7 @@ def count(view: View) -> dict[str, F64]:
     kind, is_new = flows.dst_port.take(icmp), flows.protocol.take(icmp) == ICMPV6
     unreachable = icmp[kind == np.where(is_new, UNREACHABLE6, UNREACHABLE)]
     asking = icmp[view.is_ip.take(icmp) & ~np.where(is_new, _ANSWERS6[kind], _ANSWERS[kind])]
+    unreturned = _unreturned(view)
     return {
         "sent_packets": view.sent("packets"),
         "sent_bytes": view.sent("wire_bytes"),
@@ -33,4 +35,22 @@ def count(view: View) -> dict[str, F64]:
         "sent_empty": view.sent("empty"),
         "sent_unreachable": view.sent("packets", unreachable),
         "sent_fragments": view.sent("fragments"),
+        "sent_unreturned": view.sent("packets", unreturned),
+        "unreturned_bytes": view.sent("wire_bytes", unreturned),
     }
+
+
+def _unreturned(view: View) -> Bool:
+    """Return which rows speak to one host and are hardly answered in their flow.
+
+    ICMP is not counted, whose answers are another flow, nor what was folded, of which nobody knows.
+    """
+    flows, groups = view.flows, view.by_flow
+    packets = flows.total("packets")
+    both = groups.spread(groups.sums(packets))
+    one = groups.spread(groups.sums(packets * view.turned))
+    forth = np.where(view.turned, one, both - one)
+    silent = (both - forth) * _RARELY < forth
+    unreturned: Bool = silent & view.is_ip & ~view.to_group & (flows.folded == 0)
+    unreturned[view.icmp] = False
+    return unreturned

@@ -35,13 +35,13 @@ Attack = Callable[[Plot], None]
 
 LOUD: Final[dict[str, tuple[Attack, ...]]] = {
     "DOS": (tcp_flood, tcp_flood, tcp_flood, tcp_flood, udp_flood, udp_flood, icmp_flood, icmp_flood,
-            reflection, broadcast_echo, syn_reflection, odd_protocol_flood, request_flood, request_flood,
-            connection_flood, message_flood),
+            reflection, broadcast_echo, syn_reflection, odd_protocol_flood, request_flood, request_flood, request_flood,
+            connection_flood, udp_flood, message_flood, message_flood),
     "Scan": (port_scan, port_scan, port_scan, port_scan, sweep, sweep, sweep, version_scan),
     "BruteForce": (guessing,),
     "Botnet": (worm,),
     "MITM": (interception, interception, interception, interception, interception, name_forging,
-             rogue_leases, rogue_router, redirecting),
+             rogue_leases, rogue_leases, rogue_router, rogue_router, redirecting),
     "Replay": (replay, replay, resent_frames),
 }  # fmt: skip
 

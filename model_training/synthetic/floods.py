@@ -43,28 +43,35 @@ def _flooding(plot: Plot, low: float, high: float) -> list[float]:
     return plot.moments(between(rng, low, high))
 
 
+def _number(plot: Plot) -> int:
+    """Return an identification: some tools make one packet and send it for ever."""
+    rng = plot.home.rng
+    return rng.randint(2, 60_000) if rng.random() < 0.35 else 0
+
+
 def tcp_flood(plot: Plot) -> None:
     """Flood with bare TCP segments: SYN, ACK, RST, FIN, all flags, with or without data."""
     rng, spoofed = plot.home.rng, plot.home.rng.random() < 0.4
     flags = rng.choice(
-        (SYN, SYN, SYN, SYN, ACK, ACK | PSH, RST, FIN, SYN | FIN, URG | PSH | FIN, SYN | ACK)
+        (SYN, SYN, SYN, SYN, ACK, ACK | PSH, RST, RST, FIN, SYN | FIN, URG | PSH | FIN, SYN | ACK)
     )
     answer = rng.choice((SYN | ACK, SYN | ACK, RST | ACK, 0))
     payload = bytes(rng.choice((0, 0, 0, 120, 512, 1400)))
     port, fixed = rng.choice((80, 80, 443, 23, 22, 1883, 8080, 554, 53, 0)), rng.random() < 0.25
     options, source = rng.random() < 0.4, rng.randint(1024, 65000)
     refused = not spoofed and rng.random() < 0.5
+    same, ident = rng.random() < 0.3, _number(plot)
     mark = Mark("DOS", "tcp_flood")
     for number, at in enumerate(_flooding(plot, 30, 4000)):
         source = source if fixed else (source + 1) % 65536 if number else rng.randint(1024, 60000)
-        ports, seq = (source, port or rng.randint(1, 65535)), rng.getrandbits(32)
+        ports, seq = (source, port or rng.randint(1, 65535)), 0 if same else rng.getrandbits(32)
         body = (
             opening(plot.attacker, ports, seq)
             if options and flags == SYN
             else segment(ports, flags, seq=seq, payload=payload)
         )
         as_ip = _source(plot, spoofed=spoofed)
-        plot.frame(at, TCP, body, mark, as_ip)
+        plot.frame(at, TCP, body, mark, as_ip, ident)
         if refused and flags & (SYN | RST) == 0:
             plot.reply(at + plot.rtt_s, TCP, segment(ports[::-1], RST), mark)
         if answer and flags == SYN:
@@ -88,11 +95,15 @@ def udp_flood(plot: Plot) -> None:
         rng.choice((0, 0, 0, 1, 40, 40)) if port else 40,
         size if port else max(size, 64),
     )
-    payload = rng.randbytes(size)
+    answered = rng.choice((0, 0, 0, 1, 3, 20)) if port in {53, 123, 5683} and not refusing else 0
+    payload, ident, most = rng.randbytes(size), _number(plot), rng.choice((300, 65535))
     for number, at in enumerate(_flooding(plot, 60, 4000)):
-        ports = (source if fixed else rng.randint(1024, 65000), port or rng.randint(1, 65535))
+        ports = (source if fixed else rng.randint(1024, 65000), port or rng.randint(1, most))
         as_ip = _source(plot, spoofed=spoofed)
-        raw = plot.frame(at, UDP, datagram(ports, payload), Mark("DOS", "udp_flood"), as_ip)
+        raw = plot.frame(at, UDP, datagram(ports, payload), Mark("DOS", "udp_flood"), as_ip, ident)
+        if answered and number % answered == 0:
+            body = datagram(ports[::-1], rng.randbytes(40))
+            plot.reply(at + plot.rtt_s, UDP, body, Mark("DOS", "udp_flood"), as_ip)
         if refusing and number % refusing == 0:
             plot.reply(at + plot.rtt_s, ICMP, unreachable(raw), Mark("DOS", "udp_flood"), as_ip)
 
@@ -204,22 +215,23 @@ def request_flood(plot: Plot) -> None:
     """Ask a web server for pages as fast as it goes, a connection each or a few lasting ones."""
     rng, mark = plot.home.rng, Mark("DOS", "http_flood")
     port, size = rng.choice((80, 80, 8080, 443, 5683)), int(between(rng, 60, 20000))
-    lasting = rng.random() < 0.3
-    asks = rng.choice((90, 200, 400, 1200, 6000))
-    rate = between(rng, 25, 400)
+    lasting = rng.random() < 0.4
+    asks = rng.choice((12, 90, 200, 400, 1200, 6000))
+    rate = between(rng, 150, 1500) if lasting else between(rng, 25, 400)
+    request = rng.randbytes(asks) if rng.random() < 0.5 else asks
     lines = (
         [plot.connect(plot.start_s, port, mark) for _ in range(rng.randint(2, 30))]
         if lasting
         else []
     )
     opened = [line for line in lines if line.open()]
-    for at in plot.moments(rate, MOST_FRAMES // 8):
-        script = [up(asks), down(size)]
+    for at in plot.moments(rate, MOST_FRAMES // (2 if lasting else 8)):
+        script = [up(request), down(min(size, 1000) if lasting else size)]
         if lasting:
             line = rng.choice(opened)
             line.now_s = max(at, line.now_s)
             for message in script:
-                line.say(message)
+                line.say(message, acknowledged=False)
         else:
             line = plot.connect(at, port, mark)
             converse(line, script, close=rng.choice(("client", "server", "reset")),
@@ -231,7 +243,7 @@ def connection_flood(plot: Plot) -> None:
     rng, mark = plot.home.rng, Mark("DOS", "connection_flood")
     port = rng.choice((1883, 1883, 80, 22, 23, 502, 8883, 443))
     close: Close = rng.choice(("open", "reset", "client"))
-    hello = mqtt_hello(rng, 8) if rng.random() < 0.3 else rng.randint(14, 60)
+    hello = mqtt_hello(rng, 8) if rng.random() < 0.2 else rng.randint(14, 60)
     script = [up(hello), down(4)] if rng.random() < 0.5 else []
     for at in plot.moments(between(rng, 20, 400), MOST_FRAMES // 6):
         converse(plot.connect(at, port, mark), script, close=close)
@@ -246,7 +258,10 @@ def message_flood(plot: Plot) -> None:
     ]
     opened = [line for line in lines if line.open()]
     size, acknowledged = int(between(rng, 20, 2000)), rng.random() < 0.5
-    for at in plot.moments(between(rng, 60, 1500), MOST_FRAMES // 3):
+    rate = between(rng, 60, 3000)
+    if rng.random() < 0.2:  # a few large ones
+        size, rate = int(between(rng, 20_000, 60_000)), between(rng, 20, 100)
+    for at in plot.moments(rate, MOST_FRAMES // (1 + size // 1000)):
         line = rng.choice(opened)
         line.now_s = max(at, line.now_s)
         line.say(up(size), acknowledged=not acknowledged)

@@ -109,6 +109,8 @@ def rogue_leases(plot: Plot) -> None:
     """Give out addresses beside the honest server, in a race with it."""
     rng, home, mark = plot.home.rng, plot.home, Mark("MITM", "rogue_dhcp_server")
     everyone = Host("all", BROADCAST, b"\xff" * 4)
+    server = home.router if home.lease_server == plot.attacker else home.lease_server
+    racing, winning = rng.choice((1.0, 1.0, 0.5)), rng.random() < 0.5
     for honest, at in [
         (True, 0.2),
         *((False, at) for at in plot.moments(between(rng, 0.1, 2), 60)),
@@ -121,20 +123,21 @@ def rogue_leases(plot: Plot) -> None:
             asking = datagram((68, 67), b"\1" + head)
             home.tape.put(at + step * 0.2, ipv4(client, everyone, UDP, asking, as_ip=bytes(4)))
             offer = datagram((67, 68), b"\2" + head)
-            home.tape.put(at + step * 0.2 + 0.03, ipv4(home.router, client, UDP, offer))
+            if honest or rng.random() < racing:
+                home.tape.put(at + step * 0.2 + 0.03, ipv4(server, client, UDP, offer))
             if not honest:
                 raw = ipv4(plot.attacker, client, UDP, offer)
-                home.tape.put(at + step * 0.2 + 0.01, raw, mark)
+                home.tape.put(at + step * 0.2 + (0.01 if winning else 0.05), raw, mark)
 
 
 def rogue_router(plot: Plot) -> None:
     """Claim to be the router of IPv6, or a neighbour's address, over and over."""
     rng, home, me = plot.home.rng, plot.home, plot.attacker
-    mark, claiming = Mark("MITM", "rogue_neighbour_discovery"), rng.random() < 0.5
+    mark, claiming = Mark("MITM", "rogue_neighbour_discovery"), rng.random() < 0.35
     victim = link_local(home.router)
     home.tape.put(0.1, neighbour6(home.router, 136, bytes(4) + victim))
-    if rng.random() < 0.5:
-        for at in home.times(between(rng, 8, 60)):
+    if rng.random() < 0.8:
+        for at in home.times(between(rng, 8, 60), 0.1, 0.2):
             home.tape.put(at, neighbour6(home.router, 134, rng.randbytes(36)))
     for at in plot.moments(between(rng, 0.2, 20), 600):
         body = b"\x20\0\0\0" + victim + b"\2\1" + me.mac if claiming else rng.randbytes(36)

@@ -6,6 +6,7 @@ from typing import Final
 from model_training.synthetic.habits_inside import (
     concentrating,
     controlling,
+    conversing,
     descriptions,
     heartbeat,
     inventory,
@@ -19,6 +20,7 @@ from model_training.synthetic.habits_inside import (
     telemetry,
 )
 from model_training.synthetic.habits_link import (
+    advertising,
     announcements,
     boot,
     discovery,
@@ -35,6 +37,7 @@ from model_training.synthetic.habits_outside import (
     clock,
     first_contact,
     lookups,
+    same_pages,
     scattered_peers,
     stream,
     transfer,
@@ -73,7 +76,7 @@ FREQUENT: Final[tuple[Habit, ...]] = (
 
 
 RARE: Final[tuple[Habit, ...]] = (
-    call, descriptions, failover, transfer, inventory, knocking_in_vain, reconnecting, shell, boot, leases, gratuitous,
+    call, descriptions, failover, transfer, inventory, conversing, advertising, same_pages, knocking_in_vain, reconnecting, shell, boot, leases, gratuitous,
 )  # fmt: skip
 
 

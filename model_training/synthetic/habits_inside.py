@@ -193,6 +193,30 @@ def concentrating(home: Home, who: Host) -> None:
                 until_s = line.now_s + lasting_s * rng.uniform(0.7, 1.3)
 
 
+def conversing(home: Home, who: Host) -> None:
+    """Ask a server question after question on a few lasting lines, as programs ask databases: in bursts."""
+    rng = home.rng
+    peer = rng.choice([home.someone(who), rng.choice(home.world)])
+    port, size, answer = (
+        rng.choice((3306, 5432, 6379, 502, 8086, 443)),
+        rng.randint(12, 300),
+        int(between(rng, 20, 3000)),
+    )
+    lines = [
+        Connection(home.tape, rng.uniform(0, 3), who, peer, port, rtt_s=home.rtt_s(who, peer))
+        for _ in range(rng.choice((1, 1, 3, 8)))
+    ]
+    if not [line for line in lines if line.open()]:
+        return
+    pause_s = between(rng, 0.001, 0.1)
+    for begin_s in home.times(between(rng, 4, 40), 0.5)[:8]:
+        line = rng.choice(lines)
+        line.now_s = max(begin_s, line.now_s)
+        for _ in range(rng.randint(3, 300)):
+            line.say(up(size, pause_s * rng.random()), acknowledged=False)
+            line.say(down(answer), acknowledged=False)
+
+
 def _request(home: Home) -> Callable[[], bytes | int]:
     """Return what makes requests: what everybody here says, a few of one's own, or always another."""
     rng = home.rng

@@ -4,7 +4,17 @@ import msgspec
 
 from model_training.synthetic.home import Home, between
 from model_training.synthetic.talk import Connection, converse, down, up
-from model_training.synthetic.wire import BROADCAST, ICMP, UDP, Host, arp, datagram, echo, ipv4
+from model_training.synthetic.wire import (
+    BROADCAST,
+    ICMP,
+    UDP,
+    Host,
+    arp,
+    datagram,
+    echo,
+    ipv4,
+    neighbour6,
+)
 
 
 def announcements(home: Home, who: Host) -> None:
@@ -34,14 +44,16 @@ def discovery(home: Home, who: Host) -> None:
     rng = home.rng
     everyone = Host("group", bytes.fromhex("01005e7ffffa"), bytes((239, 255, 255, 250)))
     answering = rng.sample(home.devices, min(len(home.devices), rng.randint(0, 5)))
-    for at in home.times(between(rng, 5, 60), 0.4):
+    parts = rng.choice((1, 1, 3, 8))  # one for each of its services
+    for at in home.times(between(rng, 1, 60), 0.4):
         source = rng.randint(32768, 60999)
         home.tape.put(
             at, ipv4(who, everyone, UDP, datagram((source, 1900), rng.randbytes(130)), ttl=4)
         )
         for number, peer in enumerate(answering):
-            body = datagram((rng.choice((1900, 49153)), source), rng.randbytes(280))
-            home.tape.put(at + 0.03 * (number + 1), ipv4(peer, who, UDP, body))
+            for part in range(parts):
+                body = datagram((rng.choice((1900, 49153)), source), rng.randbytes(280))
+                home.tape.put(at + 0.03 * (number + 1 + part), ipv4(peer, who, UDP, body))
 
 
 def pings(home: Home, who: Host) -> None:
@@ -93,7 +105,7 @@ def boot(home: Home, who: Host) -> None:
             + rng.randbytes(60)
         )
         home.tape.put(
-            at + step * 0.1 + 0.02, ipv4(home.router, who, UDP, datagram((67, 68), body))
+            at + step * 0.1 + 0.02, ipv4(home.lease_server, who, UDP, datagram((67, 68), body))
         )
     for step in range(rng.randint(1, 3)):
         home.tape.put(at + 0.3 + step, arp(1, who, (who.mac, bytes(4)), (bytes(6), who.ip)))
@@ -102,17 +114,17 @@ def boot(home: Home, who: Host) -> None:
 
 
 def leases(home: Home, who: Host) -> None:
-    """Let the router give out many addresses at once, each looked for before it is offered."""
+    """Let the server give out many addresses at once, each looked for before it is offered."""
     rng, at = home.rng, home.rng.uniform(0, home.seconds * 0.7)
     everyone, pace, pinging = (
         Host("all", BROADCAST, b"\xff" * 4),
         between(rng, 0.3, 12),
         rng.random() < 0.5,
     )
-    server = rng.choice((home.router, who))
+    server = home.lease_server
     for number in range(int(between(rng, 4, 60))):
         at += rng.expovariate(pace)
-        client = home.stranger(f"client{number}")
+        client = home.stranger(f"client{number}") if number else who
         head = (
             b"\1\6\0" + rng.randbytes(4) + bytes(20) + client.mac + bytes(202) + rng.randbytes(60)
         )
@@ -130,6 +142,13 @@ def leases(home: Home, who: Host) -> None:
                 )
         offer = datagram((67, 68), b"\2" + head)
         home.tape.put(at + rng.choice((0.03, 1.0)), ipv4(server, client, UDP, offer))
+
+
+def advertising(home: Home, who: Host) -> None:
+    """Tell by router advertisements of a network that is no way out, as border routers of Thread do."""
+    rng = home.rng
+    for at in home.times(between(rng, 4, 60), 0.3):
+        home.tape.put(at, neighbour6(who, 134, bytes(4) + rng.randbytes(32)))
 
 
 def neighbours(home: Home, who: Host) -> None:

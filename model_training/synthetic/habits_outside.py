@@ -1,6 +1,7 @@
 """Honest traffic with the world: lookups, pages, video, calls, files."""
 
 import struct
+from collections.abc import Sequence
 from typing import Final
 
 from model_training.synthetic.habits_inside import cloud_port
@@ -75,24 +76,45 @@ def browsing(home: Home, who: Host) -> None:
     """Open pages: bursts of connections to several servers, with lookups before."""
     rng = home.rng
     for at in home.times(between(rng, 6, 60), 0.8):
-        for number in range(int(between(rng, 3, 40))):
-            server = rng.choice(home.world)
-            when = at + rng.expovariate(8 / (1 + number / 10))
-            if number % 3 == 0:
-                ask(home.tape, when - 0.02, who, home.router, (rng.randint(32768, 60999), 53),
-                    rng.randbytes(40), rng.randbytes(90))  # fmt: skip
-            if rng.random() < 0.3:
-                _quic(home, when, who, server)
-                continue
-            line = Connection(home.tape, when, who, server, rng.choice((443, 443, 80)),
-                              rtt_s=home.rtt_s(who, server))  # fmt: skip
-            script = [
-                up(517),
-                down(2800),
-                up(300),
-                down(int(between(rng, 300, 60000))),
-            ]
-            converse(line, script, close=rng.choice(("client", "open", "server")))
+        parts = [
+            (rng.choice(home.world), rng.choice((443, 443, 80)), 300)
+            for _ in range(int(between(rng, 3, 40)))
+        ]
+        _open_page(home, at, who, parts)
+
+
+def same_pages(home: Home, who: Host) -> None:
+    """Open pages in the clear that others of the home open as well, some parts in the same words."""
+    rng = home.rng
+    for at in home.times(between(rng, 10, 60), 0.8):
+        servers = rng.sample(home.world, min(len(home.world), rng.randint(1, 3)))
+        alike = rng.uniform(0.05, 0.3)
+        parts: list[tuple[Host, int, bytes | int]] = []
+        for _ in range(int(between(rng, 4, 40))):
+            size = rng.randint(80, 500)
+            request = rng.randbytes(size) if rng.random() < alike else size
+            parts.append((rng.choice(servers), rng.choice((80, 80, 8080)), request))
+        _open_page(home, at, who, parts)
+        for _ in range(rng.randint(0, 3)):
+            _open_page(home, at + rng.uniform(0.5, 40), home.someone(who), parts)
+
+
+def _open_page(
+    home: Home, at: float, who: Host, parts: Sequence[tuple[Host, int, bytes | int]]
+) -> None:
+    rng = home.rng
+    for number, (server, port, request) in enumerate(parts):
+        when = at + rng.expovariate(8 / (1 + number / 10))
+        if number % 3 == 0:
+            ask(home.tape, when - 0.02, who, home.router, (rng.randint(32768, 60999), 53),
+                rng.randbytes(40), rng.randbytes(90))  # fmt: skip
+        if port == 443 and rng.random() < 0.4:
+            _quic(home, when, who, server)
+            continue
+        line = Connection(home.tape, when, who, server, port, rtt_s=home.rtt_s(who, server))
+        hello = [up(517), down(2800)] if port == 443 else []
+        script = [*hello, up(request), down(int(between(rng, 300, 60000)))]
+        converse(line, script, close=rng.choice(("client", "open", "server")))
 
 
 def _quic(home: Home, at: float, who: Host, server: Host) -> None:
@@ -110,6 +132,8 @@ def stream(home: Home, who: Host) -> None:
     rng = home.rng
     peer = rng.choice([home.someone(who), rng.choice(home.world)])
     rate = min(between(rng, 20, 900), 9000 / home.seconds)
+    if rng.random() < 0.25:  # in the finest quality
+        rate = min(between(rng, 200, 1500), 60_000 / home.seconds)
     tcp, answered = rng.random() < 0.4, rng.random() < 0.5
     at = rng.uniform(0, home.seconds / 2)
     end = min(at + rng.uniform(5, home.seconds), home.seconds)
@@ -193,9 +217,14 @@ def first_contact(home: Home, who: Host) -> None:
         else rng.choice((443, 443, 80, 8443, 8883, 3478, 49153, 5222, 123, 9100))
         for _ in range(rng.randint(1, 6))
     ]
+    reached = rng.choice((0.0, 0.1, 0.5, 0.8, 0.8, 1.0))  # there may be no way out
+    wandering = rng.choice((0.0, 0.0, 0.3, 0.8))  # every name is given as another address
     for number in range(int(between(rng, 3, 40))):
         at += rng.expovariate(rng.choice((1, 4, 12)))
         peer, port = rng.choice(home.world[: rng.randint(1, 16)]), rng.choice(ports)
+        if rng.random() < wandering:
+            peer = home.outsider("server")
+        is_reached = rng.random() < reached
         if number % 4 == 0:
             ask(home.tape, at - 0.05, who, home.router, (rng.randint(32768, 60999), 53), rng.randbytes(40),
                 rng.randbytes(80))  # fmt: skip
@@ -207,11 +236,11 @@ def first_contact(home: Home, who: Host) -> None:
                 peer,
                 (rng.randint(32768, 60999), port),
                 rng.randbytes(48),
-                rng.randbytes(48),
+                rng.randbytes(48 * is_reached),
             )
             continue
         line = Connection(home.tape, at, who, peer, port, rtt_s=home.rtt_s(who, peer))
-        answer: Answer = rng.choice(("accept", "accept", "accept", "refuse", "silent"))
+        answer: Answer = "accept" if is_reached else rng.choice(("refuse", "silent", "silent"))
         converse(
             line,
             [up(300), down(900)],

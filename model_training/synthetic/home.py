@@ -25,6 +25,7 @@ class Home:
         octets = rng.sample(range(2, 254), devices)
         self.router = self._machine("router", rng.choice((1, 254)))
         self.devices = [self._machine(f"device{n}", octet) for n, octet in enumerate(octets)]
+        self.lease_server = self.router if rng.random() < 0.8 else rng.choice(self.devices)
         self.world = [self._remote(n) for n in range(rng.randint(4, 16))]
         # What several machines here say alike, and whom they say it to.
         self.phrases = [rng.randbytes(rng.randint(10, 200)) for _ in range(4)]

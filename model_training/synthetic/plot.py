@@ -31,10 +31,16 @@ class Plot(msgspec.Struct, frozen=True):
         return moments
 
     def frame(
-        self, at: float, protocol: int, body: bytes, mark: Mark, as_ip: bytes = b""
+        self,
+        at: float,
+        protocol: int,
+        body: bytes,
+        mark: Mark,
+        as_ip: bytes = b"",
+        number: int = 0,
     ) -> bytes:
         """Send one packet from the attacker to the victim; return it."""
-        raw = ipv4(self.attacker, self.victim, protocol, body, as_ip=as_ip or None)
+        raw = ipv4(self.attacker, self.victim, protocol, body, as_ip=as_ip or None, number=number)
         self.home.tape.put(at, raw, mark)
         return raw
 

@@ -29,14 +29,17 @@ def port_scan(plot: Plot, low: float = 4, high: float = 3000) -> None:
     """Try the ports of one host."""
     rng, mark = plot.home.rng, Mark("Scan", "port_scan")
     kind = rng.choice(
-        ("syn", "syn", "syn", "connect", "connect", "fin", "null", "xmas", "ack", "udp")
-    )
+        (
+            "syn", "syn", "syn", "connect", "connect", "fin", "null", "xmas", "ack", "udp", "protocols",
+        )
+    )  # fmt: skip
     flags = {"syn": SYN, "fin": FIN, "null": 0, "xmas": FIN | PSH | URG, "ack": ACK}.get(kind, SYN)
     ports = (
         rng.sample(range(1, rng.choice((101, 1025, 1025, 10000, 65536))), 100)
         if rng.random() < 0.1
         else list(range(1, rng.choice((1025, 1025, 4000, 65536))))
     )
+    ports = list(range(256)) if kind == "protocols" else ports
     if rng.random() < 0.8:
         rng.shuffle(ports)
     silent, open_share = rng.random() < 0.35, rng.choice((0.002, 0.01, 0.05))
@@ -51,6 +54,10 @@ def port_scan(plot: Plot, low: float = 4, high: float = 3000) -> None:
             line = plot.connect(at, port, mark)
             converse(line, [], close=rng.choice(("client", "reset")),
                      answer="accept" if is_open else "silent" if silent else "refuse")  # fmt: skip
+        elif kind == "protocols":
+            raw = plot.frame(at, port, b"", mark)
+            if not silent and rng.random() < min(1.0, 30 / rate):
+                plot.reply(at + plot.rtt_s, ICMP, unreachable(raw), mark)
         elif kind == "udp":
             raw = plot.frame(
                 at, UDP, datagram((source, port), rng.randbytes(rng.choice((0, 0, 12, 40)))), mark

@@ -67,6 +67,7 @@ def ipv4(
     to_mac: bytes | None = None,
     ttl: int = 0,
     fragment: int = 0,
+    number: int = 0,
 ) -> bytes:
     """Return an IPv4 frame from `src` to `dst`.
 
@@ -80,13 +81,15 @@ def ipv4(
         to_mac: Another destination MAC.
         ttl: Another hop limit than the sender's.
         fragment: The field of flags and offset.
+        number: The identification; 0 is of no stack in particular, for only a recording has the
+            number of before.
     """
     head = struct.pack(
         ">BBHHHBBH4s4s",
         0x45,
         0,
         20 + len(body),
-        0,  # of no stack in particular: only a recording has the number of before
+        number,
         fragment,
         ttl or src.ttl,
         protocol,

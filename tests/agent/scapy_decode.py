@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from scapy.layers.dhcp import BOOTP
 from scapy.layers.dns import DNS
 from scapy.layers.inet import ICMP, IP, TCP, UDP
-from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_NS, IPv6, IPv6ExtHdrFragment, _ICMPv6
+from scapy.layers.inet6 import (
+    ICMPv6ND_NA,
+    ICMPv6ND_NS,
+    ICMPv6ND_RA,
+    IPv6,
+    IPv6ExtHdrFragment,
+    _ICMPv6,
+)
 from scapy.layers.l2 import ARP, Dot1AD, Dot1Q, Dot3
 from scapy.packet import NoPayload, Packet, Padding
 
@@ -127,6 +134,8 @@ def neighbour_by_scapy(packet: Packet, layer: Packet) -> Fields:
     if isinstance(layer, ICMPv6ND_NA):
         high, low = halves(layer.tgt)
         return {"claim_ip_high": high, "claim_ip_low": low, "claim_mac": number(packet.src)}
+    if isinstance(layer, ICMPv6ND_RA):
+        return {"router_lifetime": layer.routerlifetime} if packet[IPv6].hlim == 255 else {}
     if isinstance(layer, ICMPv6ND_NS):
         high, low = halves(layer.tgt)
         return {"asked_ip_high": high, "asked_ip_low": low}

@@ -174,6 +174,8 @@ class SlowDecoder:
         kind, code = self.frame[at], self.frame[at + 1]
         self.fields |= {"icmp_type": kind, "icmp_code": code}
         near = self.fields["ip_version"] == 6 and self.fields["hop_limit"] == 255
+        if near and self.fields["protocol"] == 58 and kind == 134 and len(self.frame) >= at + 8:
+            self.fields["router_lifetime"] = int.from_bytes(self.frame[at + 6 : at + 8], "big")
         if near and self.fields["protocol"] == 58 and len(self.frame) >= at + 24:
             high, low = struct.unpack_from(">QQ", self.frame, at + 8)
             if kind == 136:

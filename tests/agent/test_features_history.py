@@ -107,6 +107,7 @@ def ratios(features: dict[str, float]) -> dict[str, float]:
         "empty_ratio_10s": division(f["sent_empty_10s"], f["sent_packets_10s"]),
         "services_per_host_10s": division(f["contacted_services_10s"], f["contacted_hosts_10s"]),
         "novelty_ratio_60s": division(f["new_services_60s"], f["contacted_services_60s"]),
+        "unreturned_size_10s": division(f["unreturned_bytes_10s"], f["sent_unreturned_10s"]),
         "unanswered_ratio_10s": unanswered("10s"),
         "unanswered_ratio_60s": unanswered("60s"),
         "one_service_share_60s": division(f["flows_to_one_service_60s"], f["opens_60s"]),

@@ -56,6 +56,12 @@ def test_a_model_that_is_sure_of_another_attack_is_believed():
     assert raised(vector, scored(benign=0.6, DOS=0.4))["Scan"] == CERTAIN
 
 
+def test_a_flood_that_says_the_same_for_ever_is_no_replay():
+    vector = row(sent_syn_1s=900, contacted_services_1s=9)
+    assert raised(vector, scored(Replay=0.9, DOS=0.1))["DOS"] == CERTAIN
+    assert raised(vector, scored(Botnet=0.9, DOS=0.1))["DOS"] == 0.1
+
+
 def test_a_score_above_certainty_stays():
     assert raised(row(ports_of_one_host_1s=900), scored(benign=0.005, Scan=0.995))["Scan"] == 0.995
 
@@ -82,12 +88,14 @@ def test_what_exceeds_a_limit_is_named():
         ("Scan", {"arp_targets_10s": 250}),
         ("Botnet", {"telnet_syn_10s": 300, "hosts_of_one_port_10s": 300, "worm_share_10s": 1}),
         ("DOS", {"sent_icmp_1s": 200, "contacted_services_1s": 1}),
-        ("DOS", {"sent_udp_1s": 3000, "contacted_hosts_1s": 1, "bytes_per_packet_10s": 1400}),
-        ("DOS", {"sent_udp_1s": 400, "contacted_hosts_1s": 1, "bytes_per_packet_10s": 67}),
-        ("DOS", {"sent_udp_1s": 900, "ports_of_one_host_1s": 900, "bytes_per_packet_10s": 160}),
+        ("DOS", {"sent_udp_1s": 3000, "sent_unreturned_1s": 3000, "unreturned_size_10s": 1400}),
+        ("DOS", {"sent_udp_1s": 400, "sent_unreturned_1s": 400, "unreturned_size_10s": 67}),
+        ("DOS", {"sent_udp_1s": 900, "ports_of_one_host_1s": 900, "unreturned_size_10s": 160}),
+        ("DOS", {"sent_packets_1s": 3000, "sent_unreturned_1s": 3000, "source_addresses_1s": 250}),
+        ("DOS", {"sent_rst_1s": 100, "sent_unreturned_1s": 100}),
         ("DOS", {"sent_packets_1s": 2000, "received_rst_1s": 2000, "live_flows_1s": 1900}),
         ("DOS", {"dhcp_clients_10s": 60}),
-        ("DOS", {"sent_packets_1s": 860, "source_addresses_1s": 1, "sent_udp_1s": 65}),  # in a tunnel
+        ("DOS", {"sent_unreturned_1s": 360, "sent_udp_1s": 65, "sent_data_1s": 30}),  # in a tunnel
         ("DOS", {"sent_icmp_1s": 60, "contacted_services_1s": 2}),
         ("Scan", {"new_services_60s": 9, "received_rst_60s": 9, "unanswered_ratio_60s": 1, "new_hosts_60s": 1}),
         ("Replay", {"replayed_frames_60s": 4, "sent_packets_1s": 5}),
@@ -103,12 +111,20 @@ def test_the_shipped_limits_tell_a_plain_attack_from_a_calm_model(label, values)
 @pytest.mark.parametrize(
     "values",
     [
-        {"sent_udp_1s": 900, "contacted_hosts_1s": 1, "bytes_per_packet_10s": 1300},  # video
+        {"sent_udp_1s": 900, "sent_unreturned_1s": 900, "unreturned_size_10s": 1300},  # video
         {
             "sent_udp_1s": 3000,
-            "contacted_hosts_1s": 1,
-            "received_ratio_10s": 0.3,
+            "sent_unreturned_1s": 9,
+            "unreturned_size_10s": 60,
         },  # it is answered
+        {"sent_rst_1s": 900, "received_syn_1s": 900, "sent_unreturned_1s": 3},  # is scanned
+        # a camera whose ports somebody tries
+        {
+            "sent_rst_1s": 90,
+            "sent_unreturned_1s": 240,
+            "sent_udp_1s": 240,
+            "unreturned_size_10s": 1300,
+        },
         {"sent_packets_1s": 2000, "received_rst_1s": 2000, "sent_syn_ack_1s": 2000},  # the victim
         {"sent_packets_1s": 1300, "received_rst_1s": 400, "live_flows_1s": 1},  # broken off
         {"sent_icmp_1s": 250, "contacted_services_1s": 250},  # looks who is there: no flood
@@ -117,13 +133,14 @@ def test_the_shipped_limits_tell_a_plain_attack_from_a_calm_model(label, values)
         {"dhcp_clients_10s": 8},
         # measurements to a group; a tunnel that is answered; a camera's pictures
         {"sent_packets_1s": 4000, "source_addresses_1s": 1, "sent_group_1s": 4000},
-        {"sent_packets_1s": 4000, "source_addresses_1s": 1, "received_ratio_10s": 0.4},
+        {"sent_packets_1s": 4000, "source_addresses_1s": 1, "sent_unreturned_1s": 3},
         {
             "sent_packets_1s": 900,
-            "source_addresses_1s": 1,
+            "sent_unreturned_1s": 880,
             "sent_udp_1s": 880,
-            "bytes_per_packet_10s": 1300,
+            "unreturned_size_10s": 1300,
         },
+        {"sent_unreturned_1s": 900, "sent_empty_1s": 900},  # acknowledges what is not seen
         {"sent_icmp_1s": 60, "contacted_services_1s": 60},  # looks who is there
         # peers of a file that many share: most are gone, and each is another host
         {

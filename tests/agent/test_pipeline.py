@@ -42,7 +42,7 @@ from tests.agent.builders import (
     tcp,
     udp,
 )
-from tests.tiny_models import booster, bundle, metadata
+from tests.tiny_models import booster, metadata
 
 SECOND = 1_000_000_000
 
@@ -219,8 +219,14 @@ def test_a_quiet_host_is_told_of_once_a_minute() -> None:
 
 
 def test_a_host_of_which_the_model_is_unsure_is_told_of_every_ten_seconds() -> None:
-    frames = batch([(float(at), ping(ANN, BOB)) for at in range(180)])
-    outcomes = run([frames], build_pipeline(AgentConfig(), bundle(), 0))  # it takes pings for much
+    probes = [
+        (at + port / 40, tcp(EVE, BOB, 50_000, 40 * at + port + 1, "S"))
+        for at in range(45)
+        for port in range(40)
+    ]
+    said = metadata(thresholds=dict.fromkeys(CLASSES[1:], 0.9999))  # which no score reaches
+    unsure = Bundle(to_onnx(booster(), said), to_trees(booster()), said)
+    outcomes = run([batch(probes)], build_pipeline(AgentConfig(), unsure, 0))
     reports = reported(outcomes)
     starts = [start for report in reports for start in report.window_start_ns]
     assert {label for report in reports for label in report.label} == {"benign"}
