@@ -77,7 +77,7 @@ MISSING: Final = """\
 - `ndsec1`: two of its three bots send one SYN a second, no flood by any counter.
 - `StopDDoS`, `markofu`: some captures last a fraction of a second, one window in all.
 - Botnet has too little foreign data to say much: no foreign capture shows a bot that searches. How many of
-  its 18 attackers are found moves with the made-up scenes that were learned from beside: 12, 7 and 12 in three trainings
+  its 18 attackers are found moves with the made-up scenes that were learned from beside: from 7 to 12 in eight trainings
   that differ in little else ([0018](adr/0018-features-are-drawn-for-each-split.md)).
 - Replay: the six sessions that a host sends again by itself are what it does when a button is pressed twice
   ([0016](adr/0016-a-host-that-says-the-same-again-is-no-replay.md)); foreign replays there are none.
