@@ -44,7 +44,7 @@ from runtime.errors import BrokerError
 log = logging.getLogger(__name__)
 
 CLIENT_ID = "edgewarden-aggregator"
-GATHER_S = 0.2
+GATHER_S = 0.1
 MAX_BATCH = 1000  # messages
 MAX_BYTES = 2_000_000  # of payloads: alerts would wait behind a longer transaction
 READ_BYTES = 64_000  # of payloads that are read in one go
@@ -164,7 +164,7 @@ class Ingest:
         async with asyncio.TaskGroup() as tasks:
             announcing = tasks.create_task(asyncio.sleep(0), name="ingest.announce")
             while True:
-                # In a quiet hour the first message is stored at once, under load five times a second.
+                # In a quiet hour the first message is stored at once, under load ten times a second.
                 batch = await broker.gather(
                     client, most=MAX_BATCH, most_bytes=MAX_BYTES, until_s=begun_s + GATHER_S
                 )
