@@ -13,8 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from msgspec import structs
-
 from agent.centre import Centre
 from agent.config import FIRST_CUTS, AgentConfig
 from agent.doctor_broker import broker_findings, order_findings
@@ -22,7 +20,7 @@ from agent.doctor_enforcers import enforcer_findings, sight_findings
 from agent.errors import AgentError, IsolationError
 from agent.exempt import THIS_BOX, Exempt, written_down
 from agent.finding import Finding, State
-from agent.isolation import Isolator, Lease, as_lease
+from agent.isolation import Isolator, Lease, as_lease, target_of
 from agent.isolation.enforcer import beginning_of, surroundings
 from agent.isolation.lease_file import LeaseFile
 from agent.isolation.on_this_box import chosen_isolator
@@ -137,23 +135,19 @@ def _drift(config: AgentConfig) -> Iterator[Finding]:
     # By the wall's clock: another boot's monotonic one says nothing here.
     now_ns = time.time_ns()
     # Of two isolations of one host nft knows the longer one; a bridge port forgets whose it is.
-    ids, targets = {lease.isolation_id for lease in held}, {_target(lease) for lease in held}
+    ids, targets = {lease.isolation_id for lease in held}, {target_of(lease) for lease in held}
     missing = [
         isolation.host
         for isolation in (each.isolation for each in wanted)
         if isolation.expires_ns > now_ns
         and isolation.isolation_id not in ids
-        and _target(as_lease(isolation, 0)) not in targets
+        and target_of(as_lease(isolation, 0)) not in targets
     ]
     if missing:
         what = f"should be cut off and is not: {', '.join(missing)}"
         yield Finding("warning", what, "start the agent: it puts back what remains within seconds")
     else:
         yield Finding("fine", f"cut off as it should be: {len(held)} isolations")
-
-
-def _target(lease: Lease) -> Lease:
-    return structs.replace(lease, isolation_id="", expires_ns=0, at="")
 
 
 def _first_cuts(config: AgentConfig) -> Finding:

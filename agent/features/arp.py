@@ -45,12 +45,10 @@ class AddressClaims:
         return {
             "arp_requests": view.sent("packets", rows[said.request]),
             "arp_replies": view.sent("packets", rows[said.reply]),
-            "arp_targets": view.number(view.grouped(asked.take(wanted), rows.take(wanted))[0]),
+            "arp_targets": view.distinct(asked.take(wanted), rows.take(wanted)),
             "unasked_claims": view.sent("packets", rows[unasked]),
             "pushed_replies": view.sent("packets", rows[pushed]),
-            "claimed_addresses": view.number(
-                view.grouped(claimed.take(claims), rows.take(claims))[0]
-            ),
+            "claimed_addresses": view.distinct(claimed.take(claims), rows.take(claims)),
             "conflicting_claims": view.sent("packets", rows[said.claims & foreign]),
             "foreign_source": view.sent("packets", others),
             "misdirected": view.received("packets", view.holders.misdirected),

@@ -48,6 +48,7 @@ class FanOut:
         new_service = self._new(
             paired(owner.take(service_sender), view.service.take(service_row)), view
         )
+        speaking = view.is_ip.nonzero()[0]
         counts = {
             "contacted_hosts": view.number(sender),
             "contacted_services": view.number(service_sender),
@@ -57,7 +58,7 @@ class FanOut:
             "hosts_of_one_port": view.largest(service_sender.take(kinds.first), kinds.sizes),
             "flows_to_one_service": view.largest(service_sender, service_flows),
             "live_flows": view.largest(live_sender, live_flows),
-            "source_addresses": view.number(view.groups(view.src_ip, view.is_ip)[0])
+            "source_addresses": view.distinct(view.src_ip.take(speaking), speaking)
             + view.sent(view.flows.sources),
         }
         return counts, opened
@@ -65,21 +66,18 @@ class FanOut:
     def _started(self, view: View) -> tuple[Bool, Bool]:
         """Return which rows turn to a service of their own accord, and which begin a flow."""
         flows = view.flows
-        unicast = view.is_ip & ~view.to_group
-        of_flows = unicast.copy()  # an answer to ICMP is another flow
-        of_flows[view.icmp] = False
-        is_tcp = unicast & (flows.protocol == TCP)
-        known, answers = self._remembered(view, of_flows)
+        is_tcp = view.unicast & (flows.protocol == TCP)
+        known, answers = self._remembered(view, view.of_two_ways)
         answers |= _later_than_reverse(flows.first_ns, view.turned, view.by_flow)
-        answers |= self._found(view, unicast & (flows.protocol == UDP))
+        answers |= self._found(view, view.unicast & (flows.protocol == UDP))
         connects = (flows.total("syn") > 0) | (flows.total("odd_flags") > 0)
         bare = flows.total("data") + flows.total("rst") + flows.total("syn_ack") == 0
         tcp = is_tcp & (connects | (bare & ~known & ~answers))
         # Of ICMP the type stands in the destination port, which a reply does not mirror.
         echo = view.icmp[is_one_of(flows.dst_port.take(view.icmp), *_ECHO_REQUESTS)]
         # A protocol without ports is a service of its host, as a port is.
-        started = tcp | (of_flows & ~is_tcp & ~answers)
-        started[echo] = unicast[echo]
+        started = tcp | (view.of_two_ways & ~is_tcp & ~answers)
+        started[echo] = view.unicast[echo]
         return started, started & (~known | (flows.total("syn") > 0))
 
     def _remembered(self, view: View, rows: Bool) -> tuple[Bool, Bool]:
@@ -123,7 +121,7 @@ class FanOut:
 
 def _alive(view: View) -> Bool:
     """Return which rows are TCP flows with payload to one host."""
-    return view.is_ip & ~view.to_group & (view.flows.total("data") > 0)
+    return view.unicast & (view.flows.total("data") > 0)
 
 
 def _owner(view: View) -> U64:

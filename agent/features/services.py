@@ -73,7 +73,7 @@ class Services:
             "dns_failures": view.received("dns_failures"),
             "dns_conflicts": view.sent("dns_conflicts"),
             "dhcp_requests": view.sent("packets", client),
-            "dhcp_clients": view.number(view.grouped(flows.dhcp_client.take(client), client)[0]),
+            "dhcp_clients": view.distinct(flows.dhcp_client.take(client), client),
             "dhcp_serving": view.sent("packets", server),
             "dhcp_rivalry": view.sent("packets", self._servers.among(view, server)),
         }

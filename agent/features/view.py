@@ -34,6 +34,10 @@ class View:
         self.icmp: I64 = is_one_of(flows.protocol, ICMP, ICMPV6).nonzero()[0]
         self.is_ip: Bool = (flows.dst_ip_low > 0) | (flows.dst_ip_high > 0)
         self.to_group: Bool = is_group(flows.dst_mac)
+        self.unicast: Bool = self.is_ip & ~self.to_group
+        # ICMP's answers are another flow.
+        self.of_two_ways: Bool = self.unicast.copy()
+        self.of_two_ways[self.icmp] = False
         self.src_ip: U64 = ends.src_ip
         self.dst_ip: U64 = ends.dst_ip
         self.kind: U64 = self.key(flows.protocol, flows.dst_port)  # of service, wherever it is
@@ -108,6 +112,10 @@ class View:
         size = groups.sums(1 + self.flows.folded.take(chosen))
         first = groups.first
         return owner.take(first), chosen.take(first), size
+
+    def distinct(self, keys: U64, chosen: I64) -> F64:
+        """Count the distinct keys of some rows per sender; arguments as of `grouped`."""
+        return self.number(self.grouped(keys, chosen)[0])
 
     def number(self, owner: I64) -> F64:
         """Count how often each host is named."""

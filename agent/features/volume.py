@@ -51,6 +51,5 @@ def _unreturned(view: View) -> Bool:
     one = groups.spread(groups.sums(packets * view.turned))
     forth = np.where(view.turned, one, both - one)
     silent = (both - forth) * _RARELY < forth
-    unreturned: Bool = silent & view.is_ip & ~view.to_group & (flows.folded == 0)
-    unreturned[view.icmp] = False
+    unreturned: Bool = silent & view.of_two_ways & (flows.folded == 0)
     return unreturned

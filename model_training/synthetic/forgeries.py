@@ -21,6 +21,7 @@ from model_training.synthetic.wire import (
     ipv4,
     link_local,
     neighbour6,
+    numbered,
     segment,
 )
 
@@ -211,7 +212,7 @@ def resent_frames(plot: Plot) -> None:
         line = Connection(recording, said_s, owner, plot.victim, port, rtt_s=home.lan_rtt_s)
         converse(line, [up(what), down(40)])
     number, mark = rng.randint(1, 60_000), Mark("Replay", "resent")
-    frames = [(at, _numbered(raw, number + n)) for n, (at, raw, _) in enumerate(recording.frames)]
+    frames = [(at, numbered(raw, number + n)) for n, (at, raw, _) in enumerate(recording.frames)]
     for at, raw in frames:
         home.tape.put(at, raw)
     mine = [(at, raw) for at, raw in frames if raw[6:12] == owner.mac]
@@ -221,8 +222,3 @@ def resent_frames(plot: Plot) -> None:
         for at, raw in mine:
             sent = raw[:6] + plot.attacker.mac + raw[12:] if own_mac else raw
             home.tape.put(again_s + (at - said_s) / pace, sent, mark)
-
-
-def _numbered(raw: bytes, number: int) -> bytes:
-    """Return an IPv4 frame with an identification."""
-    return raw[:18] + number.to_bytes(2, "big") + raw[20:]

@@ -6,7 +6,7 @@ import msgspec
 
 from model_training.synthetic.home import Home
 from model_training.synthetic.talk import Connection
-from model_training.synthetic.wire import Host, Mark, ipv4
+from model_training.synthetic.wire import Host, Mark, ipv4, numbered
 
 MOST_FRAMES: Final = 6000  # of one attack: longer floods teach nothing more
 
@@ -40,7 +40,8 @@ class Plot(msgspec.Struct, frozen=True):
         number: int = 0,
     ) -> bytes:
         """Send one packet from the attacker to the victim; return it."""
-        raw = ipv4(self.attacker, self.victim, protocol, body, as_ip=as_ip or None, number=number)
+        raw = ipv4(self.attacker, self.victim, protocol, body, as_ip=as_ip or None)
+        raw = numbered(raw, number)
         self.home.tape.put(at, raw, mark)
         return raw
 

@@ -67,7 +67,6 @@ def ipv4(
     to_mac: bytes | None = None,
     ttl: int = 0,
     fragment: int = 0,
-    number: int = 0,
 ) -> bytes:
     """Return an IPv4 frame from `src` to `dst`.
 
@@ -81,15 +80,13 @@ def ipv4(
         to_mac: Another destination MAC.
         ttl: Another hop limit than the sender's.
         fragment: The field of flags and offset.
-        number: The identification; 0 is of no stack in particular, for only a recording has the
-            number of before.
     """
     head = struct.pack(
         ">BBHHHBBH4s4s",
         0x45,
         0,
         20 + len(body),
-        number,
+        0,  # of no stack in particular: only a recording has the number of before
         fragment,
         ttl or src.ttl,
         protocol,
@@ -143,6 +140,11 @@ def neighbour6(
     everybody = b"\xff\x02" + bytes(13) + b"\1"
     mac = to_mac or b"\x33\x33\0\0\0\1"
     return mac + src.mac + b"\x86\xdd" + head + (to_ip or everybody) + message
+
+
+def numbered(frame: bytes, number: int) -> bytes:
+    """Return an IPv4 frame with an identification."""
+    return frame[:18] + number.to_bytes(2, "big") + frame[20:]
 
 
 def unreachable(frame: bytes) -> bytes:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.baselines import (
@@ -149,7 +149,6 @@ def test_without_a_file_everything_begins_anew(tmp_path: Path) -> None:
 
 
 @given(st.binary(max_size=300), st.integers(0, 2000))
-@settings(deadline=None)
 def test_a_damaged_file_is_refused_and_changes_nothing(garbage: bytes, at: int) -> None:
     known = Baselines(1)
     taught(known, np.ones(2))

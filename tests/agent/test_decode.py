@@ -5,7 +5,7 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.dns import DNS, DNSQR
@@ -173,7 +173,6 @@ def damaged(draw: st.DrawFn) -> bytes:
 
 
 @given(st.lists(damaged(), min_size=1, max_size=10))
-@settings(deadline=None)
 def test_damaged_frames_are_read_like_the_slow_reader_reads_them(frames: list[bytes]) -> None:
     assert_as_by_slow_reader(raw_batch(frames))
 

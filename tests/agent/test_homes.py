@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.homes import CAPACITY, HOME_SILENT_NS
@@ -136,7 +136,6 @@ def test_invented_macs_are_bounded() -> None:
 PLACES = st.tuples(st.integers(0, 400), st.sampled_from([ANN, BOB, EVE]), st.integers(0, 2))
 
 
-@settings(deadline=None)
 @given(st.lists(PLACES, min_size=1, max_size=30))
 def test_every_packet_is_counted_once_and_no_host_sends_from_two_ports(steps) -> None:
     parts = [at_port(port, [(float(at), udp(who, GATEWAY))]) for at, who, port in steps]

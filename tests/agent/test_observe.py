@@ -171,7 +171,7 @@ def hostile(draw: st.DrawFn) -> bytes:
 @given(
     st.lists(st.tuples(hostile() | st.binary(max_size=80), TIMES), max_size=30), st.integers(1, 9)
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_no_frames_can_break_an_observer(frames: list[tuple[bytes, int]], size: int) -> None:
     observer = Observer(max_hosts=16)
     whole = raw_batch([frame for frame, _ in frames], [at for _, at in frames])

@@ -272,16 +272,21 @@ def test_hosts_are_judged_a_few_at_a_time_with_the_same_effects() -> None:
     assert effects(outcomes) == effects(run([ATTACK]))
 
 
+def sizes_judged(pipeline: Pipeline) -> list[int]:
+    sizes = []
+    while pipeline.waiting:
+        (judged,) = pipeline.judge_some().judged
+        sizes.append(len(judged))
+    return sizes
+
+
 def test_a_crowd_is_judged_in_pieces_of_bounded_size() -> None:
     count = 1300
     frames = flood(ping(EVE, BOB), count, {(6, 6): np.arange(count) + 0x0200_0000_1000})
     pipeline = detector()  # of a model without floors: it is asked about everybody
     pipeline.take(frames)
     pipeline.close_until((START_S + 9) * SECOND)
-    sizes = []
-    while pipeline.waiting:
-        (judged,) = pipeline.judge_some().judged
-        sizes.append(len(judged))
+    sizes = sizes_judged(pipeline)
     assert (sum(sizes), max(sizes)) == (count, CHUNK_ROWS)
     assert pipeline.judge_some().judged == []
 
@@ -298,10 +303,7 @@ def test_of_a_crowd_that_shows_nothing_more_are_judged_at_a_time() -> None:
     )
     pipeline.take(frames)
     pipeline.close_until((START_S + 9) * SECOND)
-    sizes = []
-    while pipeline.waiting:
-        (judged,) = pipeline.judge_some().judged
-        sizes.append(len(judged))
+    sizes = sizes_judged(pipeline)
     assert sizes == [PIECE_ROWS, 400]
 
 
@@ -355,7 +357,7 @@ def test_everything_that_was_dropped_has_a_name_that_fits_the_contract() -> None
     ),
     st.integers(1, 7),
 )
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_no_frames_can_break_the_pipeline(frames: list[tuple[bytes, int]], size: int) -> None:
     pipeline = detector(max_hosts=16, strikes=1, mode="enforce")
     whole = raw_batch([frame for frame, _ in frames], [at for _, at in frames])

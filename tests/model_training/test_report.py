@@ -79,7 +79,10 @@ def test_what_the_second_opinion_adds_and_whom_it_disturbs_is_told(evaluation, t
     text = write_report(told, tmp_path).read_text()
     assert "| Scan | 9 | 5 | 4 | 3 |" in text
     assert "| there | 7 | 1.50 | 0.750 | 2 |" in text
-    assert "Chosen on all origins, the threshold is 0.812; false alerts on these same hosts: 1." in text
+    assert (
+        "Chosen on all origins, the threshold is 0.812; false alerts on these same hosts: 1."
+        in text
+    )
 
 
 def test_detectors_stand_side_by_side_and_what_could_not_be_judged_is_told(evaluation, tmp_path):

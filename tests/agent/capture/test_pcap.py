@@ -28,7 +28,7 @@ EVERY_FORMAT = {
     "ng, little": files.pcapng(FRAMES),
     "ng, big": files.pcapng(FRAMES, order=">"),
 }
-fuzz = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+fuzz = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture

@@ -287,7 +287,7 @@ async def test_what_could_not_be_carried_out_is_told_with_its_reason(spool):
     assert device.answers[-1].detail == "no such isolation"
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(payload=st.binary(max_size=300))
 def test_no_bytes_at_all_can_break_the_taker_of_orders(spool, payload):
     device = Device(spool, CENTRE.public_key())

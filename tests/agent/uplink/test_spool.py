@@ -320,7 +320,7 @@ def deliver(spool: Spool) -> list[int]:
     return seen
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.one_of(
