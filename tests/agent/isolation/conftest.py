@@ -17,7 +17,7 @@ def network() -> Iterator[Lab]:
 @pytest.fixture
 def built(network: Lab) -> Lab:
     """Return the bridge and its hosts, free and known to the bridge."""
-    assert network.reachable()
+    assert network.meets()
     return network
 
 

@@ -52,6 +52,13 @@ class Lab:
         """Run a program where the suspect is and return what it printed."""
         return _run(*self.suspect.prefix, *command)
 
+    def meets(self) -> bool:
+        """Return whether the suspect reaches the victim within the time a network settles in."""
+        until_s = time.monotonic() + SETTLE_S
+        while not (met := self.reachable()) and time.monotonic() < until_s:
+            pass  # each try waits by itself
+        return met
+
     def reachable(self) -> bool:
         """Return whether the suspect reaches the victim now."""
         command = [*self.suspect.prefix, "ping", "-c", "1", "-W", "0.4", self.victim.ip]
@@ -76,9 +83,7 @@ def lab() -> Iterator[Lab]:
             for host in (victim, suspect):
                 _plug_in(box, host)
             built = Lab(box, nftables, victim, suspect)
-            until_s = time.monotonic() + SETTLE_S
-            while not built.reachable():
-                assert time.monotonic() < until_s, "the hosts never met"
+            assert built.meets(), "the hosts never met"
             yield built
 
 
@@ -95,10 +100,12 @@ def _plug_in(box: tuple[str, ...], host: Host) -> None:
 @contextmanager
 def _namespace(unshare: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     """Hold a namespace open; yields the prefix of programs that are to run in it."""
-    sleeper = ("sh", "-c", "echo in; exec sleep 300")
+    until_we_end = ("sh", "-c", "echo in; exec cat")
+    pipe = subprocess.PIPE
     process = subprocess.Popen(
-        [*unshare, *sleeper], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*unshare, *until_we_end], stdin=pipe, stdout=pipe, stderr=pipe, text=True
     )
+    assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None
     try:
@@ -115,8 +122,8 @@ def _namespace(unshare: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     finally:
         process.kill()
         process.wait()
-        process.stdout.close()
-        process.stderr.close()
+        for end in (process.stdin, process.stdout, process.stderr):
+            end.close()
 
 
 def _run(*command: str | Path) -> str:
