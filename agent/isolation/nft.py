@@ -66,7 +66,12 @@ class NftIsolator:
         self._desired: tuple[Lease, ...] = ()
 
     async def apply(self, desired: Sequence[Lease]) -> None:
-        """Make exactly these leases hold: the table where it is missing, then all in one transaction."""
+        """Make exactly these leases hold: the table where it is missing, then all in one transaction.
+
+        Raises:
+            IsolationError: The kernel refused, or there is no bridge through which frames pass here,
+                so that nothing would be dropped whatever stands in the sets.
+        """
         now_ns = self._now_ns()
         wanted = _wanted(lease for lease in desired if lease.expires_ns > now_ns)
         listed = self._listed()
@@ -74,6 +79,11 @@ class NftIsolator:
         self._desired = tuple(desired)
         if not wanted and not listed:
             return  # nothing to hold: no table of ours either
+        if wanted and not await ports_of(self._bridge, self._prefix):
+            message = (
+                f"{self._bridge} has no ports, so nothing passes here: see edgewarden-agent doctor"
+            )
+            raise IsolationError(message)
         # As text, since nft's JSON takes timeouts in whole seconds only.
         lines = [line for element in held.keys() | wanted.keys() for line in _removed(element)]
         lines += [_standing(element, armed, now_ns) for element, armed in wanted.items()]
@@ -97,10 +107,12 @@ class NftIsolator:
     async def read_back(self) -> tuple[Lease, ...]:
         """Return the leases whose elements the kernel holds, with the whole seconds it gives them.
 
-        Elements that no rule of ours looks at hold nobody.
+        Elements that no rule of ours looks at hold nobody, nor do those of a bridge without ports.
         """
         listed = self._listed()
         held = self._armed(listed) if has_all_rules(_items(listed, "rule")) else {}
+        if held and not await ports_of(self._bridge, self._prefix):
+            held = {}
         leases, explained = [], set()
         for lease in self._desired:
             elements = elements_of(lease)

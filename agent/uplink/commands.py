@@ -117,6 +117,7 @@ class Commands:
         self._now_ns = now_ns
         self._declined_ns: list[int] = []  # when, within the last minute
         self._slow: asyncio.Queue[Order] = asyncio.Queue(MAX_SLOW)
+        self._under_way: set[str] = set()  # nonces
 
     async def take(self, payload: bytes, *, retained: bool) -> None:
         """Check an order and carry it out; whatever the bytes are, nothing is raised for them."""
@@ -128,19 +129,20 @@ class Commands:
             if error.why:
                 await self._decline(payload, error.why)
             return
+        self._under_way.add(order.nonce)
         if order.expires_ns <= self._now_ns():
             self._count("command_expired")
-            await self._answer(order, Outcome("expired"))
+            await self._finish(order, Outcome("expired"))
             return
         await self._answer(order, Outcome("received"))
         # Orders that were lost are sent again, behind those of meanwhile. No lift is refused so.
         if isinstance(order.command, Isolate) and order.issued_ns < latest_ns:
             self._count("command_overtaken")
-            await self._answer(order, Outcome("failed", OVERTAKEN))
+            await self._finish(order, Outcome("failed", OVERTAKEN))
         elif not isinstance(order.command, SLOW):
-            await self._answer(order, await self._carried_out(order))
+            await self._finish(order, await self._carried_out(order))
         elif self._slow.full():
-            await self._answer(order, Outcome("failed", f"{MAX_SLOW} of these wait already"))
+            await self._finish(order, Outcome("failed", f"{MAX_SLOW} of these wait already"))
         else:
             self._slow.put_nowait(order)
 
@@ -148,7 +150,7 @@ class Commands:
         """Carry out, for ever and one after the other, what takes time."""
         while True:
             order = await self._slow.get()
-            await self._answer(order, await self._carried_out(order))
+            await self._finish(order, await self._carried_out(order))
 
     async def _decline(self, payload: bytes, why: str) -> None:
         """Say that an order cannot be believed here, to whoever knows the number of a command.
@@ -191,6 +193,8 @@ class Commands:
         command = order.command
         isolation_id = command.isolation_id if isinstance(command, Isolate | Release) else None
         kept = Remembered(order.nonce, order.issued_ns, order.expires_ns, isolation_id)
+        if order.nonce in self._under_way:
+            raise _RefusedError(Refusal.SEEN_BEFORE)
         try:
             latest_ns = await asyncio.to_thread(self._spool.remember_order, kept, self._now_ns())
         except SpoolError as error:
@@ -208,6 +212,12 @@ class Commands:
         told = {"command": kind, "id": order.command_id, "state": outcome.state}
         log.info("command_obeyed", extra=told)
         return outcome
+
+    async def _finish(self, order: Order, outcome: Outcome) -> None:
+        """Answer for good; an order of which we end before that is taken when it comes again."""
+        await self._answer(order, outcome)
+        await asyncio.to_thread(self._spool.finish_order, order.nonce)
+        self._under_way.discard(order.nonce)
 
     async def _answer(self, order: Order, outcome: Outcome, declined: str | None = None) -> None:
         detail = outcome.detail[:MAX_DETAIL_CHARACTERS]

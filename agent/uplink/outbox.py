@@ -39,6 +39,7 @@ CREATE TABLE IF NOT EXISTS outbox (
 CREATE UNIQUE INDEX IF NOT EXISTS outbox_numbered ON outbox (boot, seq) WHERE boot IS NOT NULL;
 CREATE INDEX IF NOT EXISTS outbox_waiting ON outbox (lane, id) WHERE boot IS NULL;
 CREATE TABLE IF NOT EXISTS nonces (nonce TEXT PRIMARY KEY, expires_ns INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS unfinished (nonce TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS ordered (isolation_id TEXT PRIMARY KEY, issued_ns INTEGER NOT NULL);
 """
 TOTAL = "SELECT count(*), coalesce(sum(length(envelope)), 0) FROM outbox"
@@ -61,6 +62,9 @@ FLOOR = "SELECT min(seq) FROM outbox WHERE boot = ? AND seq > ?"
 FORGOTTEN = TOTAL + " WHERE boot = ? AND seq <= ?"
 FORGET = "DELETE FROM outbox WHERE boot = ? AND seq <= ?"
 NONCE_PRUNE = "DELETE FROM nonces WHERE expires_ns < ?"
+UNFINISHED_PRUNE = "DELETE FROM unfinished WHERE nonce NOT IN (SELECT nonce FROM nonces)"
+UNFINISHED_ADD = "INSERT INTO unfinished (nonce) VALUES (?)"
+UNFINISHED_END = "DELETE FROM unfinished WHERE nonce = ?"
 NONCE_COUNT = "SELECT count(*) FROM nonces"
 NONCE_ADD = "INSERT OR IGNORE INTO nonces (nonce, expires_ns) VALUES (?, ?)"
 LATEST = "SELECT coalesce(max(issued_ns), 0) FROM ordered WHERE isolation_id = ?"
@@ -205,10 +209,11 @@ class Outbox:
         self.bytes -= message_bytes + rows * ROW_BYTES
 
     def remember_order(self, order: Remembered, now_ns: int) -> int | None:
-        """Remember an order once; return when the latest one before it of its isolation was issued.
+        """Remember an order; return when the latest one before it of its isolation was issued.
 
         Expired nonces are forgotten only when there is no room: a clock that was set back would
-        make their orders valid again.
+        make their orders valid again. One that was never finished, since we ended in the middle, is
+        taken once more and not again: it may be what we ended of.
 
         Returns:
             0 where none was, or the order is of no isolation; None: it was seen before, or there
@@ -218,10 +223,13 @@ class Outbox:
             (known,) = self._one(NONCE_COUNT)
             if known >= MAX_NONCES:
                 known -= self._database.execute(NONCE_PRUNE, (now_ns,)).rowcount
+                self._database.execute(UNFINISHED_PRUNE)
             if known >= MAX_NONCES:
                 return None
             added = self._database.execute(NONCE_ADD, (order.nonce, order.expires_ns))
-            if added.rowcount != 1:
+            if added.rowcount == 1:
+                self._database.execute(UNFINISHED_ADD, (order.nonce,))
+            elif self._database.execute(UNFINISHED_END, (order.nonce,)).rowcount != 1:
                 return None
             if order.isolation_id is None:
                 return 0
@@ -230,6 +238,11 @@ class Outbox:
             self._database.execute(LATEST_NOTE, latest)
             self._database.execute(LATEST_PRUNE, (MAX_ORDERED,))
             return latest_ns
+
+    def finish_order(self, nonce: str) -> None:
+        """Remember that an order was answered for good."""
+        with self._database:
+            self._database.execute(UNFINISHED_END, (nonce,))
 
     def close(self) -> None:
         """Close the database."""

@@ -143,7 +143,7 @@ class Spool:
     def remember_order(self, order: Remembered, now_ns: int) -> int | None:
         """Remember an order across restarts; return when the latest before it was issued, else 0.
 
-        The latest is that of the same isolation. None: it was seen before.
+        The latest is that of the same isolation. None: it was seen before, and was finished.
 
         Raises:
             SpoolError: It cannot be remembered, so nothing may be done in its name.
@@ -154,6 +154,14 @@ class Spool:
             except sqlite3.Error as error:
                 message = f"spool: {error}"
                 raise SpoolError(message) from error
+
+    def finish_order(self, nonce: str) -> None:
+        """Remember that an order was answered for good, so that it is never taken again."""
+        with self._lock:
+            try:
+                self._disk.finish_order(nonce)
+            except sqlite3.Error as error:  # then it is taken once more, to the same effect
+                log.warning("order_not_finished", extra={"why": str(error)})
 
     @property
     def dropped(self) -> dict[str, int]:

@@ -239,3 +239,18 @@ async def test_after_an_error_the_library_goes_on(built):
         with pytest.raises(IsolationError, match="No such file"):
             built.nftables.run([{"list": {"table": table}}])
         assert await built.isolator().read_back() == ()
+
+
+async def test_where_nothing_passes_the_box_nobody_is_said_to_be_cut_off(built, nft):
+    await nft.apply([lease(mac=MAC)])
+    for each in (built.victim, built.suspect):
+        built.on_box("ip", "link", "set", each.port, "nomaster")
+    try:
+        assert await nft.read_back() == ()
+        with pytest.raises(IsolationError, match="br0 has no ports, so nothing passes here"):
+            await nft.apply([lease(mac=MAC)])
+        await nft.apply([])  # whoever is let go is let go all the same
+        assert not any(sets(built).values())
+    finally:
+        for each in (built.victim, built.suspect):
+            built.on_box("ip", "link", "set", each.port, "master", "br0")

@@ -2,6 +2,7 @@ import asyncio
 import hashlib
 import subprocess
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import msgspec
@@ -220,6 +221,34 @@ async def test_an_order_is_obeyed_once_even_across_a_restart(spool, tmp_path):
     assert len(device.obeyed) == 1
     assert restarted.obeyed == []
     assert restarted.commands.counters == {"command_seen_before": 1}
+
+
+class _KilledError(BaseException):
+    """The agent ends here, whatever it was doing."""
+
+
+async def test_an_order_in_whose_middle_the_agent_was_killed_is_taken_once_more_and_not_again(
+    tmp_path, monkeypatch
+):
+    async def killed(_: AnyCommand) -> Outcome:
+        raise _KilledError
+
+    for is_taken in (True, True, False):
+        spool = Spool(tmp_path / "spool.sqlite", 1 << 20, new_boot())
+        device = Device(spool, CENTRE.public_key())
+        monkeypatch.setattr(device.commands, "_obey", killed)
+        with pytest.raises(_KilledError) if is_taken else nullcontext():
+            await device.commands.take(signed(order()), retained=False)
+        assert device.commands.counters["command_seen_before"] == (0 if is_taken else 1)
+        spool.close()
+
+
+async def test_an_order_under_way_that_comes_again_is_not_taken_twice(spool):
+    device = Device(spool, CENTRE.public_key())
+    model = InstallModel(model_id="home-2")
+    await device.commands.take(signed(order(command=model)), retained=False)
+    await device.commands.take(signed(order(command=model)), retained=False)
+    assert device.commands.counters == {"command_seen_before": 1}
 
 
 def about(isolation: int, seconds: int, command: type[Isolate] | type[Release] = Isolate) -> bytes:

@@ -198,6 +198,7 @@ def ordered(number: int, isolation: str | None = None, issued_ns: int = 1) -> Re
 
 def test_an_order_is_new_once_even_across_a_restart(spool, path):
     assert spool.remember_order(ordered(1), now_ns=1) == 0
+    spool.finish_order(ordered(1).nonce)
     assert spool.remember_order(ordered(1), now_ns=2) is None
     later = restarted(spool, path)
     assert later.remember_order(ordered(1), now_ns=3) is None
