@@ -37,8 +37,9 @@ MARKS: Final = (
 class Payloads:
     """Remembers who first sent a payload to a service, and in which flow it came last.
 
-    A payload that another host has sent and its owner sends again is common property, such as the
-    request for a page that several hosts ask for: from then on nobody borrows it.
+    A payload that another host has sent, and then its owner again or a third host, is common
+    property, such as the request for a page that several hosts ask for, or the first words of many
+    alike devices: from then on nobody borrows it.
     """
 
     def __init__(self, seed: int) -> None:
@@ -51,7 +52,8 @@ class Payloads:
         self._identification = np.zeros(self.table.capacity, np.uint16)
         self._last_ns = np.zeros(self.table.capacity, np.int64)
         self._lent = np.zeros(self.table.capacity, np.bool_)  # another host has sent it
-        self._common = np.zeros(self.table.capacity, np.bool_)  # and then its owner again
+        self._borrower = np.zeros(self.table.capacity, np.uint64)  # the first who did
+        self._common = np.zeros(self.table.capacity, np.bool_)  # and then its owner, or a third
 
     def marks(self, packets: PacketBatch, now_ns: int) -> dict[str, Bool]:
         """Compare the payloads of a block with what was sent before.
@@ -107,18 +109,22 @@ class Payloads:
         again = is_segment & ~replayed
         # Answers of many to one port of a client are alike too; a service has the lower port.
         to_service = packets.dst_port.take(target) <= packets.src_port.take(target)
-        taken = ~again & ~same_owner & to_service
+        # Many ask for the same names, under one of 65,536 numbers: these meet by chance.
+        is_dns = (packets.dns_id.take(target) > 0) | (packets.dns_flags.take(target) > 0)
+        taken = ~again & ~same_owner & to_service & ~is_dns
         kept = slots >= 0
         new = slots[kept & fresh]
         self._lent[new] = self._common[new] = False
+        third = self._third(taken, group, slots, slot, owner[here])
         lent = _so_far(self._lent, taken, group, slot, is_fresh)
-        common = _so_far(self._common, same_owner & ~again & lent, group, slot, is_fresh)
+        shared = third | (same_owner & ~again & lent)
+        common = third | _so_far(self._common, shared, group, slot, is_fresh)
         marks["retransmissions"][target] = again
         marks["replayed_frames"][target] = replayed
         marks["borrowed_payloads"][target] = taken & ~common
         marks["own_repeats"][target] = ~again & same_owner & ~same_flow
         marks["flow_repeats"][target] = ~again & same_owner & same_flow
-        late = ~again & ~(same_flow & (pause_ns < RETRY_NS))
+        late = ~again & ~is_dns & ~(same_flow & (pause_ns < RETRY_NS))
         odd = self._kinds.odd(
             self._places(packets, rows.take(first)), slots, fresh, group[late], now_ns
         )
@@ -129,6 +135,30 @@ class Payloads:
         self._sequence[slots] = sequence.take(last)
         self._identification[slots] = identification.take(last)
         self._last_ns[slots] = time_ns.take(last)
+
+    def _third(self, taken: Bool, group: I64, slots: I64, slot: I64, who: U64) -> Bool:
+        """Tell which rows take a payload that yet another host has taken, and note who was first.
+
+        Args:
+            taken: Of each row.
+            group: Of each row, ascending.
+            slots: Of each group; -1 for none.
+            slot: Of each row's group.
+            who: Takes it, of each row.
+        """
+        rows = taken.nonzero()[0]
+        mine = group[rows]
+        is_first = np.ones(len(rows), np.bool_)
+        np.not_equal(mine[1:], mine[:-1], out=is_first[1:])
+        first = np.zeros(len(slots), np.uint64)
+        first[mine[is_first]] = who[rows[is_first]]
+        known = (slot[rows] >= 0) & self._lent[slot[rows]]
+        first[mine[known]] = self._borrower[slot[rows[known]]]
+        third = np.zeros(len(taken), np.bool_)
+        third[rows] = who[rows] != first[mine]
+        kept = rows[slot[rows] >= 0]
+        self._borrower[slot[kept]] = first[group[kept]]
+        return third
 
     def _keys(self, packets: PacketBatch, rows: I64) -> tuple[U64, U64, U64]:
         """Return keys of (payload, service), of the sender, and of the flow; each (rows,)."""

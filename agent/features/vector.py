@@ -16,7 +16,7 @@ _COUNTED: Final = len(HORIZONS_S) * COUNTER_COUNT  # features that are counters;
 # floats reach, and models do ask for such traces: a 10 s count would know of a quarter of an hour.
 _RESIDUE: Final = 1e-2
 _MOST: Final = 1e30  # so that neither a sum of a history nor a ratio leaves what float32 can hold
-_BLOCK: Final = 256  # hosts at once: what is computed of them stays in a core's cache
+_BLOCK: Final = 512  # hosts at once: what is computed of them stays in a core's cache
 
 
 class Histories:
@@ -24,7 +24,6 @@ class Histories:
 
     def __init__(self, slots: int) -> None:
         # One more than there are slots: -1, of hosts that got none, is a place nobody reads.
-        # float32 halves the largest of our tables; sums are made in float64.
         self._sums = np.zeros((slots + 1, len(_DAMPED_S), COUNTER_COUNT), np.float32)
         self._last_ns = np.zeros(slots + 1, np.int64)
 
@@ -37,13 +36,13 @@ class Histories:
             order: Numbers of the hosts that sent, as the vectors should follow each other.
             now_ns: The window's start.
         """
-        now = np.array([counts[name] for name in COUNTER_NAMES])
-        np.minimum(now, _MOST, out=now)
+        counted = np.array([counts[name] for name in COUNTER_NAMES])
+        now = np.minimum(counted, _MOST, out=np.empty(counted.shape, np.float32))
         # In the order of senders, then who only received.
         chosen = np.concatenate([order, np.arange(len(order), len(hosts))])
         slot = hosts.slot.take(chosen)
         age_s = np.maximum(now_ns - self._last_ns.take(slot), 0) / 1e9
-        left = np.exp(-age_s[:, None] / _DAMPED_S)
+        left = np.exp(-age_s[:, None] / _DAMPED_S).astype(np.float32)
         left[hosts.fresh.take(chosen) | (slot < 0)] = 0.0
         vectors = np.empty((len(order), FEATURE_COUNT), np.float32)
         for at in range(0, len(chosen), _BLOCK):
@@ -52,7 +51,7 @@ class Histories:
         self._last_ns[slot] = now_ns
         return vectors
 
-    def _block(self, now: F64, slot: I64, left: F64, vectors: F32) -> None:
+    def _block(self, now: F32, slot: I64, left: F32, vectors: F32) -> None:
         """Bring the sums of some hosts up to date, and fill in the vectors of the first of them.
 
         Args:
@@ -61,15 +60,14 @@ class Histories:
             left: What is left of each horizon's sums, (hosts, horizons).
             vectors: Of those that sent, (senders, features); filled in.
         """
-        total = self._sums.take(slot, axis=0).astype(np.float64)
+        total = self._sums.take(slot, axis=0)
         total *= left[:, :, None]
         total *= total >= _RESIDUE
         total += now[:, None]
-        sums = total.astype(np.float32)
-        self._sums[slot] = sums
+        self._sums[slot] = total
         count, width = len(vectors), _COUNTED - COUNTER_COUNT
         vectors[:, :COUNTER_COUNT] = now[:count]
-        vectors[:, COUNTER_COUNT:_COUNTED] = sums[:count].reshape(count, width)
+        vectors[:, COUNTER_COUNT:_COUNTED] = total[:count].reshape(count, width)
         vectors[:, _COUNTED:] = _derived(total[:count].reshape(count, width))
 
 
@@ -107,18 +105,18 @@ _BOTTOMS: Final = _sums((_RATIOS[name][0], _RATIOS[name][2]) for name in _NAMES)
 _UNANSWERED: Final = [_NAMES.index(f"unanswered_ratio_{horizon}s") for horizon in (10, 60)]
 _MEAN, _VARIATION = _NAMES.index("open_gap_mean_60s"), _NAMES.index("open_gap_variation_60s")
 # Where there is nothing to divide by: all SYNs were accepted, all else is none.
-_OF_NOTHING: Final = np.isin(np.arange(len(_NAMES)), _UNANSWERED).astype(np.float64)
+_OF_NOTHING: Final = np.isin(np.arange(len(_NAMES)), _UNANSWERED).astype(np.float32)
 _TINY: Final = 1e-3  # what is left of a count after seven horizons
 
 
-def _derived(damped: F64) -> F64:
+def _derived(damped: F32) -> F32:
     """Compute ratios of damped sums.
 
     Args:
         damped: The counters of each horizon, one horizon after the other; (hosts, sums).
     """
     bottom = damped.take(_BOTTOMS, axis=1)
-    ratios = np.empty(bottom.shape)
+    ratios = np.empty(bottom.shape, np.float32)
     ratios[:] = _OF_NOTHING
     np.divide(damped.take(_TOPS, axis=1), bottom, out=ratios, where=bottom > _TINY)
     ratios[:, _UNANSWERED] = np.maximum(1.0 - ratios[:, _UNANSWERED], 0.0)

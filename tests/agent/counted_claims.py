@@ -129,6 +129,16 @@ CASES: dict[str, list[Case]] = {
         Case(
             lambda: [(0, udp(ANN, BOB, data=HELLO)), (500, udp(EVE, BOB, data=HELLO))], EVE, 1, 500
         ),
+        # who happens to ask DNS the same under the same number borrows nothing
+        Case(lambda: now(dns_query(ANN, BOB), dns_query(EVE, BOB)), EVE, 0),
+        # what a third says too is everybody's, at once or later
+        Case(lambda: now(*(udp(who, BOB, data=HELLO) for who in (ANN, EVE, GATEWAY))), GATEWAY, 0),
+        Case(
+            lambda: every(1, [udp(w, BOB, data=HELLO) for w in (ANN, EVE, GATEWAY)]), GATEWAY, 0, 2
+        ),
+        Case(
+            lambda: now(*(udp(w, BOB, data=HELLO) for w in (ANN, EVE, EVE, GATEWAY, EVE))), EVE, 2
+        ),
         # what its owner says again after another has said it is everybody's
         Case(
             lambda: now(*(udp(who, BOB, data=HELLO) for who in (ANN, EVE, EVE, ANN, EVE))), EVE, 2
