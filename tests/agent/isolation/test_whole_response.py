@@ -93,17 +93,20 @@ def test_a_flood_of_invented_macs_is_cut_off_at_its_port_and_no_uplink_is(
             assert [each.isolated_port for each in held] == (["lan2"] if is_cut else [])
 
 
-def test_who_scans_with_the_gateway_s_mac_is_cut_off_at_its_port_and_the_gateway_never(
-    built: Lab, tmp_path: Path
+@pytest.mark.parametrize("owner", ["gateway", "broker"])
+def test_who_scans_with_the_mac_of_gateway_or_broker_is_cut_off_at_its_port_and_the_owner_never(
+    built: Lab, tmp_path: Path, owner: str
 ) -> None:
-    on_gateway, box_ip, box_mac = built.victim.prefix, "10.77.0.254", "02:00:00:00:00:fe"
+    on_owner, box_ip, box_mac = built.victim.prefix, "10.77.0.254", "02:00:00:00:00:fe"
     built.on_box("ip", "link", "set", "br0", "address", box_mac)
     built.on_box("ip", "address", "add", f"{box_ip}/24", "dev", "br0")
-    built.on_box("ip", "route", "add", "default", "via", built.victim.ip)
+    if owner == "gateway":
+        built.on_box("ip", "route", "add", "default", "via", built.victim.ip)
+    broker = f'[broker]\nhost = "{built.victim.ip}"' if owner == "broker" else ""
     try:
-        with agent(built, tmp_path):
-            ping = [*on_gateway, "ping", "-i", "0.3", "-w", "8", box_ip]
-            with subprocess.Popen(ping, stdout=subprocess.DEVNULL) as gateway:
+        with agent(built, tmp_path, broker):
+            ping = [*on_owner, "ping", "-i", "0.3", "-w", "8", box_ip]
+            with subprocess.Popen(ping, stdout=subprocess.DEVNULL) as pinging:
                 time.sleep(2)
                 built.on_suspect("ip", "link", "set", "eth0", "address", built.victim.mac)
                 built.on_suspect(
@@ -112,7 +115,7 @@ def test_who_scans_with_the_gateway_s_mac_is_cut_off_at_its_port_and_the_gateway
                 scan = started(built.suspect.prefix, SCAN, box_ip, "4.0")
                 scan.communicate(timeout=15)
                 listed = built.on_box("nft", "list", "table", "bridge", "edgewarden")
-                gateway.wait(15)
+                pinging.wait(15)
             isolated = re.findall(r'("\w+" \. )?((?:[0-9a-f]{2}:){5}[0-9a-f]{2}) timeout', listed)
             assert isolated == [('"lan2" . ', built.victim.mac)]
             built.on_box("ping", "-c", "1", "-W", "1", built.victim.ip)
@@ -123,13 +126,15 @@ def test_who_scans_with_the_gateway_s_mac_is_cut_off_at_its_port_and_the_gateway
         built.on_box("ip", "neighbour", "flush", "all")
 
 
-def test_who_scans_in_the_name_of_a_neighbour_s_address_is_cut_off_and_the_neighbour_never(
-    built: Lab, tmp_path: Path
+@pytest.mark.parametrize("owner", ["neighbour", "broker"])
+def test_who_scans_in_the_name_of_another_s_address_is_cut_off_and_the_other_never(
+    built: Lab, tmp_path: Path, owner: str
 ) -> None:
     box_ip, taken = "10.77.0.254", built.victim.ip
     built.on_box("ip", "address", "add", f"{box_ip}/24", "dev", "br0")
+    broker = f'[broker]\nhost = "{taken}"' if owner == "broker" else ""
     try:
-        with agent(built, tmp_path) as running:
+        with agent(built, tmp_path, broker) as running:
             ping = [*built.victim.prefix, "ping", "-i", "0.3", "-w", "12", box_ip]
             with subprocess.Popen(ping, stdout=subprocess.DEVNULL) as neighbour:
                 time.sleep(2)
