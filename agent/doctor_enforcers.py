@@ -83,6 +83,6 @@ def _ports(bridge: str) -> tuple[list[str], str]:
     """Return the ports of the bridge, and why frames do not pass through it."""
     try:
         ports = list(asyncio.run(ports_of(bridge)))
-    except IsolationError:
-        return [], f"no bridge {bridge}"
+    except IsolationError as error:
+        return [], str(error)
     return ports, "" if ports else f"{bridge} has no ports"

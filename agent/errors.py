@@ -49,5 +49,9 @@ class IsolationError(AgentError):
     """The kernel refused an isolation or its end."""
 
 
+class NoBridgeError(IsolationError):
+    """There is no bridge of that name here."""
+
+
 class EnforcerGoneError(AgentError):
     """The process that enforces has ended, or talks nonsense."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from agent.errors import IsolationError
+from agent.errors import IsolationError, NoBridgeError
 from agent.isolation import Lease
 from agent.isolation.programs import parsed, run
 
@@ -159,10 +159,16 @@ async def ports_of(bridge: str, prefix: Sequence[str] = ()) -> dict[str, str]:
     """Return the ports of a bridge, and the alias of each.
 
     Raises:
-        IsolationError: There is no such bridge, or it cannot be asked.
+        NoBridgeError: There is no such bridge.
+        IsolationError: It cannot be asked.
     """
-    links = parsed(await run((*prefix, "ip", "-j", "link", "show", "master", bridge)))
-    return {link["ifname"]: link.get("ifalias", "") for link in _named(links)}
+    links = _named(parsed(await run((*prefix, "ip", "-j", "link", "show"))))
+    if all(link["ifname"] != bridge for link in links):
+        message = f"no bridge {bridge}"
+        raise NoBridgeError(message)
+    return {
+        link["ifname"]: link.get("ifalias", "") for link in links if link.get("master") == bridge
+    }
 
 
 async def learnt_ports(bridge: str, prefix: Sequence[str] = ()) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from agent.errors import IsolationError
+from agent.errors import IsolationError, NoBridgeError
 from agent.isolation import Lease
 from agent.isolation.bridge_port import learnt_ports, ports_of
 from agent.isolation.nft_library import Nftables, NftLibrary
@@ -64,6 +64,7 @@ class NftIsolator:
         self._now_ns = now_ns
         self._nftables = nftables or NftLibrary()
         self._desired: tuple[Lease, ...] = ()
+        self._has_ports = True  # as long as nobody has looked
 
     async def apply(self, desired: Sequence[Lease]) -> None:
         """Make exactly these leases hold: the table where it is missing, then all in one transaction.
@@ -79,7 +80,7 @@ class NftIsolator:
         self._desired = tuple(desired)
         if not wanted and not listed:
             return  # nothing to hold: no table of ours either
-        if wanted and not await ports_of(self._bridge, self._prefix):
+        if wanted and not self._has_ports:
             message = (
                 f"{self._bridge} has no ports, so nothing passes here: see edgewarden-agent doctor"
             )
@@ -101,17 +102,23 @@ class NftIsolator:
         return (lease,)
 
     async def learnt(self) -> dict[str, str]:
-        """Return behind which port the bridge last saw each MAC."""
+        """Return behind which port the bridge last saw each MAC; see whether it has ports at all."""
+        try:
+            self._has_ports = bool(await ports_of(self._bridge, self._prefix))
+        except NoBridgeError:
+            self._has_ports = False
+            raise
         return await learnt_ports(self._bridge, self._prefix)
 
     async def read_back(self) -> tuple[Lease, ...]:
         """Return the leases whose elements the kernel holds, with the whole seconds it gives them.
 
-        Elements that no rule of ours looks at hold nobody, nor do those of a bridge without ports.
+        Elements that no rule of ours looks at hold nobody, nor do those of a bridge that had no
+        ports at the last look.
         """
         listed = self._listed()
         held = self._armed(listed) if has_all_rules(_items(listed, "rule")) else {}
-        if held and not await ports_of(self._bridge, self._prefix):
+        if not self._has_ports:
             held = {}
         leases, explained = [], set()
         for lease in self._desired:

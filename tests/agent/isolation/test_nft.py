@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from agent.errors import IsolationError
+from agent.errors import IsolationError, NoBridgeError
 from agent.isolation import Lease
 from agent.isolation.desired import PUT_BACK, DesiredIsolations
 from agent.isolation.lease_file import LeaseFile
@@ -241,11 +241,20 @@ async def test_after_an_error_the_library_goes_on(built):
         assert await built.isolator().read_back() == ()
 
 
+async def test_without_a_bridge_nobody_is_said_to_be_cut_off(built):
+    elsewhere = NftIsolator("br9", built.box, time.time_ns, built.nftables)
+    with pytest.raises(NoBridgeError):
+        await elsewhere.learnt()
+    with pytest.raises(IsolationError, match="br9 has no ports, so nothing passes here"):
+        await elsewhere.apply([lease(mac=MAC)])
+
+
 async def test_where_nothing_passes_the_box_nobody_is_said_to_be_cut_off(built, nft):
     await nft.apply([lease(mac=MAC)])
     for each in (built.victim, built.suspect):
         built.on_box("ip", "link", "set", each.port, "nomaster")
     try:
+        await nft.learnt()  # as is done every ten seconds
         assert await nft.read_back() == ()
         with pytest.raises(IsolationError, match="br0 has no ports, so nothing passes here"):
             await nft.apply([lease(mac=MAC)])
