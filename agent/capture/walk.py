@@ -9,8 +9,7 @@ from agent.records import I64, Bool
 from agent.tables import only_byte
 
 STRETCH_BYTES = 1 << 19
-_MIN_RECORDS_A_GAP = 8  # on average; with fewer, and with longer records than these,
-_MAX_BYTES_A_RECORD = 1_000  # guessing takes longer than going from one to the next
+_MIN_RECORDS_A_GAP = 8  # on average; with fewer, guessing is led astray by what records hold
 _MIN_BYTES_A_RECORD = (
     64  # of Ethernet in a pcap file; more hits than that are padding, not records
 )
@@ -41,9 +40,7 @@ def record_starts(at: int, end: int, guess: Guess, one_by_one: OneByOne) -> tupl
         chain, after = _linked(*guess(at, min(at + STRETCH_BYTES, end)), at, end)
         found += chain
         records = sum(map(len, chain))
-        worthwhile = records >= max(
-            len(chain) * _MIN_RECORDS_A_GAP, (after - at) // _MAX_BYTES_A_RECORD, 1
-        )
+        worthwhile = records >= max(len(chain) * _MIN_RECORDS_A_GAP, 1)
         at = after
     singles, at = one_by_one(at)
     return np.concatenate([*found, np.array(singles, np.int64)]), at
