@@ -27,9 +27,11 @@ class Holders(msgspec.Struct, frozen=True, eq=False):
     """What the bindings say of each flow row; every column of shape (n,)."""
 
     foreign: Bool  # the source or claimed address is held by another MAC
+    own: Bool  # it is held by the sender, who uses it and does not only assert it
     misdirected: Bool  # sent to a MAC that does not hold the destination address
     src_behind: Bool  # the source is an IP behind a router
     dst_behind: Bool  # so is the destination
+    dst_unseen: Bool  # nobody has spoken from the destination address
 
 
 class Bindings:
@@ -66,9 +68,11 @@ class Bindings:
         to_group = is_group(flows.dst_mac)
         return Holders(
             foreign=foreign,
+            own=mine & (self._traits.take(src_slot) & _ASSERTED == 0),
             misdirected=link & ~theirs & ~to_group,
             src_behind=self._behind(src_slot) & ~foreign,
             dst_behind=self._behind(dst_slot),
+            dst_unseen=dst_slot < 0,
         )
 
     def _targets(self, ends: Ends, now_ns: int) -> I64:

@@ -6,6 +6,7 @@ from typing import Any, Final, get_args, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.answers import starts_of_answers
 from agent.logins import logins, may_tell
 from agent.publications import BROKER_PORT, take_down
 from agent.records import (
@@ -295,8 +296,7 @@ class _Decoder:
 
     def _tcp(self, rows: I64, block: U8, _where: I64) -> I64:
         columns = self.columns
-        columns["src_port"][rows] = _u16(block, 0)
-        columns["dst_port"][rows] = _u16(block, 2)
+        columns["src_port"][rows], columns["dst_port"][rows] = _u16(block, 0), _u16(block, 2)
         columns["tcp_sequence"][rows] = _u32(block, 4)
         columns["tcp_flags"][rows] = block[:, 13]
         header = (block[:, 12] >> 4).astype(np.int64) * 4
@@ -305,13 +305,13 @@ class _Decoder:
     def _udp(self, rows: I64, block: U8, where: I64) -> I64:
         columns = self.columns
         source, destination = _u16(block, 0), _u16(block, 2)
-        columns["src_port"][rows] = source
-        columns["dst_port"][rows] = destination
+        columns["src_port"][rows], columns["dst_port"][rows] = source, destination
         captured = self._length.take(rows) - where
         dns = ((source == _DNS_PORT) | (destination == _DNS_PORT)) & (captured >= 12)
-        asked, head = _only(dns, rows, block)
+        asked, head, start, room = _only(dns, rows, block, where, captured)
         columns["dns_id"][asked] = _u16(head, 8)
         columns["dns_flags"][asked] = _u16(head, 10)
+        columns["dns_at"][asked] = starts_of_answers(head, start, room)
         bootps = is_one_of(source, *_DHCP_PORTS) & is_one_of(destination, *_DHCP_PORTS)
         dhcp = (bootps & (captured >= 42)).nonzero()[0]
         if len(dhcp):

@@ -8,7 +8,7 @@ import numpy as np
 
 from agent.bindings import Bindings
 from agent.decode import Status, decode
-from agent.features import arp, fan_out, replay, services, tcp, timing, volume
+from agent.features import arp, fan_out, names, replay, services, tcp, timing, volume
 from agent.features.vector import Histories
 from agent.features.view import View
 from agent.flows import BLOCK_PACKETS, MAX_FLOWS, Ends, Flows, flows_of, folded, merged
@@ -37,6 +37,11 @@ class Sampling:
         if len(self._window) < len(self._now):
             self._window = self._now
         self._window = np.maximum(self._window, self._now)
+
+    @property
+    def coarsest(self) -> int:
+        """The coarsest of all bridge ports."""
+        return int(self._window.max())
 
     def close(self, bridge_port: I16) -> I32:
         """Return it for some bridge ports, and begin anew with what holds now."""
@@ -70,6 +75,7 @@ class Observer:
         self._claims = arp.AddressClaims()
         self._payloads = replay.Payloads(seed)
         self._services = services.Services(seed)
+        self._names = names.Names(seed)
         self._timing = timing.Timing(self._hosts.table.capacity)
         self._histories = Histories(self._hosts.table.capacity)
         self._parts: list[Flows] = []
@@ -96,6 +102,7 @@ class Observer:
                 all are.
         """
         packets = decode(frames)
+        self._names.hear(frames, packets)
         self._sampling.feed(sampled_one_in)
         self.frames += len(packets)
         if np.count_nonzero(packets.status):
@@ -135,6 +142,10 @@ class Observer:
             "arp_requests": self._claims.request_table,
             "payloads": self._payloads.table,
             "dns_answers": self._services.answer_table,
+            "named": self._names.table,
+            "unread_answers": self._names.unread_table,
+            "sealed_dns": self._names.sealed_table,
+            "routers": self._names.router_table,
         }
         evicted = {f"evicted.{name}": table.evicted for name, table in tables.items()}
         refused = {f"refused.{name}": table.refused for name, table in tables.items()}
@@ -160,6 +171,7 @@ class Observer:
 
     def _add(self, packets: PacketBatch, now_ns: int) -> None:
         marks = self._payloads.marks(packets, now_ns) | self._services.marks(packets, now_ns)
+        self._names.learn(packets, now_ns)
         self._parts.append(flows_of(packets, marks, self._seed))
         if sum(len(part) for part in self._parts) > MAX_FLOWS:
             self._parts = [self._bounded()]
@@ -176,7 +188,7 @@ class Observer:
         hosts = self._hosts.assign(flows, holders, self._homes.learn(flows, now_ns), now_ns)
         self.peers.learn(ends, now_ns)
         view = View(ends, hosts, holders, now_ns, self._seed)
-        contacts, opened = self._fan_out.count(view)
+        contacts, opened, called = self._fan_out.count(view)
         counts = {
             **volume.count(view),
             **contacts,
@@ -185,6 +197,7 @@ class Observer:
             **replay.count(view),
             **self._timing.count(view, opened),
             **self._services.count(view),
+            **self._names.count(view, called, missed=self._sampling.coarsest > 1),
         }
         rows = _in_order(hosts)
         observations = Observations(

@@ -84,6 +84,7 @@ class PacketBatch(msgspec.Struct, frozen=True, eq=False):
     asked_ip_low: U64
     dns_id: U16
     dns_flags: U16  # of UDP port 53; bit 15 set in responses
+    dns_at: U8  # where in the frame a DNS answer starts that tells something; 0 of all else
     dhcp_operation: U8  # of UDP ports 67 and 68: 1 from a client, 2 from a server
     dhcp_client: U64  # the client's MAC in that message
 

@@ -78,7 +78,11 @@ COUNTERS: Final[dict[str, tuple[Counter, ...]]] = {
         Counter("arp_replies", "packets", "ARP replies sent"),
         Counter("arp_targets", "addresses", "addresses it asked for"),
         Counter("unasked_claims", "packets", "address claims that nobody asked for"),
-        Counter("pushed_replies", "packets", "ARP replies sent to one host that did not ask"),
+        Counter(
+            "pushed_replies",
+            "packets",
+            "ARP replies to one host that did not ask, of no own address",
+        ),
         Counter("claimed_addresses", "addresses", "addresses it claimed"),
         Counter("conflicting_claims", "packets", "claims of an address that another MAC holds"),
         Counter("foreign_source", "packets", "packets sent from an address another MAC holds"),
@@ -114,6 +118,10 @@ COUNTERS: Final[dict[str, tuple[Counter, ...]]] = {
         Counter("dhcp_clients", "addresses", "client addresses in those DHCP messages"),
         Counter("dhcp_serving", "packets", "DHCP server messages sent"),
         Counter("dhcp_rivalry", "packets", "DHCP server messages while another server was known"),
+        Counter(
+            "unnamed_opens", "services", "TCP services outside called that no DNS answer named"
+        ),
+        Counter("unnamed_odd_opens", "services", "those at ports of no common service"),
     ),
 }
 
@@ -184,7 +192,7 @@ FEATURE_NAMES: Final = tuple(feature.name for feature in FEATURES)
 FEATURE_COUNT: Final = len(FEATURES)
 
 # Raised by hand when the same name begins to be computed in another way.
-FEATURE_REVISION: Final = 6
+FEATURE_REVISION: Final = 7
 
 
 def feature_schema_id() -> str:

@@ -22,7 +22,7 @@ from model_training.window_labels import FrameSenders, host_codes, label_windows
 DEFAULT_CACHE: Final = Path(".cache/dataset")
 # The agent's modules on which an observation depends.
 _SEEING: Final = (
-    "bindings", "capture/*", "decode", "features/*", "flows", "grouping", "hosts", "logins",
+    "answers", "bindings", "capture/*", "decode", "features/*", "flows", "grouping", "hosts", "logins",
     "observe", "tables", "windows",
 )  # fmt: skip
 

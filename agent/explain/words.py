@@ -50,7 +50,7 @@ _COUNTED: Final[dict[str, str]] = {
     "arp_replies": "sent {n} ARP repl{ies}",
     "arp_targets": "asked for {n} address{es} by ARP",
     "unasked_claims": "claimed an address {n} time{s} without being asked",
-    "pushed_replies": "sent {n} ARP repl{ies} to a host that had not asked",
+    "pushed_replies": "told a host that had not asked {n} time{s} by ARP where an address is",
     "claimed_addresses": "claimed {n} address{es}",
     "conflicting_claims": "claimed another host's address {n} time{s}",
     "foreign_source": "sent {n} packet{s} from another host's address",
@@ -76,6 +76,11 @@ _COUNTED: Final[dict[str, str]] = {
     "dhcp_clients": "sent DHCP messages for {n} client{s}",
     "dhcp_serving": "sent {n} DHCP server message{s}",
     "dhcp_rivalry": "sent {n} DHCP server message{s} beside another server",
+    "unnamed_opens": "called {n} time{s} at outside addresses that no DNS answer had named",
+    "unnamed_odd_opens": (
+        "called {n} time{s} at ports of no common service of outside addresses that no DNS answer"
+        " had named"
+    ),
 }
 _DERIVED: Final[dict[str, str]] = {
     "bytes_per_packet_10s": "sent packets of {bytes} on average, over 10 s",

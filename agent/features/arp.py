@@ -33,7 +33,10 @@ class AddressClaims:
         foreign = view.holders.foreign.take(rows)
         others = view.holders.foreign & view.is_ip
         others[rows[said.claims]] = False
-        pushed = unasked & said.reply & ~view.to_group.take(rows) & ~said.own
+        # Who says where it is itself lies to nobody, though the question may have gone unseen: by a
+        # mirror of one direction, or because flows are sampled.
+        true = said.own | view.holders.own.take(rows)
+        pushed = unasked & said.reply & ~view.to_group.take(rows) & ~true
         kind = view.flows.dst_port.take(view.icmp)
         is_new = view.flows.protocol.take(view.icmp) == ICMPV6
         redirect = view.icmp[kind == np.where(is_new, _REDIRECT6, _REDIRECT)]

@@ -30,13 +30,14 @@ class FanOut:
         self.search_table = KeyTable(SEARCH_CAPACITY, SEARCH_KEEP_NS)
         self.contact_table = KeyTable(NOVELTY_CAPACITY, NOVELTY_KEEP_NS)
 
-    def count(self, view: View) -> tuple[dict[str, F64], Bool]:
+    def count(self, view: View) -> tuple[dict[str, F64], Bool, Bool]:
         """Count contacts of a window.
 
         Returns:
-            The counts by the names of the feature schema, and which rows opened a flow.
+            The counts by the names of the feature schema, which rows opened a flow, and which of
+            these called by TCP: once each, however often a SYN is sent again.
         """
-        started, opened = self._started(view)
+        started, opened, called = self._started(view)
         owner = _owner(view)
         service_sender, service_row, service_flows = view.groups(view.service, started)
         live_sender, _, live_flows = view.groups(view.service, _alive(view))
@@ -61,10 +62,10 @@ class FanOut:
             "source_addresses": view.distinct(view.src_ip.take(speaking), speaking)
             + view.sent(view.flows.sources),
         }
-        return counts, opened
+        return counts, opened, called
 
-    def _started(self, view: View) -> tuple[Bool, Bool]:
-        """Return which rows turn to a service of their own accord, and which begin a flow."""
+    def _started(self, view: View) -> tuple[Bool, Bool, Bool]:
+        """Return which rows turn to a service of their own accord, begin a flow, and call by TCP."""
         flows = view.flows
         is_tcp = view.unicast & (flows.protocol == TCP)
         known, answers = self._remembered(view, view.of_two_ways)
@@ -78,7 +79,8 @@ class FanOut:
         # A protocol without ports is a service of its host, as a port is.
         started = tcp | (view.of_two_ways & ~is_tcp & ~answers)
         started[echo] = view.unicast[echo]
-        return started, started & (~known | (flows.total("syn") > 0))
+        syn = flows.total("syn") > 0
+        return started, started & (~known | syn), is_tcp & syn & ~known
 
     def _remembered(self, view: View, rows: Bool) -> tuple[Bool, Bool]:
         """Tell which rows' directions were seen before this window, and which the other way round.

@@ -11,13 +11,14 @@ WORM_PORTS: Final = (23, 2323, 5555, 7547, 8291, 9527, 37215, 52869, 60001)
 COMMON_PORTS: Final = (
     20, 21, 22, 23, 25, 37, 43, 53, 80, 88, 102, 110, 111, 119, 123, 135, 139, 143, 179, 389, 443,
     445, 465, 502, 514, 515, 548, 554, 587, 631, 636, 853, 873, 990, 993, 995, 1080, 1194, 1433, 1521,
-    1723, 1883, 1900, 1935, 2049, 2222, 2323, 3000, 3128, 3306, 3389, 3478, 4840, 5000, 5001, 5060, 5061,
-    5222, 5223, 5228, 5357, 5432, 5672, 5683, 5684, 5900, 6379, 6668, 7000, 8000, 8008, 8009, 8080, 8081,
+    1723, 1883, 1900, 1935, 2049, 2222, 2323, 3000, 3128, 3306, 3389, 3478, 3479, 4840, 5000, 5001, 5060,
+    5061, 5222, 5223, 5228, 5349, 5357, 5432, 5672, 5683, 5684, 5900, 6379, 6668, 7000, 7275, 8000, 8008,
+    8009, 8080, 8081,
     8086, 8096, 8123, 8443, 8554, 8883, 8886, 8888, 9000, 9100, 9200, 9443, 9999, 20000, 27017, 32400,
     44818, 47808, 49152, 49153, 49154,
 )  # fmt: skip
 _LOGIN, _WORM = members(*LOGIN_PORTS), members(*WORM_PORTS)
-_ODD: Final = ~members(*COMMON_PORTS)
+ODD: Final = ~members(*COMMON_PORTS)
 
 
 def count(view: View) -> dict[str, F64]:
@@ -40,7 +41,7 @@ def count(view: View) -> dict[str, F64]:
         "received_data_bytes": view.received("data_bytes"),
         "login_syn": view.sent("syn", opened[_LOGIN[port]]),
         "telnet_syn": view.sent("syn", opened[_WORM[port]]),
-        "odd_port_syn": view.sent("syn", opened[_ODD[port]]),
+        "odd_port_syn": view.sent("syn", opened[ODD[port]]),
         "login_attempts": view.sent("login_attempts"),
         "login_refusals": view.received("login_refusals"),
     }

@@ -58,6 +58,9 @@ CASES: dict[str, list[Case]] = {
         ),
         Case(lambda: now(who_has(ANN, BOB.ip), is_at(BOB, ANN)), BOB, 0),
         Case(lambda: now(is_at(BOB, BROADCAST), who_has(BOB, BOB.ip)), BOB, 0),
+        # its own, which it uses: the question went unseen; one that it only asserts
+        Case(lambda: now(ping(BOB, ANN), is_at(BOB, ANN), is_at(BOB, EVE)), BOB, 0),
+        Case(lambda: now(is_at(BOB, ANN), is_at(BOB, EVE)), BOB, 2),
     ],
     "claimed_addresses": [
         Case(lambda: now(*(is_at(EVE, ANN, claim=f"192.168.1.{n}") for n in range(1, 9))), EVE, 8),

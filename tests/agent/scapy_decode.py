@@ -109,7 +109,7 @@ def transport_by_scapy(packet: Packet) -> Fields:
             "payload_bytes": len(tcp.payload),
         }
     if UDP in packet:
-        return udp_by_scapy(packet[UDP])
+        return udp_by_scapy(packet[UDP]) | answer_by_scapy(packet)
     for layer in layers(packet):
         if isinstance(layer, ICMP | _ICMPv6):
             message = bytes(layer)
@@ -128,6 +128,15 @@ def udp_by_scapy(udp: Packet) -> Fields:
         client = int.from_bytes(udp[BOOTP].chaddr[:6], "big")
         found |= {"dhcp_operation": udp[BOOTP].op, "dhcp_client": client}
     return found
+
+
+def answer_by_scapy(packet: Packet) -> Fields:
+    """Return where a DNS answer starts; nothing may stand behind it."""
+    if DNS not in packet or packet[UDP].sport != 53:
+        return {}
+    dns = packet[DNS]
+    tells = dns.qr == 1 and dns.rcode == 0 and (dns.ancount or dns.tc)
+    return {"dns_at": len(bytes(packet)) - len(bytes(dns))} if tells else {}
 
 
 def neighbour_by_scapy(packet: Packet, layer: Packet) -> Fields:

@@ -165,6 +165,9 @@ class SlowDecoder:
         if 53 in {sport, dport} and len(body) >= 4:
             number, flags = struct.unpack_from(">HH", body)
             self.fields |= {"dns_id": number, "dns_flags": flags}
+            tells = body[6:8] > bytes(2) or flags & 0x0200
+            if sport == 53 and flags & 0x800F == 0x8000 and len(body) >= 12 and tells:
+                self.fields["dns_at"] = at + 8
         if {sport, dport} <= {67, 68} and len(body) >= 34:
             self.fields["dhcp_operation"] = body[0]
             self.fields["dhcp_client"] = int.from_bytes(body[28:34], "big")

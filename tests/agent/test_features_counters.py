@@ -3,11 +3,11 @@
 import pytest
 
 from contract.features import COUNTER_NAMES
-from tests.agent import counted_claims, counted_flows
+from tests.agent import counted_calls, counted_claims, counted_flows
 from tests.agent.builders import observed
 from tests.agent.counted_frames import Case
 
-CASES = counted_flows.CASES | counted_claims.CASES
+CASES = counted_flows.CASES | counted_claims.CASES | counted_calls.CASES
 
 
 @pytest.mark.parametrize(

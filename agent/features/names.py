@@ -1,0 +1,133 @@
+"""Calls to outside addresses that no DNS answer named: few programs do that, and bots again and again."""
+
+from typing import Final
+
+import numpy as np
+
+from agent.answers import Answers, read_answers
+from agent.features.tcp import ODD
+from agent.features.view import View
+from agent.grouping import distinct
+from agent.records import F64, I64, U64, Bool, FrameBatch, PacketBatch
+from agent.tables import KeyTable, hashed
+
+KEEP_NS: Final = 86_400_000_000_000  # devices keep what they were told for as long as a day
+UNREAD_KEEP_NS: Final = 60_000_000_000  # one address after another is tried, as one fails
+ROUTER_KEEP_NS: Final = 3_600_000_000_000
+YOUNG_NS: Final = 10_000_000_000
+DEAF_NS: Final = 600_000_000_000
+CAPACITY: Final = 32_768
+UNREAD_CAPACITY: Final = 2_048
+SEALED_CAPACITY: Final = 2_048
+ROUTER_CAPACITY: Final = 256
+
+_DNS_OVER_TLS: Final = 853
+
+
+class Names:
+    """Remembers which addresses DNS has named on this network, to whomever.
+
+    What may have been named unheard counts as named from its first call on: what is called in our
+    first YOUNG_NS, or before the first answer (it was resolved before us), by who asks DNS over TLS,
+    within UNREAD_KEEP_NS of an answer to its caller that cannot be read to its end, or within DEAF_NS
+    of answers that were missed or forgotten: sampled out, or too many for a table.
+
+    Only DNS by UDP is read: not by TCP, TLS or HTTPS, nor what neighbours tell each other (mDNS).
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self.table = KeyTable(CAPACITY, KEEP_NS)
+        self.unread_table = KeyTable(UNREAD_CAPACITY, UNREAD_KEEP_NS)
+        self.sealed_table = KeyTable(SEALED_CAPACITY, KEEP_NS)
+        self.router_table = KeyTable(ROUTER_CAPACITY, ROUTER_KEEP_NS)
+        self._heard: list[Answers] = []  # in the order of their packets, whose windows come later
+        self._has_names = False
+        self._young_until_ns: int | None = None
+        self._deaf_until_ns = 0
+        self._lost = 0
+
+    def hear(self, frames: FrameBatch, packets: PacketBatch) -> None:
+        """Read the answers of a batch; `learn` takes them in when their packets have their window."""
+        if packets.dns_at.any():
+            self._heard.append(read_answers(frames, packets, self._seed))
+
+    def learn(self, packets: PacketBatch, now_ns: int) -> None:
+        """Take in what the answers among some packets of a window name.
+
+        Args:
+            packets: Those that `hear` has had, in the same order, none left out that is an answer.
+            now_ns: The window's start.
+        """
+        rows = (packets.dns_at > 0).nonzero()[0]
+        if not len(rows):
+            return
+        named, unread = self._taken(len(rows))
+        self._has_names = True
+        self._remember(named[named > 0], now_ns)
+        if unread.any():
+            told = rows[unread]
+            receivers = hashed(self._seed, packets.dst_ip_high[told], packets.dst_ip_low[told])
+            self.unread_table.claim(distinct(receivers), now_ns)
+
+    def _taken(self, count: int) -> tuple[U64, Bool]:
+        """Return what the next answers name, (count, MOST_ADDRESSES), and which name more."""
+        named = np.concatenate([each.named for each in self._heard])
+        unread = np.concatenate([each.unread for each in self._heard])
+        rest = Answers(named[count:], unread[count:])
+        self._heard = [rest] if len(rest) else []
+        return named[:count], unread[:count]
+
+    def _remember(self, keys: U64, now_ns: int) -> None:
+        self.table.claim(distinct(keys), now_ns)
+
+    def count(self, view: View, called: Bool, *, missed: bool) -> dict[str, F64]:
+        """Count calls of a window to what nobody named, by the names of the feature schema.
+
+        Each service counts once a window: who wants one thing may open several connections.
+
+        Args:
+            view: The window.
+            called: Which rows opened a TCP flow.
+            missed: Not all frames of the window were taken.
+        """
+        rows = called.nonzero()[0]
+        sealed = rows[view.flows.dst_port.take(rows) == _DNS_OVER_TLS]
+        self.sealed_table.claim(distinct(view.src_ip.take(sealed)), view.now_ns)
+        rows = self._outside(view, rows)
+        young, deaf = self._is_young(view.now_ns), self._is_deaf(view.now_ns, missed=missed)
+        keys = view.dst_ip.take(rows)
+        odd = ODD[view.flows.dst_port.take(rows)]
+        named = self.table.find(keys, view.now_ns) >= 0
+        maybe = self.unread_table.find(view.src_ip.take(rows), view.now_ns) >= 0
+        maybe |= self.sealed_table.find(view.src_ip.take(rows), view.now_ns) >= 0
+        maybe |= deaf | (young & ~odd)
+        self._remember(keys[named | maybe], view.now_ns)
+        unnamed = ~named & ~maybe
+        strange, stranger = rows[unnamed & (not young)], rows[unnamed & odd]
+        return {
+            "unnamed_opens": view.distinct(view.service.take(strange), strange),
+            "unnamed_odd_opens": view.distinct(view.service.take(stranger), stranger),
+        }
+
+    def _outside(self, view: View, rows: I64) -> I64:
+        """Return which of some calls go out through a router, whether anybody answers or not."""
+        behind = view.holders.dst_behind.take(rows)
+        mac = view.flows.dst_mac.take(rows)
+        self.router_table.claim(distinct(view.key(mac[behind])), view.now_ns)
+        unseen = view.holders.dst_unseen.take(rows)
+        unseen[unseen] = self.router_table.find(view.key(mac[unseen]), view.now_ns) >= 0
+        return rows[behind | unseen]
+
+    def _is_young(self, now_ns: int) -> bool:
+        if self._young_until_ns is None:
+            self._young_until_ns = now_ns + YOUNG_NS
+        return now_ns < self._young_until_ns or not self._has_names
+
+    def _is_deaf(self, now_ns: int, *, missed: bool) -> bool:
+        lost = sum(
+            t.evicted + t.refused for t in (self.table, self.unread_table, self.sealed_table)
+        )
+        if missed or lost > self._lost:
+            self._deaf_until_ns, self._lost = now_ns + DEAF_NS, lost
+        return now_ns < self._deaf_until_ns
