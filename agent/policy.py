@@ -17,6 +17,8 @@ from runtime.errors import ConfigError
 
 SECOND_NS: Final = 1_000_000_000
 STRIKE_MEMORY_NS: Final = 10 * SECOND_NS
+# A bot calls home now and then, and a host that says nothing else is judged only then.
+BOTNET_MEMORY_NS: Final = 25 * SECOND_NS
 OVERWHELMING_PACKETS: Final = 200  # a window that saw so many proves as much as two that saw few
 LAST_NS: Final = 2**63 - 1
 UPDATE_NS: Final = 10 * SECOND_NS  # an open alert is told again at most this often
@@ -54,7 +56,7 @@ class Policy:
         self.allowance = Allowance(config)
         self._device_id = device_id
         self.model_id = model_id  # of what judges now; an alert keeps the one that opened it
-        self._memory_ns = max(STRIKE_MEMORY_NS, 2 * config.strikes * SECOND_NS)
+        self._least_memory_ns = 2 * config.strikes * SECOND_NS
         self._strikes: dict[Suspect, deque[Verdict]] = {}
         self._open: dict[Suspect, OpenAlert] = {}
         self._unexplained: list[tuple[OpenAlert, Reasons, list[Publish]]] = []
@@ -109,7 +111,9 @@ class Policy:
     def _recent(self, key: Suspect, now_ns: int) -> deque[Verdict]:
         """Return the strikes that still count, as the suspect heard of last."""
         strikes = self._strikes.pop(key, None) or deque(maxlen=self._needed(key[2]))
-        while strikes and _is_apart(strikes[0].window_start_ns, now_ns, self._memory_ns):
+        kept_ns = BOTNET_MEMORY_NS if key[2] == "Botnet" else STRIKE_MEMORY_NS
+        kept_ns = max(kept_ns, self._least_memory_ns)
+        while strikes and _is_apart(strikes[0].window_start_ns, now_ns, kept_ns):
             strikes.popleft()
         if len(self._strikes) >= MAX_SUSPECTS:
             del self._strikes[next(iter(self._strikes))]

@@ -13,12 +13,14 @@ from model_training.labels import BENIGN_INDEX
 
 STRIKES: Final = 2  # the agent's default
 MEMORY_NS: Final = 10_000_000_000
+BOTNET_MEMORY_NS: Final = 25_000_000_000
 QUIET_NS: Final = (
     60_000_000_000  # an alert that is quiet for so long is closed; the next is another
 )
 ANOMALOUS_WINDOWS: Final = 5  # what the agent asks for where no class explains
 WINDOW_NS: Final = 1_000_000_000
 OVERWHELMING_PACKETS: Final = 200  # a window that saw so many counts as two strikes
+_BOTNET: Final = CLASSES.index("Botnet")
 _SENT: Final = FEATURE_NAMES.index("sent_packets_1s")
 
 
@@ -69,13 +71,15 @@ def alerts(
     opened = []
     key = host[order] * len(CLASSES) + verdict[order]
     for run in np.split(order, np.flatnonzero(np.diff(key)) + 1):
-        moments = _opened(window_start_ns[run], heavy[run], needed)
+        is_bot = bool((verdict[run] == _BOTNET).any())
+        memory_ns = BOTNET_MEMORY_NS if is_bot else MEMORY_NS
+        moments = _opened(window_start_ns[run], heavy[run], needed, memory_ns)
         opened += [(int(host[run[0]]), int(verdict[run[0]]), at) for at in moments]
     columns = np.array(opened, np.int64).reshape(-1, 3)
     return Alerts(columns[:, 0], columns[:, 1], columns[:, 2])
 
 
-def _opened(starts: I64, heavy: Bool, needed: int) -> list[int]:
+def _opened(starts: I64, heavy: Bool, needed: int, memory_ns: int) -> list[int]:
     """Return when alerts open on the sorted verdicts of one class against one host."""
     opened: list[int] = []
     last_seen = -QUIET_NS * 2
@@ -84,7 +88,7 @@ def _opened(starts: I64, heavy: Bool, needed: int) -> list[int]:
         if start - last_seen <= QUIET_NS:
             last_seen = start + WINDOW_NS
             continue
-        held = [strike for strike in held if start - strike[0] <= MEMORY_NS]
+        held = [strike for strike in held if start - strike[0] <= memory_ns]
         held.append((start, 2 if is_heavy else 1))
         if sum(weight for _, weight in held) >= needed:
             opened.append(start + WINDOW_NS)

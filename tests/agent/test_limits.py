@@ -102,6 +102,9 @@ def test_what_exceeds_a_limit_is_named():
         ("MITM", {"icmp_redirects_60s": 5, "foreign_source_60s": 5}),
         ("BruteForce", {"login_refusals_60s": 40}),
         ("MITM", {"conflicting_claims_10s": 10, "pushed_replies_10s": 10}),
+        ("MITM", {"pushed_replies_60s": 6.4}),  # every ten seconds
+        ("Botnet", {"unnamed_opens_60s": 3, "new_services_60s": 2}),
+        ("Botnet", {"unnamed_odd_opens_60s": 3, "new_services_60s": 2}),
     ],
 )  # fmt: skip
 def test_the_shipped_limits_tell_a_plain_attack_from_a_calm_model(label, values):
@@ -129,6 +132,9 @@ def test_the_shipped_limits_tell_a_plain_attack_from_a_calm_model(label, values)
         {"sent_packets_1s": 1300, "received_rst_1s": 400, "live_flows_1s": 1},  # broken off
         {"sent_icmp_1s": 250, "contacted_services_1s": 250},  # looks who is there: no flood
         {"replayed_frames_60s": 1, "sent_packets_1s": 5},
+        # one address of an answer after another; peers of a file
+        {"unnamed_opens_60s": 9, "unnamed_odd_opens_60s": 0, "new_services_60s": 9},
+        {"unnamed_opens_60s": 60, "unnamed_odd_opens_60s": 60, "new_services_60s": 60},
         {"icmp_redirects_60s": 20},  # a router
         {"dhcp_clients_10s": 8},
         # measurements to a group; a tunnel that is answered; a camera's pictures

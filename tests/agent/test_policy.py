@@ -69,10 +69,15 @@ def test_as_many_strikes_as_configured_are_needed(strikes: int) -> None:
     assert len(run.alerts()) == 1
 
 
-@pytest.mark.parametrize(("later", "alerts"), [(10, 1), (11, 0)])
-def test_strikes_are_forgotten_after_ten_seconds(later: int, alerts: int) -> None:
+@pytest.mark.parametrize(
+    ("attack", "later", "alerts"),
+    [("Scan", 10, 1), ("Scan", 11, 0), ("Botnet", 25, 1), ("Botnet", 26, 0)],
+)
+def test_strikes_are_forgotten_after_ten_seconds_a_bots_after_twenty_five(
+    attack: AttackType, later: int, alerts: int
+) -> None:
     run = Run()
-    run.strike(verdict(0), verdict(later))
+    run.strike(verdict(0, attack), verdict(later, attack))
     assert len(run.alerts()) == alerts
 
 

@@ -12,7 +12,7 @@ from model_training.thresholds import benign_hours, choose
 from tests.model_training.builders import SECOND_NS, START_NS
 from tests.model_training.datasets import certain, dataset
 
-DOS, SCAN = CLASSES.index("DOS"), CLASSES.index("Scan")
+BOTNET, DOS, SCAN = map(CLASSES.index, ("Botnet", "DOS", "Scan"))
 HALF = dict.fromkeys(CLASSES[1:], 0.5)
 
 
@@ -26,6 +26,13 @@ def opened(seconds, labels, hosts=None):
 def test_one_verdict_opens_nothing_and_the_second_opens_an_alert_at_its_windows_end():
     assert opened([3], [SCAN]) == []
     assert opened([3, 4], [SCAN, SCAN]) == [(5, SCAN)]
+
+
+def test_strikes_are_kept_for_ten_seconds_a_bots_for_twenty_five():
+    assert opened([3, 13], [SCAN, SCAN]) == [(14, SCAN)]
+    assert opened([3, 14], [SCAN, SCAN]) == []
+    assert opened([3, 28], [BOTNET, BOTNET]) == [(29, BOTNET)]
+    assert opened([3, 29], [BOTNET, BOTNET]) == []
 
 
 def test_a_window_with_very_many_packets_is_two_strikes():
