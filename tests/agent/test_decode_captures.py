@@ -75,9 +75,9 @@ def expected(frame: bytes, found: Fields) -> Fields:
     if IP in packet and packet[IP].frag == 0 and "MF" in packet[IP].flags:
         said["payload_bytes"] = found["payload_bytes"]
     if 53 not in {found["src_port"], found["dst_port"]}:  # scapy takes more ports for DNS
-        said |= {"dns_id": 0, "dns_flags": 0}
+        said |= {"dns_id": 0, "dns_flags": 0, "dns_at": 0}
     elif DNS not in packet:  # malformed
-        said |= {name: found[name] for name in ("dns_id", "dns_flags")}
+        said |= {name: found[name] for name in ("dns_id", "dns_flags", "dns_at")}
     return said
 
 
