@@ -26,6 +26,11 @@ PARTS: Final[dict[str, tuple[str, ...]]] = {
         "agent.features.replay:Payloads.marks",
         "agent.features.services:Services.marks",
     ),
+    "named addresses": (
+        "agent.features.names:Names.hear",
+        "agent.features.names:Names.learn",
+        "agent.features.names:Names.count",
+    ),
     "flow grouping": ("agent.observe:flows_of",),
     "window's flows": ("agent.observe:merged", "agent.observe:folded"),
     "bindings": ("agent.bindings:Bindings.learn",),
