@@ -82,6 +82,7 @@ CASES: dict[str, list[Case]] = {
         Case(lambda: after(tcp(EVE, LAIR, 80, 50_000, "SA")), EVE, 0, LATER),
         # before the first answer, or in the first seconds, it may have been named unheard
         Case(lambda: after(*call(EVE, LAIR), dns=False), EVE, 0, LATER),
+        Case(lambda: after(*call(EVE, LAIR, dport=666), dns=False), EVE, 0, LATER),
         Case(
             lambda: [
                 *after(*call(EVE, LAIR), dns=False),
