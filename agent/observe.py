@@ -145,6 +145,7 @@ class Observer:
             "named": self._names.table,
             "unread_answers": self._names.unread_table,
             "sealed_dns": self._names.sealed_table,
+            "dns_askers": self._names.asker_table,
             "routers": self._names.router_table,
         }
         evicted = {f"evicted.{name}": table.evicted for name, table in tables.items()}

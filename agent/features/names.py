@@ -19,6 +19,7 @@ DEAF_NS: Final = 600_000_000_000
 CAPACITY: Final = 32_768
 UNREAD_CAPACITY: Final = 2_048
 SEALED_CAPACITY: Final = 2_048
+ASKER_CAPACITY: Final = 8_192
 ROUTER_CAPACITY: Final = 256
 
 _DNS_OVER_TLS: Final = 853
@@ -28,8 +29,8 @@ class Names:
     """Remembers which addresses DNS has named on this network, to whomever.
 
     What may have been named unheard counts as named from its first call on: what is called in our
-    first YOUNG_NS, or before the first answer (it was resolved before us), by who asks DNS over TLS,
-    within UNREAD_KEEP_NS of an answer to its caller that cannot be read to its end, or within DEAF_NS
+    first YOUNG_NS, by who has not been answered since (it was resolved before us), by who asks DNS
+    over TLS, within UNREAD_KEEP_NS of an answer to its caller that cannot be read to its end, or within DEAF_NS
     of answers that were missed or forgotten: sampled out, or too many for a table.
 
     Only DNS by UDP is read: not by TCP, TLS or HTTPS, nor what neighbours tell each other (mDNS).
@@ -40,9 +41,9 @@ class Names:
         self.table = KeyTable(CAPACITY, KEEP_NS)
         self.unread_table = KeyTable(UNREAD_CAPACITY, UNREAD_KEEP_NS)
         self.sealed_table = KeyTable(SEALED_CAPACITY, KEEP_NS)
+        self.asker_table = KeyTable(ASKER_CAPACITY, KEEP_NS)
         self.router_table = KeyTable(ROUTER_CAPACITY, ROUTER_KEEP_NS)
         self._heard: list[Answers] = []  # in the order of their packets, whose windows come later
-        self._has_names = False
         self._young_until_ns: int | None = None
         self._deaf_until_ns = 0
         self._lost = 0
@@ -63,8 +64,9 @@ class Names:
         if not len(rows):
             return
         named, unread = self._taken(len(rows))
-        self._has_names = True
         self._remember(named[named > 0], now_ns)
+        # By MAC: who is answered by IPv6 may call by IPv4.
+        self.asker_table.claim(distinct(hashed(self._seed, packets.dst_mac[rows])), now_ns)
         if unread.any():
             told = rows[unread]
             receivers = hashed(self._seed, packets.dst_ip_high[told], packets.dst_ip_low[told])
@@ -95,16 +97,19 @@ class Names:
         sealed = rows[view.flows.dst_port.take(rows) == _DNS_OVER_TLS]
         self.sealed_table.claim(distinct(view.src_ip.take(sealed)), view.now_ns)
         rows = self._outside(view, rows)
-        young, deaf = self._is_young(view.now_ns), self._is_deaf(view.now_ns, missed=missed)
+        deaf = self._is_deaf(view.now_ns, missed=missed)
+        asker = hashed(self._seed, view.flows.src_mac.take(rows))
+        new = self.asker_table.find(asker, view.now_ns) < 0
+        new |= self._is_young(view.now_ns)
         keys = view.dst_ip.take(rows)
         odd = ODD[view.flows.dst_port.take(rows)]
         named = self.table.find(keys, view.now_ns) >= 0
         maybe = self.unread_table.find(view.src_ip.take(rows), view.now_ns) >= 0
         maybe |= self.sealed_table.find(view.src_ip.take(rows), view.now_ns) >= 0
-        maybe |= deaf | (young & ~odd)
+        maybe |= deaf | (new & ~odd)
         self._remember(keys[named | maybe], view.now_ns)
         unnamed = ~named & ~maybe
-        strange, stranger = rows[unnamed & (not young)], rows[unnamed & odd]
+        strange, stranger = rows[unnamed & ~new], rows[unnamed & odd]
         return {
             "unnamed_opens": view.distinct(view.service.take(strange), strange),
             "unnamed_odd_opens": view.distinct(view.service.take(stranger), stranger),
@@ -122,7 +127,7 @@ class Names:
     def _is_young(self, now_ns: int) -> bool:
         if self._young_until_ns is None:
             self._young_until_ns = now_ns + YOUNG_NS
-        return now_ns < self._young_until_ns or not self._has_names
+        return now_ns < self._young_until_ns
 
     def _is_deaf(self, now_ns: int, *, missed: bool) -> bool:
         lost = sum(

@@ -29,8 +29,8 @@ def call(host: Box, server: Box, sport: int = 50_000, dport: int = 443) -> list[
 
 
 def begun(*, dns: bool = True) -> list[Timed]:
-    """Return how a network looks before: DNS has answered, and somebody is outside."""
-    named = [answer(CLOUD.ip)] if dns else []
+    """Return how a network looks before: DNS has answered EVE, and somebody is outside."""
+    named = [answer(CLOUD.ip, to=EVE)] if dns else []
     return every(0.01, [*named, *call(ANN, CLOUD, 44_000)])
 
 
@@ -80,13 +80,14 @@ CASES: dict[str, list[Case]] = {
         Case(lambda: after(*handshake(EVE, BOB, 50_000)), EVE, 0, LATER),
         Case(lambda: after(udp(EVE, LAIR)), EVE, 0, LATER),
         Case(lambda: after(tcp(EVE, LAIR, 80, 50_000, "SA")), EVE, 0, LATER),
-        # before the first answer, or in the first seconds, it may have been named unheard
+        # before it was answered, or in the first seconds, it may have been named unheard
+        Case(lambda: after(*call(ANN, LAIR)), ANN, 0, LATER),
         Case(lambda: after(*call(EVE, LAIR), dns=False), EVE, 0, LATER),
         Case(lambda: after(*call(EVE, LAIR, dport=666), dns=False), EVE, 0, LATER),
         Case(
             lambda: [
                 *after(*call(EVE, LAIR), dns=False),
-                *every(0.01, [answer(CLOUD.ip), *call(EVE, LAIR, 50_001)], 2 * LATER),
+                *every(0.01, [answer(CLOUD.ip, to=EVE), *call(EVE, LAIR, 50_001)], 2 * LATER),
             ],
             EVE,
             0,
