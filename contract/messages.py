@@ -122,7 +122,7 @@ AlertState = Literal["open", "closed"]
 
 
 class Alert(Message, frozen=True, kw_only=True, tag="alert"):
-    """What a person should look at; sent when it opens, when it changes, when it closes."""
+    """What a person should look at; sent when it opens, changes and closes, with one `opened_ns`."""
 
     alert_id: AlertId
     state: AlertState
