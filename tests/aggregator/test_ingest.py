@@ -176,7 +176,11 @@ async def test_an_alert_of_long_ago_is_still_the_same_beside_new_ones(database: 
     await take(one, [arrival(alert(1, opened_ns=long_ago_ns)), arrival(alert(2), 2)])
     later = long_ago_ns + DAY_NS // 2  # by an agent that is not exact
     with one._announcer._live.watch("default", frozenset({"alert_updated"})) as watcher:
-        batch = [alert(1, opened_ns=later, windows=9), isolation(alert_id=f"{2:032x}"), alert(3)]
+        batch: list[AnyMessage] = [
+            alert(1, opened_ns=later, windows=9),
+            isolation(alert_id=f"{2:032x}"),
+            alert(3),
+        ]
         await take(one, [arrival(each, seq) for seq, each in enumerate(batch, 3)])
         events = [msgspec.json.decode(each) for each in await watcher.take()]
     rows = await find_alerts(database, "default", AlertFilter(), limit=9)
