@@ -16,9 +16,11 @@ from contract.identifiers import (
     FeatureSchemaId,
     HostId,
     IpAddress,
+    IpText,
     IsolationId,
     LongText,
     MacAddress,
+    MacText,
     ModelId,
     Probability,
     Sha256,
@@ -73,10 +75,10 @@ class VerdictBatch(Message, frozen=True, kw_only=True, tag="verdict_batch"):
     window_ns: Annotated[int, Meta(gt=0)]
     classes: Annotated[list[Label], Meta(min_length=2, max_length=16)]
     window_start_ns: Annotated[list[TimeNs], Meta(max_length=MAX_ROWS)]
-    host: Annotated[list[HostId], Meta(max_length=MAX_ROWS)]
-    src_mac: Annotated[list[MacAddress | None], Meta(max_length=MAX_ROWS)]
-    src_ip: Annotated[list[IpAddress | None], Meta(max_length=MAX_ROWS)]
-    dst_ip: Annotated[list[IpAddress | None], Meta(max_length=MAX_ROWS)]
+    host: Annotated[list[IpText], Meta(max_length=MAX_ROWS)]  # a HostId
+    src_mac: Annotated[list[MacText | None], Meta(max_length=MAX_ROWS)]
+    src_ip: Annotated[list[IpText | None], Meta(max_length=MAX_ROWS)]
+    dst_ip: Annotated[list[IpText | None], Meta(max_length=MAX_ROWS)]
     label: Annotated[list[Label], Meta(max_length=MAX_ROWS)]
     packets: Annotated[list[Count], Meta(max_length=MAX_ROWS)]
     wire_bytes: Annotated[list[Count], Meta(max_length=MAX_ROWS)]
@@ -122,7 +124,7 @@ AlertState = Literal["open", "closed"]
 
 
 class Alert(Message, frozen=True, kw_only=True, tag="alert"):
-    """What a person should look at; sent when it opens, when it changes, when it closes."""
+    """What a person should look at; sent when it opens, changes and closes, with one `opened_ns`."""
 
     alert_id: AlertId
     state: AlertState

@@ -94,6 +94,8 @@ def _section(kind: type[msgspec.Struct]) -> str:
 def _words(kind: kinds.Type) -> str:
     """Return a type for readers, bounds included."""
     bounds = _bounds(kind)
+    if isinstance(kind, kinds.Metadata):
+        kind = kind.type
     if isinstance(kind, kinds.UnionType):
         return " or ".join(_words(part) for part in kind.types)
     if isinstance(kind, kinds.ListType):
@@ -118,7 +120,8 @@ def _bounds(kind: kinds.Type) -> str:
         value = getattr(kind, name, None)
         if value is not None:
             words.append(f"{unit} {value:,} long")
-    pattern = getattr(kind, "pattern", None)
+    told = kind.extra or {} if isinstance(kind, kinds.Metadata) else {}
+    pattern = told.get("pattern") or getattr(kind, "pattern", None)
     if pattern:
         words.append(f"`{pattern}`".replace("|", "\\|"))
     return f" ({', '.join(words)})" if words else ""

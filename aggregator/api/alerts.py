@@ -28,6 +28,7 @@ from aggregator.store.alerts import (
     AlertRow,
     count_alerts,
     find_alerts,
+    look_from_ns,
     save_alerts,
 )
 from aggregator.store.audit import audit
@@ -130,7 +131,7 @@ async def post_alert(
     told = Reported(who.organization, device_id, "", now_ns, alert)
     await database.write(
         *save_alerts([told]),
-        *gather([alert.alert_id]),
+        *gather(look_from_ns([alert])),
         audit(who.user, "alert.create", alert.alert_id, now_ns=now_ns, after=data),
     )
     row = await find_alert(database, who.organization, alert.alert_id)

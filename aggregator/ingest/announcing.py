@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from aggregator.ingest.storing import AnyReported, of_kind
 from aggregator.live import EventKind, LiveFeed
 from aggregator.samples import Detection, packet_told, readings_told
@@ -13,7 +15,7 @@ from aggregator.shapes import (
     isolation_shape,
     rfc3339,
 )
-from aggregator.store.alerts import AlertFilter, AlertKey, find_alerts
+from aggregator.store.alerts import AlertFilter, AlertKey, find_alerts, look_from_ns
 from aggregator.store.database import Database
 from aggregator.store.devices import find_devices
 from aggregator.store.incidents import IncidentFilter, find_incidents
@@ -24,16 +26,32 @@ from contract.attacks import BENIGN
 from contract.messages import Alert, Health, Isolation, PacketSample, Readings, VerdictBatch
 
 
-def alerts_in(reported: Sequence[AnyReported]) -> set[tuple[str, str]]:
-    """Return device and id of the alerts that some reports change.
+class ToldAlerts(msgspec.Struct, frozen=True):
+    """The alerts that some reports change."""
 
-    An isolation changes what its alert says about mitigation.
+    keys: set[tuple[str, str]]  # device and id
+    since_ns: int  # before this none of them was opened
+
+    @property
+    def ids(self) -> list[str]:
+        """Their ids, of whatever device."""
+        return [alert_id for _, alert_id in self.keys]
+
+
+def alerts_in(reported: Sequence[AnyReported]) -> ToldAlerts:
+    """Return the alerts that some reports change.
+
+    An isolation changes what its alert says about mitigation, and does not say when that was opened.
     """
-    told: set[tuple[str, str]] = set()
-    for item in reported:
-        if isinstance(item.message, Alert | Isolation) and item.message.alert_id:
-            told.add((item.device_id, item.message.alert_id))
-    return told
+    alerts = of_kind(reported, Alert)
+    told = {(item.device_id, item.message.alert_id) for item in alerts}
+    isolated = {
+        (item.device_id, item.message.alert_id)
+        for item in of_kind(reported, Isolation)
+        if item.message.alert_id
+    }
+    since_ns = look_from_ns(item.message for item in alerts) if isolated <= told else 0
+    return ToldAlerts(told | isolated, since_ns)
 
 
 class Announcer:
@@ -74,12 +92,12 @@ class Announcer:
         self, organization: str, reported: Sequence[AnyReported], known: set[AlertKey]
     ) -> None:
         told = alerts_in(reported)
-        if not told:
+        if not told.keys:
             return
-        wanted = AlertFilter(alert_ids=[alert_id for _, alert_id in told], suppressed=False)
-        rows = await find_alerts(self._database, organization, wanted, limit=len(told) * 2)
+        wanted = AlertFilter(alert_ids=told.ids, suppressed=False, since_ns=told.since_ns)
+        rows = await find_alerts(self._database, organization, wanted, limit=len(told.keys) * 2)
         for row in reversed(rows):
-            if (row.device_id, row.alert_id) in told:
+            if (row.device_id, row.alert_id) in told.keys:
                 key = AlertKey(organization, row.device_id, row.alert_id)
                 kind: EventKind = "alert_updated" if key in known else "new_alert"
                 self._live.publish(organization, kind, alert_shape(row))

@@ -237,8 +237,8 @@ class Ingest:
         )
 
     async def _known(self, reported: Sequence[AnyReported]) -> set[AlertKey]:
-        ids = [alert_id for _, alert_id in alerts_in(reported)]
-        return await known_alerts(self._database, ids) if ids else set()
+        told = alerts_in(reported)
+        return await known_alerts(self._database, told.ids, told.since_ns) if told.keys else set()
 
     def _count(self, ordered: Ordered, stored: dict[Boot, Mark], rejected: int) -> None:
         self.counters.batches += 1

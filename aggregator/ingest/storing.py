@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from aggregator.ingest.reading import Numbered, Present
-from aggregator.store.alerts import save_alerts
+from aggregator.store.alerts import look_from_ns, save_alerts
 from aggregator.store.commands import move_commands
 from aggregator.store.database import Statement
 from aggregator.store.devices import (
@@ -65,7 +65,7 @@ def statements_for(
         yield save_models(models)
     if alerts := of_kind(reported, Alert):
         yield from save_alerts(alerts, community_id_seed)
-        yield from gather([item.message.alert_id for item in alerts])
+        yield from gather(look_from_ns(item.message for item in alerts))
     if isolations := of_kind(reported, Isolation):
         yield save_isolations(isolations)
     if packets := of_kind(reported, PacketSample):

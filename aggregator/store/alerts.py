@@ -1,6 +1,7 @@
 """Alerts: what a person should look at."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final
 
 import msgspec
 
@@ -30,6 +31,8 @@ _FIELDS = (
     "model_id",
     "evidence_sha256",
 )
+
+APART_NS: Final = 24 * 3600 * 1_000_000_000  # at most, of the times at which an alert was opened
 
 
 class AlertRow(msgspec.Struct, frozen=True):
@@ -122,14 +125,37 @@ def save_alerts(
     flows = [item.message.flow for item in newest]
     texts["flow"] = [flow and json_text(flow) for flow in flows]
     texts["community_id"] = [flow and community_id(flow, community_id_seed) for flow in flows]
-    told: dict[str, object] = {"alert_ids": [item.message.alert_id for item in newest]}
-    save = Statement("save_alerts", columns(newest, *_FIELDS) | texts)
+    since_ns = look_from_ns(item.message for item in newest)
+    told: dict[str, object] = {
+        "alert_ids": [item.message.alert_id for item in newest],
+        "since_ns": since_ns,
+    }
+    fields = columns(newest, *_FIELDS) | texts
+    save = Statement("save_alerts", fields | {"since_ns": since_ns})
     return as_counted("note_told_alerts", told, save)
 
 
-async def known_alerts(database: Database, alert_ids: list[str]) -> set[AlertKey]:
-    """Return which alerts with these ids are stored, of whatever organization."""
-    return set(await database.read("known_alerts", {"alert_ids": alert_ids}, AlertKey))
+def look_from_ns(alerts: Iterable[Alert]) -> int:
+    """Return since when alerts have to be looked at, by when they were opened, to find some of them.
+
+    When an alert was opened is told the same each time, and a day is left for who is not exact. So
+    what a batch costs does not grow with the years that are kept: alerts lie by time on the disk.
+    """
+    return max(min((alert.opened_ns for alert in alerts), default=0) - APART_NS, 0)
+
+
+async def known_alerts(
+    database: Database, alert_ids: Collection[str], since_ns: int
+) -> set[AlertKey]:
+    """Return which alerts with these ids are stored, of whatever organization.
+
+    Args:
+        database: Where they are.
+        alert_ids: Which.
+        since_ns: Before this none of them was opened.
+    """
+    sought = {"alert_ids": list(alert_ids), "since_ns": since_ns}
+    return set(await database.read("known_alerts", sought, AlertKey))
 
 
 async def find_alerts(

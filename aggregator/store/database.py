@@ -20,13 +20,13 @@ import duckdb
 import msgspec
 
 from aggregator.errors import InUseError, RefusedError, StoreError
+from aggregator.store.reading import INTERRUPT_S, Reading
 
 log = logging.getLogger(__name__)
 
 FILE_NAME = "edgewarden.duckdb"
 ARCHIVE, COPIES = "archive", "copies"  # the only folders whose files a statement may touch
 READERS = 4
-INTERRUPT_S = 0.1
 
 # A smaller threshold makes commits wait for checkpoints; a larger one makes starting slow.
 SETTINGS: dict[str, str | bool | int | float | list[str]] = {
@@ -110,7 +110,9 @@ class Database:
     async def read(self, query: str, parameters: Mapping[str, Value], row: type[R]) -> list[R]:
         """Return the rows of a query, each as a Struct whose fields are its columns in order."""
         async with self._reading:
-            rows = await self._on(self._readers, lambda: self._fetch(query, parameters))
+            rows = await self._read(
+                lambda cursor: cursor.execute(sql(query), _values(parameters)).fetchall()
+            )
         return [row(*values) for values in rows]
 
     async def write(self, *statements: Statement) -> None:
@@ -140,11 +142,24 @@ class Database:
 
     async def copy_to(self, file: Path) -> None:
         """Write the database as it is at this moment into a new file below COPIES."""
-        await self._on(self._readers, lambda: _copy(self._cursor(), self.path.stem, file))
+        await self._read(lambda cursor: _copy(cursor, self.path.stem, file))
 
-    async def _on(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+    async def _read(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+        reading = Reading()
+
+        def read() -> T:
+            cursor = self._cursor()
+            with reading.by(cursor):
+                return work(cursor)
+
+        return await self._on(self._readers, read, reading)
+
+    async def _on(
+        self, pool: ThreadPoolExecutor, work: Callable[[], T], reading: Reading | None = None
+    ) -> T:
+        job = asyncio.get_running_loop().run_in_executor(pool, work)
         try:
-            return await asyncio.get_running_loop().run_in_executor(pool, work)
+            return await (job if reading is None else reading.result(job))
         except (duckdb.DataError, duckdb.IntegrityError) as error:
             raise RefusedError(_first_line(error)) from error
         except duckdb.Error as error:
@@ -171,9 +186,6 @@ class Database:
             connection.close()
             raise
         return connection
-
-    def _fetch(self, query: str, parameters: Mapping[str, Value]) -> Sequence[tuple[Value, ...]]:
-        return self._cursor().execute(sql(query), _values(parameters)).fetchall()
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         cursor: duckdb.DuckDBPyConnection | None = getattr(self._cursors, "cursor", None)

@@ -1,6 +1,5 @@
 """Incidents: alerts of one host that belong together, and who works on them."""
 
-from collections.abc import Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -44,16 +43,15 @@ class IncidentFilter(msgspec.Struct, frozen=True, kw_only=True):
     assignee: str | None = None
 
 
-def gather(alert_ids: Sequence[str]) -> tuple[Statement, ...]:
+def gather(since_ns: int) -> tuple[Statement, ...]:
     """Put alerts that belong to no incident yet into one, and let these reach as far as they do.
 
     Args:
-        alert_ids: Those that were told just now, new or known.
+        since_ns: Before this none was opened of those that were told or shown just now.
     """
     return (
-        Statement("add_incidents", {}),
         Statement("gather_alerts", {}),
-        Statement("stretch_incidents", {"alert_ids": list(alert_ids)}),
+        Statement("stretch_incidents", {"since_ns": since_ns}),
     )
 
 

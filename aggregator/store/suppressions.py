@@ -102,5 +102,5 @@ def delete_suppression(organization: str, suppression_id: int) -> tuple[Statemen
         Statement("delete_suppression", which),
         Statement("note_shown_alerts", which),
         Statement("show_suppressed", which),
-        *gather([]),
+        *gather(since_ns=0),
     )

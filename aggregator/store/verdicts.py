@@ -11,6 +11,7 @@ import msgspec
 from aggregator.store import arrow
 from aggregator.store.database import Database, Statement
 from aggregator.store.reported import Reported, columns
+from contract.identifiers import IP_PATTERN, MAC_PATTERN, fit
 from contract.messages import VerdictBatch
 
 BYTES_PER_SCORE = 4
@@ -29,6 +30,12 @@ _OF_ROWS: Final[Mapping[str, Callable[..., arrow.Column]]] = {
     "label": arrow.texts,
     "packets": arrow.integers,
     "wire_bytes": arrow.integers,
+}
+_ADDRESSES: Final = {
+    "host": IP_PATTERN,
+    "src_mac": MAC_PATTERN,
+    "src_ip": IP_PATTERN,
+    "dst_ip": IP_PATTERN,
 }
 
 
@@ -68,6 +75,11 @@ def fault_of(batch: VerdictBatch) -> str | None:
         return "verdict columns differ in length"
     if len(batch.sampled_one_in) not in {0, rows}:
         return "verdict columns differ in length"
+    strange = [
+        name for name, pattern in _ADDRESSES.items() if not fit(pattern, getattr(batch, name))
+    ]
+    if strange:
+        return f"verdict {strange[0]} is no address"
     if batch.window_ns > MAX_WINDOW_NS:
         return "verdict windows are longer than an hour"
     if len(batch.scores) != rows * len(batch.classes) * BYTES_PER_SCORE:

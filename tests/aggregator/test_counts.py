@@ -317,7 +317,7 @@ DROP TABLE store.minute_counts;
 DROP TABLE store.hour_counts;
 DROP TABLE store.day_counts;
 DROP TABLE store.frame_marks;
-DELETE FROM schema_migrations WHERE number = 21;
+DELETE FROM schema_migrations WHERE number IN (21, 28);
 """
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from aggregator.config import QueryConfig
 from aggregator.sandbox.runner import Sandbox
-from aggregator.store.alerts import AlertFilter, find_alerts, save_alerts
+from aggregator.store.alerts import AlertFilter, find_alerts, look_from_ns, save_alerts
 from aggregator.store.archive import Archive
 from aggregator.store.database import Database, Statement
 from aggregator.store.incidents import (
@@ -43,8 +43,7 @@ async def store(
 ) -> None:
     """Store alerts as one batch, as ingest does."""
     told = [Reported(organization, device_id, BOOT, now_ns(), each) for each in alerts]
-    ids = [each.alert_id for each in alerts]
-    await database.write(*save_alerts(told), *gather(ids))
+    await database.write(*save_alerts(told), *gather(look_from_ns(alerts)))
 
 
 async def gathered(database: Database, organization: str = "default") -> list[list[int]]:

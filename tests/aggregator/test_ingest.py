@@ -15,9 +15,11 @@ from aggregator.ingest.service import Item
 from aggregator.shapes import alert_shape
 from aggregator.store.alert_changes import AlertChange, change_alerts
 from aggregator.store.alerts import AlertFilter, find_alerts
+from aggregator.store.counts import count_alerts_since
 from aggregator.store.database import Database
 from aggregator.store.devices import DeviceRow, find_devices
 from aggregator.store.health import count_frames
+from aggregator.store.incidents import IncidentFilter, count_incidents
 from aggregator.store.isolations import IsolationFilter, find_isolations, losses
 from aggregator.store.rejects import Reject
 from aggregator.store.watermarks import Boot, Mark
@@ -37,6 +39,7 @@ from tests.aggregator.messages import (
     envelope,
     health,
     isolation,
+    now_ns,
     packet,
     presence,
     topic,
@@ -46,6 +49,7 @@ from tests.aggregator.people import ADA
 from tests.aggregator.taking import arrival, count, ingest, take, take_read
 
 EDGE_1 = Boot("default", "edge-1", BOOT)
+DAY_NS = 24 * 3600 * 10**9
 
 
 def garbage(payload: bytes, where: str = "edgewarden/v1/default/edge-1/health") -> Arrival:
@@ -165,6 +169,35 @@ async def test_an_alert_is_updated_by_its_device_and_keeps_what_people_decided(
     await take(one, [arrival(alert(1, windows=5, state="closed"), 2)])
     (row,) = await find_alerts(database, "default", AlertFilter(), limit=9)
     assert (row.windows, row.state, row.status, row.notes) == (5, "closed", "acknowledged", "mine")
+
+
+async def test_an_alert_of_long_ago_is_still_the_same_beside_new_ones(database: Database):
+    one, long_ago_ns = ingest(database), now_ns() - 390 * DAY_NS
+    await take(one, [arrival(alert(1, opened_ns=long_ago_ns)), arrival(alert(2), 2)])
+    later = long_ago_ns + DAY_NS // 2  # by an agent that is not exact
+    with one._announcer._live.watch("default", frozenset({"alert_updated"})) as watcher:
+        batch: list[AnyMessage] = [
+            alert(1, opened_ns=later, windows=9),
+            isolation(alert_id=f"{2:032x}"),
+            alert(3),
+        ]
+        await take(one, [arrival(each, seq) for seq, each in enumerate(batch, 3)])
+        events = [msgspec.json.decode(each) for each in await watcher.take()]
+    rows = await find_alerts(database, "default", AlertFilter(), limit=9)
+    assert {int(row.alert_id, 16): row.windows for row in rows} == {1: 9, 2: 2, 3: 2}
+    assert {int(event["data"]["alert_id"], 16) for event in events} == {1, 2}
+    told = await count_alerts_since(database, "default", 0)
+    assert sum(each.count for each in told) == len(rows)
+    assert await count_incidents(database, "default", IncidentFilter()) == 2
+
+
+async def test_the_isolation_of_an_old_alert_is_told_with_it(database: Database):
+    one = ingest(database)
+    await take(one, [arrival(alert(1, opened_ns=now_ns() - 390 * DAY_NS))])
+    with one._announcer._live.watch("default", frozenset({"alert_updated"})) as watcher:
+        await take(one, [arrival(isolation(alert_id=f"{1:032x}"), 2), arrival(alert(2), 3)])
+        (event,) = [msgspec.json.decode(each) for each in await watcher.take()]
+    assert event["data"]["mitigation_applied"]
 
 
 async def test_the_last_word_on_an_alert_wins_within_a_batch(database: Database):

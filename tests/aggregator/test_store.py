@@ -13,6 +13,7 @@ import pytest
 from aggregator.errors import RefusedError, StoreError
 from aggregator.store.database import (
     FILE_NAME,
+    READERS,
     Database,
     Statement,
     migrations,
@@ -54,6 +55,21 @@ async def test_closing_ends_what_is_still_being_read(tmp_path: Path):
     async with asyncio.timeout(60), asyncio.TaskGroup() as tasks, database:
         tasks.create_task(read())
         await begun.wait()
+
+
+async def test_a_read_lets_go_of_its_thread_when_whoever_asked_is_gone(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    minutes = "SELECT count(*) FROM range(200_000_000_000) WHERE hash(range) = 1"
+    monkeypatch.setattr(
+        "aggregator.store.database.sql", {"minutes": minutes, "one": "SELECT 1"}.get
+    )
+    async with asyncio.timeout(60):
+        for _ in range(READERS):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await database.read("minutes", {}, Number)
+        assert await database.read("one", {}, Number) == [Number(1)]
 
 
 async def test_every_step_of_the_schema_is_applied_once_and_written_down(tmp_path: Path):

@@ -25,6 +25,10 @@ async def test_verdict_columns_that_do_not_fit_together_are_rejected(database: D
         msgspec.structs.replace(good, scores=struct.pack("<4f", math.nan, 1.0, 0.5, 0.5)),
         msgspec.structs.replace(good, scores=struct.pack("<4f", 7.0, 1.0, 0.5, 0.5)),
     ]
+    for column in ("host", "src_mac", "src_ip", "dst_ip"):
+        for text in ("?", "", f"{MAC}\n"):
+            addresses = {column: [*getattr(good, column)[:-1], text]}
+            broken.append(msgspec.structs.replace(good, **addresses))
     batch = [arrival(message, seq) for seq, message in enumerate(broken, start=1)]
     await take(ingest(database), batch)
     assert count(database, "store.rejects") == len(broken)

@@ -1,5 +1,7 @@
 """Whatever arrives, the contract answers with a value of ours or with the one error it names."""
 
+import re
+
 import msgspec
 import pytest
 from hypothesis import example, given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from contract import codec, topics
 from contract.codec import CodecError
-from contract.identifiers import NAME_PATTERN
+from contract.identifiers import IP_PATTERN, MAC_PATTERN, NAME_PATTERN, fit
 from contract.messages import Envelope, Receipt
 from contract.topics import TopicError
 from tests.contract.examples import BOOT, MESSAGES, everything
@@ -46,6 +48,22 @@ def test_any_bytes_are_a_value_of_ours_or_a_codec_error(decode, data):
     except CodecError:
         return
     assert isinstance(value, msgspec.Struct)
+
+
+ADDRESSES = st.from_regex(r"[0-9a-f:.\n]{0,46}|([0-9a-f]{2}:){5}[0-9a-f]{2}\n?", fullmatch=True)
+
+
+@given(
+    st.lists(st.one_of(ADDRESSES, st.none(), st.text(max_size=5)), max_size=4),
+    st.sampled_from([IP_PATTERN, MAC_PATTERN]),
+)
+@example(["02:00:00:00:00:07", None, "02:00:00:00:00:08"], MAC_PATTERN)
+@example(["192.168.1.7\n192.168.1.8"], IP_PATTERN)
+@example(["192.168.1.7", "192.168.1.8\n"], IP_PATTERN)
+@example([""], IP_PATTERN)
+def test_a_column_fits_where_every_text_of_it_does(texts, pattern):
+    one_by_one = all(re.search(pattern, text) for text in texts if text is not None)
+    assert fit(pattern, texts) == one_by_one
 
 
 @given(damaged())

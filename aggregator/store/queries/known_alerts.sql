@@ -1,4 +1,5 @@
 -- One that was hidden so far is news to who watches.
 SELECT organization, device_id, alert_id
 FROM store.alerts
-WHERE list_contains($alert_ids::JSON::VARCHAR[], alert_id) AND suppressed_by IS NULL;
+WHERE opened_ns >= $since_ns::BIGINT AND suppressed_by IS NULL
+  AND alert_id IN (SELECT unnest($alert_ids::JSON::VARCHAR[]));

@@ -41,6 +41,7 @@ USING (
 ON known.organization = told.organization
   AND known.device_id = told.device_id
   AND known.alert_id = told.alert_id
+  AND known.opened_ns >= $since_ns::BIGINT
 WHEN MATCHED THEN UPDATE SET
   state = told.state,
   attack_type = told.attack_type,
