@@ -1,7 +1,7 @@
 """What the API and the live feed show: rows turned into the public shapes, times as RFC 3339."""
 
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -9,13 +9,15 @@ from aggregator.store.alerts import AlertRow, counterfactual, flow, top_features
 from aggregator.store.commands import CommandRow
 from aggregator.store.devices import DeviceRow, DeviceType
 from aggregator.store.incidents import STAGES, IncidentRow, IncidentStatus
-from aggregator.store.isolations import IsolationRow, losses, part
+from aggregator.store.isolations import DRY_RUN, IsolationRow, losses, part
 from aggregator.store.users import Role, User
 from contract.attacks import ATTACKS, SEVERITIES, AttackType, Severity
 from contract.cuts import CutKind, Part, cut_kind
 from contract.messages import CommandState, Flow, IsolationState, Loss, TopFeature
 
 NS_PER_S = 1_000_000_000
+
+NOBODY_CUT_OFF: Final = "dry run: nobody is cut off"
 
 AlertStatus = Literal["active", "acknowledged", "resolved", "false_positive"]
 
@@ -317,9 +319,15 @@ def _isolation_fields(row: IsolationRow) -> dict[str, Any]:
         "lifted_at": maybe_rfc3339(row.lifted_ns),
         "expires_at": rfc3339(row.expires_ns),
         "lifted_by_user_id": row.lifted_by,
-        "notes": row.detail,
+        "notes": _notes(row),
         "losses": losses(row),
     }
+
+
+def _notes(row: IsolationRow) -> str:
+    """Return what is to be said of an isolation, also to those who do not know `enforcement`."""
+    dry = NOBODY_CUT_OFF if row.active and row.enforcement == DRY_RUN else ""
+    return "; ".join(filter(None, (dry, row.detail)))
 
 
 def command_shape(row: CommandRow) -> CommandShape:

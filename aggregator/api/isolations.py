@@ -21,6 +21,7 @@ from aggregator.shapes import IsolationShape, isolation_shape
 from aggregator.store.commands import CommandRow
 from aggregator.store.database import Database
 from aggregator.store.isolations import (
+    DRY_RUN,
     IsolationFilter,
     IsolationRow,
     count_isolations,
@@ -34,8 +35,6 @@ from contract.messages import CommandState
 ISOLATION_ID = re.compile(whole(r"[0-9a-f]{32}"))
 NUMBER = re.compile(whole(r"[0-9]{1,18}"))
 NOBODY = re.compile(whole(r"[0-9a-f](1|3|5|7|9|b|d|f)(:[0-9a-f]{2}){5}|00(:00){5}"))
-
-DRY_RUN = "dry_run"  # what an enforcer that cuts nobody off calls itself
 
 Duration = Annotated[int, msgspec.Meta(ge=1, le=MAX_ISOLATION_S)]
 
