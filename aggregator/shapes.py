@@ -115,10 +115,10 @@ class DeviceShape(msgspec.Struct, frozen=True, kw_only=True):
     mac_address: str | None
     location: str | None
     status: str
-    cpu_usage: float | None
-    memory_usage: float | None
+    cpu_usage: float  # 0 until it tells, as clients count on a number; null at its /health
+    memory_usage: float
     temperature: float | None
-    uptime: int | None
+    uptime: int
     version: str | None
     model_id: str | None
     mode: str | None
@@ -287,10 +287,10 @@ def device_shape(row: DeviceRow) -> DeviceShape:
         mac_address=row.mac_address,
         location=row.location,
         status=row.status,
-        cpu_usage=row.cpu_usage_percent,
-        memory_usage=row.memory_usage_percent,
+        cpu_usage=row.cpu_usage_percent or 0.0,
+        memory_usage=row.memory_usage_percent or 0.0,
         temperature=row.temperature_celsius,
-        uptime=row.uptime_s,
+        uptime=row.uptime_s or 0,
         version=row.version,
         model_id=row.model_id,
         mode=row.mode,
