@@ -70,6 +70,13 @@ class Mitigation(msgspec.Struct, frozen=True, kw_only=True):
     further_losses: int
 
 
+class Evidence(msgspec.Struct, frozen=True):
+    """The frames that a device keeps behind an alert."""
+
+    sha256: str
+    pcap: str  # where they are asked for
+
+
 class AlertDetail(AlertShape, frozen=True, kw_only=True):
     """An alert with its reasons."""
 
@@ -79,6 +86,7 @@ class AlertDetail(AlertShape, frozen=True, kw_only=True):
     ics_techniques: list[str]
     meaning: str
     model_id: str
+    evidence: Evidence | None  # None: no frames were kept
     evidence_sha256: str | None
     counterfactual: list[str] | None
     flow: Flow | None  # that shows the attack best, as its host sent it
@@ -224,12 +232,19 @@ def alert_detail(row: AlertRow, isolations: list[IsolationRow]) -> AlertDetail:
         ics_techniques=list(attack.ics_techniques),
         meaning=attack.meaning,
         model_id=row.model_id,
+        evidence=_evidence(row),
         evidence_sha256=row.evidence_sha256,
         counterfactual=[change.words for change in counterfactual(row)] or None,
         flow=flow(row),
         community_id=row.community_id,
         mitigation_details=[_mitigation(isolation) for isolation in isolations],
     )
+
+
+def _evidence(row: AlertRow) -> Evidence | None:
+    if row.evidence_sha256 is None:
+        return None
+    return Evidence(row.evidence_sha256, f"/api/v1/alerts/{row.alert_id}/pcap")
 
 
 def _alert_fields(row: AlertRow, features: list[TopFeature]) -> dict[str, Any]:

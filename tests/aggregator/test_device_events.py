@@ -150,7 +150,7 @@ async def test_another_organization_hears_nothing_of_our_devices(centre: Centre)
     [
         "x",
         "{}",
-        told("a b"),
+        told("a\nb"),
         told("a\n"),
         told(""),
         told("x" * 65),
