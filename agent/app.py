@@ -29,6 +29,7 @@ from agent.isolation.keeper import Keeper
 from agent.model_bundle import DEFAULT_BUNDLE
 from agent.pipeline import Outcome, Pipeline
 from agent.replay import build_pipeline
+from agent.samples import Samples
 from agent.uplink.commands import Commands, Trust
 from agent.uplink.commands import Outcome as Carried
 from agent.uplink.publisher import Address, Publisher
@@ -122,6 +123,7 @@ class _Agent:
         self._engine = ThreadPoolExecutor(1, "engine")
         self._kept: dict[str, str | None] = {}  # open alerts -> digest of their evidence
         self._evidence = Evidence(config.spool.path.parent / "evidence")
+        self._samples = Samples(self._evidence, pipeline)
         self._baselines_path = config.spool.path.parent / "baselines.npz"
         folder = config.spool.path.parent
         self._isolations = Keeper(guard, pipeline.policy, folder, self._put, self._on_engine)
@@ -187,7 +189,7 @@ class _Agent:
             if outcome.effects:
                 await self._deeds.put(outcome.effects)
             notify("WATCHDOG=1")
-        outcome = await loop.run_in_executor(self._engine, self._pipeline.flush)
+        outcome = await loop.run_in_executor(self._engine, self._flush)
         await self._deeds.put(outcome.effects)
         await self._deeds.join()
         await self._save_baselines()
@@ -211,7 +213,15 @@ class _Agent:
             pipeline.take(frames, source.sampled_one_in)
         else:
             pipeline.close_until(source.complete_until_ns)
-        return pipeline.judge_some() if pipeline.waiting < MOST_WAITING else pipeline.settle()
+        few = pipeline.waiting < MOST_WAITING
+        outcome = pipeline.judge_some() if few else pipeline.settle()
+        outcome.effects.extend(self._samples.of(outcome))
+        return outcome
+
+    def _flush(self) -> Outcome:
+        outcome = self._pipeline.flush()
+        outcome.effects.extend(self._samples.of(outcome))
+        return outcome
 
     def _tell_sampling(self) -> None:
         """Log when the engine falls behind, and when it has caught up."""
