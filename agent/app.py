@@ -27,6 +27,7 @@ from agent.installing import Installer
 from agent.isolation import GuardedIsolator
 from agent.isolation.keeper import Keeper
 from agent.model_bundle import DEFAULT_BUNDLE
+from agent.own_log import OwnLog
 from agent.pipeline import Outcome, Pipeline
 from agent.replay import build_pipeline
 from agent.samples import Samples
@@ -128,6 +129,7 @@ class _Agent:
         folder = config.spool.path.parent
         self._isolations = Keeper(guard, pipeline.policy, folder, self._put, self._on_engine)
         self._health = HealthReporter(pipeline.model.model_id)
+        self._log = OwnLog()
         key = config.commands.public_key_file
         trust = Trust(config.device_id, read_public_key(key) if key else None)
         self._commands = Commands(spool, trust, obey=self._obey, acknowledge=self._tell)
@@ -151,7 +153,7 @@ class _Agent:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         # The source must not be closed while the engine reads it, whatever ended the rest.
-        with self._engine:
+        with self._engine, self._log.listening():
             await self._run_together(plays=plays)
 
     async def _run_together(self, *, plays: bool) -> None:
@@ -195,6 +197,7 @@ class _Agent:
         await self._save_baselines()
         seen, dropped = self._pipeline.observer.frames, self._dropped()
         log.info("stopped", extra={"frames": seen, "dropped": dropped})
+        await self._publisher.put(self._log.take())
 
     async def _act(self) -> None:
         """Do what follows, while the engine reads on: a disk that is slow must not fill the ring."""
@@ -271,7 +274,7 @@ class _Agent:
 
     async def _report(self) -> None:
         while True:
-            await self._tell(self._state())
+            await self._publisher.put([self._state(), *self._log.take()])
             await asyncio.sleep(HEALTH_S)
 
     async def _keep_baselines(self) -> None:
@@ -307,6 +310,7 @@ class _Agent:
             **self._pipeline.dropped(),
             **self._spool.dropped,
             **self._commands.counters,
+            "log.lines": self._log.dropped,
         }
         return {name: count for name, count in counters.items() if count}
 
