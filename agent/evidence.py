@@ -76,6 +76,8 @@ class Evidence:
         Of a batch the newest MOST_LOOKED_AT in that time are looked at, whatever else there is.
         """
         for frames in reversed(self._ring):
+            if len(frames) and frames.time_ns[-1] < since_ns:
+                break
             begin, end = np.searchsorted(frames.time_ns, (since_ns, until_ns))
             rows = np.arange(max(begin, end - MOST_LOOKED_AT), end)
             found = _from(frames, rows, mac)[-most:]
