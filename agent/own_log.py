@@ -12,6 +12,8 @@ from runtime.logs import JsonFormatter
 MOST_LINES: Final = 100  # between two reports; what comes behind them is counted
 MOST_FIELDS: Final = 32
 MOST_CHARACTERS: Final = 200  # of a field
+MOST_NAME: Final = 64
+MOST_EVENT: Final = 2000
 _NS: Final = 1_000_000_000
 _FORMAT: Final = JsonFormatter()  # which also takes secrets out
 
@@ -31,7 +33,10 @@ class OwnLog(logging.Handler):
         if len(self._lines) >= MOST_LINES:
             self.dropped += 1
             return
-        self._lines.append(_line(record))
+        try:
+            self._lines.append(_line(record))
+        except (TypeError, ValueError):  # a log call that is wrong must not end the agent
+            self.handleError(record)
 
     def take(self) -> list[LogLines]:
         """Return what was logged since the last time as a message, none if nothing was."""
@@ -61,9 +66,9 @@ def _line(record: logging.LogRecord) -> LogLine:
     return LogLine(
         logged_ns=int(record.created * _NS),
         level=_level(record.levelno),
-        component=component[:64],
-        event=event[:2000],
-        fields={name[:64]: _text(value) for name, value in fields},
+        component=_sendable(component, MOST_NAME),
+        event=_sendable(event, MOST_EVENT),
+        fields={_sendable(name, MOST_NAME): _text(value) for name, value in fields},
     )
 
 
@@ -75,4 +80,9 @@ def _level(number: int) -> Level:
 
 def _text(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text[:MOST_CHARACTERS]
+    return _sendable(text, MOST_CHARACTERS)
+
+
+def _sendable(text: str, most: int) -> str:
+    """Return a text as the wire takes it: names of files may hold what is no character."""
+    return text[:most].encode(errors="replace").decode()

@@ -41,6 +41,21 @@ def test_a_line_is_told_once_with_its_fields_and_fits_the_wire(
     assert own.take() == []
 
 
+def test_no_line_is_too_strange_to_be_sent_or_ends_who_logs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    own = OwnLog()
+    own.handle(logging.makeLogRecord({"msg": "%d", "args": ("x",), "levelno": logging.ERROR}))
+    with own.listening():
+        log.warning("file \udc80", extra={"path": "a\udcffb", "nothing": None, "far": 1e400})
+    (told,) = own.take()
+    (line,) = told.lines
+    assert (line.event, line.fields["path"]) == ("file ?", "a?b")
+    payload = encode(Envelope(boot="0" * 16, seq=1, floor=1, message=told))
+    assert decode_envelope(payload).message == told
+
+
 def test_a_storm_of_lines_is_cut_and_what_is_left_out_is_counted() -> None:
     own = OwnLog()
     with own.listening():
