@@ -27,8 +27,10 @@ from agent.installing import Installer
 from agent.isolation import GuardedIsolator
 from agent.isolation.keeper import Keeper
 from agent.model_bundle import DEFAULT_BUNDLE
+from agent.own_log import OwnLog
 from agent.pipeline import Outcome, Pipeline
 from agent.replay import build_pipeline
+from agent.samples import Samples
 from agent.uplink.commands import Commands, Trust
 from agent.uplink.commands import Outcome as Carried
 from agent.uplink.publisher import Address, Publisher
@@ -122,10 +124,12 @@ class _Agent:
         self._engine = ThreadPoolExecutor(1, "engine")
         self._kept: dict[str, str | None] = {}  # open alerts -> digest of their evidence
         self._evidence = Evidence(config.spool.path.parent / "evidence")
+        self._samples = Samples(self._evidence, pipeline)
         self._baselines_path = config.spool.path.parent / "baselines.npz"
         folder = config.spool.path.parent
         self._isolations = Keeper(guard, pipeline.policy, folder, self._put, self._on_engine)
         self._health = HealthReporter(pipeline.model.model_id)
+        self._log = OwnLog()
         key = config.commands.public_key_file
         trust = Trust(config.device_id, read_public_key(key) if key else None)
         self._commands = Commands(spool, trust, obey=self._obey, acknowledge=self._tell)
@@ -149,7 +153,7 @@ class _Agent:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         # The source must not be closed while the engine reads it, whatever ended the rest.
-        with self._engine:
+        with self._engine, self._log.listening():
             await self._run_together(plays=plays)
 
     async def _run_together(self, *, plays: bool) -> None:
@@ -187,12 +191,13 @@ class _Agent:
             if outcome.effects:
                 await self._deeds.put(outcome.effects)
             notify("WATCHDOG=1")
-        outcome = await loop.run_in_executor(self._engine, self._pipeline.flush)
+        outcome = await loop.run_in_executor(self._engine, self._flush)
         await self._deeds.put(outcome.effects)
         await self._deeds.join()
         await self._save_baselines()
         seen, dropped = self._pipeline.observer.frames, self._dropped()
         log.info("stopped", extra={"frames": seen, "dropped": dropped})
+        await self._publisher.put(self._log.take())
 
     async def _act(self) -> None:
         """Do what follows, while the engine reads on: a disk that is slow must not fill the ring."""
@@ -211,7 +216,15 @@ class _Agent:
             pipeline.take(frames, source.sampled_one_in)
         else:
             pipeline.close_until(source.complete_until_ns)
-        return pipeline.judge_some() if pipeline.waiting < MOST_WAITING else pipeline.settle()
+        few = pipeline.waiting < MOST_WAITING
+        outcome = pipeline.judge_some() if few else pipeline.settle()
+        outcome.effects.extend(self._samples.of(outcome))
+        return outcome
+
+    def _flush(self) -> Outcome:
+        outcome = self._pipeline.flush()
+        outcome.effects.extend(self._samples.of(outcome))
+        return outcome
 
     def _tell_sampling(self) -> None:
         """Log when the engine falls behind, and when it has caught up."""
@@ -261,7 +274,7 @@ class _Agent:
 
     async def _report(self) -> None:
         while True:
-            await self._tell(self._state())
+            await self._publisher.put([self._state(), *self._log.take()])
             await asyncio.sleep(HEALTH_S)
 
     async def _keep_baselines(self) -> None:
@@ -297,6 +310,7 @@ class _Agent:
             **self._pipeline.dropped(),
             **self._spool.dropped,
             **self._commands.counters,
+            "log.lines": self._log.dropped,
         }
         return {name: count for name, count in counters.items() if count}
 

@@ -8,8 +8,9 @@ from typing import Final
 
 import numpy as np
 
+from agent.capture.columns import no_frames
 from agent.capture.pcap import write_frames
-from agent.records import I64, U8, FrameBatch
+from agent.records import I64, U8, Bool, FrameBatch
 from contract.messages import EVIDENCE_PART_BYTES, MAX_EVIDENCE_BYTES, EvidencePart
 
 log = logging.getLogger(__name__)
@@ -20,6 +21,7 @@ MAX_SNIPPET_FRAMES: Final = 2000
 MAX_SNIPPET_BYTES: Final = MAX_EVIDENCE_BYTES - 24
 _FRAME_BYTES: Final = 16 + 4
 MAX_FILES: Final = 200
+MOST_LOOKED_AT: Final = 4096
 _ETHERNET_BYTES: Final = 14
 
 
@@ -68,6 +70,21 @@ class Evidence:
             log.warning("evidence_lost", extra={"path": str(path), "why": str(error)})
             return None
 
+    def latest(self, mac: int, since_ns: int, until_ns: int, most: int) -> FrameBatch:
+        """Return the newest frames from a MAC between two moments, oldest first, possibly none.
+
+        Of a batch the newest MOST_LOOKED_AT in that time are looked at, whatever else there is.
+        """
+        for frames in reversed(self._ring):
+            if len(frames) and frames.time_ns[-1] < since_ns:
+                break
+            begin, end = np.searchsorted(frames.time_ns, (since_ns, until_ns))
+            rows = np.arange(max(begin, end - MOST_LOOKED_AT), end)
+            found = _from(frames, rows, mac)[-most:]
+            if len(found):
+                return _rows(frames, found, frames.data, 0)
+        return no_frames(np.zeros(0, np.uint8))
+
     def parts(self, name: str) -> list[EvidencePart]:
         """Return what `keep` wrote, in pieces that fit the wire; none if it is not kept any more."""
         try:
@@ -112,6 +129,14 @@ def _of(frames: FrameBatch, mac: int, since_ns: int) -> FrameBatch:
     wanted = np.frombuffer(mac.to_bytes(6, "big"), np.uint8)
     mine = (heads[:, :6] == wanted).all(axis=1) | (heads[:, 6:] == wanted).all(axis=1)
     return _rows(frames, rows[mine], frames.data, 0)
+
+
+def _from(frames: FrameBatch, rows: I64, mac: int) -> I64:
+    """Return those of some rows that are frames from a MAC."""
+    rows = rows[frames.captured_bytes[rows] >= _ETHERNET_BYTES]
+    senders = frames.data[frames.offset[rows, None] + np.arange(6, 12)]
+    mine: Bool = (senders == np.frombuffer(mac.to_bytes(6, "big"), np.uint8)).all(axis=1)
+    return rows[mine]
 
 
 def _rows(frames: FrameBatch, rows: I64, data: U8, begin: int) -> FrameBatch:

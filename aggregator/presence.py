@@ -13,7 +13,7 @@ from aggregator.errors import ConflictError
 from aggregator.live import LiveFeed
 from aggregator.pace import Pace
 from aggregator.shapes import device_shape, rfc3339
-from aggregator.store.database import Database
+from aggregator.store.database import Database, Statement
 from aggregator.store.device_events import (
     Cause,
     DeviceEventRow,
@@ -110,7 +110,12 @@ class PresenceKeeper:
                 await self._database.write(stop_vouching(now_ns, organization, ids))
 
     async def take(
-        self, service: Service, key: DeviceKey, event_type: EventType, *, teller: str
+        self,
+        service: Service,
+        key: DeviceKey,
+        event_type: EventType,
+        *noted: Statement,
+        teller: str,
     ) -> None:
         """Take a device service's word that a device came or went.
 
@@ -118,6 +123,7 @@ class PresenceKeeper:
             service: Who vouches for it from now on, when it came.
             key: Which device; unknown ones are kept as well.
             event_type: Whether it came or went.
+            noted: What the audit says of it.
             teller: Who says so, for the pace; "" for a guest, whose word changes no presence.
 
         Raises:
@@ -129,7 +135,7 @@ class PresenceKeeper:
             self._vouch(service, key, event_type)
         now_ns = time.time_ns()
         cause: Cause = "told" if teller else "guest"
-        statements = [trim_events(key.organization)]
+        statements = [trim_events(key.organization), *noted]
         if teller:
             statements.append(set_connected(key, now_ns, connected=event_type == "connected"))
         event = add_event(key, event_type, cause, now_ns)

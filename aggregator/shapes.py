@@ -1,7 +1,7 @@
 """What the API and the live feed show: rows turned into the public shapes, times as RFC 3339."""
 
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -9,13 +9,15 @@ from aggregator.store.alerts import AlertRow, counterfactual, flow, top_features
 from aggregator.store.commands import CommandRow
 from aggregator.store.devices import DeviceRow, DeviceType
 from aggregator.store.incidents import STAGES, IncidentRow, IncidentStatus
-from aggregator.store.isolations import IsolationRow, losses, part
+from aggregator.store.isolations import DRY_RUN, IsolationRow, losses, part
 from aggregator.store.users import Role, User
 from contract.attacks import ATTACKS, SEVERITIES, AttackType, Severity
 from contract.cuts import CutKind, Part, cut_kind
 from contract.messages import CommandState, Flow, IsolationState, Loss, TopFeature
 
 NS_PER_S = 1_000_000_000
+
+NOBODY_CUT_OFF: Final = "dry run: nobody is cut off"
 
 AlertStatus = Literal["active", "acknowledged", "resolved", "false_positive"]
 
@@ -68,6 +70,13 @@ class Mitigation(msgspec.Struct, frozen=True, kw_only=True):
     further_losses: int
 
 
+class Evidence(msgspec.Struct, frozen=True):
+    """The frames that a device keeps behind an alert."""
+
+    sha256: str
+    pcap: str  # where they are asked for
+
+
 class AlertDetail(AlertShape, frozen=True, kw_only=True):
     """An alert with its reasons."""
 
@@ -77,6 +86,7 @@ class AlertDetail(AlertShape, frozen=True, kw_only=True):
     ics_techniques: list[str]
     meaning: str
     model_id: str
+    evidence: Evidence | None  # None: no frames were kept
     evidence_sha256: str | None
     counterfactual: list[str] | None
     flow: Flow | None  # that shows the attack best, as its host sent it
@@ -113,10 +123,10 @@ class DeviceShape(msgspec.Struct, frozen=True, kw_only=True):
     mac_address: str | None
     location: str | None
     status: str
-    cpu_usage: float | None
-    memory_usage: float | None
+    cpu_usage: float  # 0 until it tells, as clients count on a number; null at its /health
+    memory_usage: float
     temperature: float | None
-    uptime: int | None
+    uptime: int
     version: str | None
     model_id: str | None
     mode: str | None
@@ -222,12 +232,19 @@ def alert_detail(row: AlertRow, isolations: list[IsolationRow]) -> AlertDetail:
         ics_techniques=list(attack.ics_techniques),
         meaning=attack.meaning,
         model_id=row.model_id,
+        evidence=_evidence(row),
         evidence_sha256=row.evidence_sha256,
         counterfactual=[change.words for change in counterfactual(row)] or None,
         flow=flow(row),
         community_id=row.community_id,
         mitigation_details=[_mitigation(isolation) for isolation in isolations],
     )
+
+
+def _evidence(row: AlertRow) -> Evidence | None:
+    if row.evidence_sha256 is None:
+        return None
+    return Evidence(row.evidence_sha256, f"/api/v1/alerts/{row.alert_id}/pcap")
 
 
 def _alert_fields(row: AlertRow, features: list[TopFeature]) -> dict[str, Any]:
@@ -285,10 +302,10 @@ def device_shape(row: DeviceRow) -> DeviceShape:
         mac_address=row.mac_address,
         location=row.location,
         status=row.status,
-        cpu_usage=row.cpu_usage_percent,
-        memory_usage=row.memory_usage_percent,
+        cpu_usage=row.cpu_usage_percent or 0.0,
+        memory_usage=row.memory_usage_percent or 0.0,
         temperature=row.temperature_celsius,
-        uptime=row.uptime_s,
+        uptime=row.uptime_s or 0,
         version=row.version,
         model_id=row.model_id,
         mode=row.mode,
@@ -317,9 +334,15 @@ def _isolation_fields(row: IsolationRow) -> dict[str, Any]:
         "lifted_at": maybe_rfc3339(row.lifted_ns),
         "expires_at": rfc3339(row.expires_ns),
         "lifted_by_user_id": row.lifted_by,
-        "notes": row.detail,
+        "notes": _notes(row),
         "losses": losses(row),
     }
+
+
+def _notes(row: IsolationRow) -> str:
+    """Return what is to be said of an isolation, also to those who do not know `enforcement`."""
+    dry = NOBODY_CUT_OFF if row.active and row.enforcement == DRY_RUN else ""
+    return "; ".join(filter(None, (dry, row.detail)))
 
 
 def command_shape(row: CommandRow) -> CommandShape:

@@ -14,7 +14,8 @@ from aggregator.errors import TooManyAttemptsError
 from aggregator.live import LiveFeed
 from aggregator.pace import Pace
 from aggregator.shapes import rfc3339
-from aggregator.store.database import Database
+from aggregator.store.audit import audit
+from aggregator.store.database import Database, Statement
 from aggregator.store.wall_posts import PostType, WallPost, add_wall_post, last_wall_posts
 
 WALL_POST: Final = "wall_post"  # the type of its events on the live feed
@@ -57,7 +58,8 @@ class Poster(msgspec.Struct, frozen=True):
 
     organization: str
     address: str
-    user_id: int | None = None
+    id: int | None = None  # of the user
+    username: str = ""
 
 
 class Wall:
@@ -126,14 +128,15 @@ class Wall:
 
     async def _keep(self, poster: Poster, post: WallPost, shape_of: Callable[[WallPost], S]) -> S:
         self._take_turn(poster)
-        await self._database.write(*add_wall_post(poster.organization, post, poster.user_id))
+        noted = [] if poster.id is None else [_noted(poster, post)]
+        await self._database.write(*add_wall_post(poster.organization, post, poster.id), *noted)
         shape = shape_of(post)
         self._live.publish(poster.organization, WALL_POST, shape)
         return shape
 
     def _take_turn(self, poster: Poster) -> None:
-        if poster.user_id is not None:
-            self._each.take(str(poster.user_id))
+        if poster.id is not None:
+            self._each.take(str(poster.id))
             return
         self._each.take(poster.address)
         if poster.address:
@@ -142,6 +145,12 @@ class Wall:
 
 def _post(kind: PostType, sender: str | None, message: str, location: str | None) -> WallPost:
     return WallPost(str(uuid.uuid4()), kind, sender, message, location, time.time_ns())
+
+
+def _noted(poster: Poster, post: WallPost) -> Statement:
+    """Return the audit of a user's post: anybody may call themselves a sender."""
+    said = {"type": post.type, "sender": post.sender, "message": post.message}
+    return audit(poster, "wall.post", post.id, now_ns=post.posted_ns, after=said)
 
 
 def _alert(post: WallPost) -> WallAlert:

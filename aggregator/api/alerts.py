@@ -10,6 +10,8 @@ from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import Parameter
 
+from aggregator.addresses import GivenIp, GivenMac, as_ip, as_mac
+from aggregator.api.devices import GivenDeviceId
 from aggregator.api.identity import ANALYST, ApiRequest, person
 from aggregator.api.paging import Limit, Skip, Text, paged
 from aggregator.api.times import to_ns
@@ -38,7 +40,7 @@ from aggregator.store.incidents import gather
 from aggregator.store.isolations import IsolationFilter, find_isolations
 from aggregator.store.reported import Reported
 from contract.attacks import ATTACKS, AttackType, Severity
-from contract.identifiers import DeviceId, IpAddress, MacAddress, Probability
+from contract.identifiers import Probability
 from contract.messages import Alert, TopFeature
 
 MAX_DEVICES = 100_000  # among which a number is looked for
@@ -50,11 +52,11 @@ class AlertGiven(msgspec.Struct, frozen=True):
 
     attack_type: AttackType
     severity: Severity | None = None  # None: as grave as this attack usually is
-    src_ip: IpAddress | None = None
-    src_mac: MacAddress | None = None
-    dst_ip: IpAddress | None = None
+    src_ip: GivenIp | None = None
+    src_mac: GivenMac | None = None
+    dst_ip: GivenIp | None = None
     confidence: Probability = 1.0
-    affected_device_id: int | DeviceId | None = None  # by number or by name; None: no device
+    affected_device_id: int | GivenDeviceId | None = None  # by number or by name; None: no device
     detected_at: datetime | None = None
     top_features: Annotated[list[TopFeature], msgspec.Meta(max_length=10)] = []
     notes: Annotated[str, msgspec.Meta(max_length=10_000)] | None = None
@@ -172,7 +174,8 @@ async def _device_id(database: Database, organization: str, given: int | str | N
 
 
 def _by_hand(data: AlertGiven, detected_ns: int) -> Alert:
-    host = data.src_mac or data.src_ip
+    src_mac, src_ip = as_mac(data.src_mac), as_ip(data.src_ip)
+    host = src_mac or src_ip
     if host is None:
         message = "src_ip or src_mac is missing"
         raise InvalidError(message)
@@ -182,9 +185,9 @@ def _by_hand(data: AlertGiven, detected_ns: int) -> Alert:
         attack_type=data.attack_type,
         severity=data.severity or ATTACKS[data.attack_type].severity,
         host=host,
-        src_mac=data.src_mac,
-        src_ip=data.src_ip,
-        dst_ip=data.dst_ip,
+        src_mac=src_mac,
+        src_ip=src_ip,
+        dst_ip=as_ip(data.dst_ip),
         first_seen_ns=detected_ns,
         opened_ns=detected_ns,
         last_seen_ns=detected_ns,

@@ -1,5 +1,6 @@
 """Device events: /ws/device tells them, /ws/frontend shows them, /api/v1/device-events keeps them."""
 
+import time
 from datetime import datetime
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from aggregator.api.identity import (
     Guest,
     Identity,
     Machine,
+    Person,
     require,
 )
 from aggregator.api.live import Door, Socket
@@ -28,7 +30,8 @@ from aggregator.presence import (
     PresenceKeeper,
     device_event_shape,
 )
-from aggregator.store.database import Database
+from aggregator.store.audit import audit
+from aggregator.store.database import Database, Statement
 from aggregator.store.device_events import (
     DeviceKey,
     EventFilter,
@@ -44,7 +47,8 @@ EXPECTED = "expected: device_id (text) and event_type (connected or disconnected
 class DeviceEventGiven(msgspec.Struct, frozen=True):
     """That a device came or went, by the word of a device service."""
 
-    device_id: Annotated[str, msgspec.Meta(pattern=whole(r"[\x21-\x7e]{1,64}"))]
+    # Whatever such services call a device, as one line.
+    device_id: Annotated[str, msgspec.Meta(pattern=whole(r"[^\x00-\x1f\x7f-\x9f]{1,64}"))]
     event_type: EventType
 
 
@@ -84,7 +88,7 @@ async def hear_device_service(
         if not isinstance(who, Guest):
             require(who, DEVICE_EVENT_TELLERS, {"device_id": said.device_id})
         key = DeviceKey(who.organization, said.device_id)
-        await presence.take(service, key, said.event_type, teller=_teller(who))
+        await presence.take(service, key, said.event_type, *_noted(who, said), teller=_teller(who))
 
     talk = Talk(socket, door, visitor, kind=DeviceEventGiven, act=tell, expected=EXPECTED)
     async with presence.service() as service:
@@ -102,6 +106,13 @@ async def show_device_events(
     kinds = frozenset({DEVICE_EVENT})
     with live.watch(visitor.organization, kinds, bare=True) as watcher:
         await door.serve(socket, visitor, watcher)
+
+
+def _noted(who: Identity | Guest, said: DeviceEventGiven) -> list[Statement]:
+    if not isinstance(who, Person):
+        return []
+    after = {"event_type": said.event_type}
+    return [audit(who.user, "device.event", said.device_id, now_ns=time.time_ns(), after=after)]
 
 
 def _teller(who: Identity | Guest) -> str:

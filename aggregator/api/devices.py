@@ -7,18 +7,26 @@ import msgspec
 from litestar import Response, Router, delete, get, post, put
 from litestar.di import NamedDependency
 
+from aggregator.addresses import GivenIp, GivenMac, as_ip, as_mac
 from aggregator.api.authenticator import new_device_key
 from aggregator.api.billing import OVER_PLAN, check_plan
 from aggregator.api.identity import ADMIN, OPERATOR_OR_DEVICE, ApiRequest, Person, person
 from aggregator.api.paging import Limit, Skip, paged
 from aggregator.errors import ConflictError, NotFoundError
 from aggregator.live import LiveFeed
-from aggregator.shapes import DeviceShape, NewDeviceShape, device_shape, rfc3339
+from aggregator.shapes import (
+    DeviceShape,
+    NewDeviceShape,
+    device_shape,
+    maybe_rfc3339,
+    rfc3339,
+)
 from aggregator.store.audit import audit
 from aggregator.store.database import Database, Statement
 from aggregator.store.desired import delete_desired
 from aggregator.store.devices import (
     Added,
+    DeviceRow,
     DeviceType,
     HealthReport,
     NewDevice,
@@ -31,8 +39,10 @@ from aggregator.store.devices import (
     report_health,
 )
 from aggregator.store.health import last_health
-from contract.identifiers import DeviceId, IpAddress, MacAddress
+from contract.identifiers import whole
 
+# Names that go into topics have small letters alone; what speaks HTTP may be called as it always was.
+GivenDeviceId = Annotated[str, msgspec.Meta(pattern=whole(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"))]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Location = Annotated[str, msgspec.Meta(max_length=200)]
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
@@ -43,11 +53,11 @@ Seconds = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 class Enrolment(msgspec.Struct, frozen=True):
     """A device to be enrolled."""
 
-    device_id: DeviceId
+    device_id: GivenDeviceId
     name: Name | None = None
     type: DeviceType = "generic"
-    ip_address: IpAddress | None = None
-    mac_address: MacAddress | None = None
+    ip_address: GivenIp | None = None
+    mac_address: GivenMac | None = None
     location: Location | None = None
 
 
@@ -56,8 +66,8 @@ class DeviceChange(msgspec.Struct, frozen=True):
 
     name: Name | None = None
     type: DeviceType | None = None
-    ip_address: IpAddress | None = None
-    mac_address: MacAddress | None = None
+    ip_address: GivenIp | None = None
+    mac_address: GivenMac | None = None
     location: Location | None = None
 
 
@@ -144,8 +154,8 @@ async def enrol(database: Database, who: Person, data: Enrolment) -> NewDeviceSh
         device_id=data.device_id,
         name=data.name or data.device_id,
         type=data.type,
-        ip_address=data.ip_address,
-        mac_address=data.mac_address,
+        ip_address=as_ip(data.ip_address),
+        mac_address=as_mac(data.mac_address),
         location=data.location,
     )
     added = await database.change(
@@ -175,7 +185,10 @@ async def update_device(
     """Change what is said of a device."""
     who = person(request)
     shape = await find_device(database, who.organization, device_id)
-    fields = msgspec.structs.asdict(data)
+    fields = msgspec.structs.asdict(data) | {
+        "ip_address": as_ip(data.ip_address),
+        "mac_address": as_mac(data.mac_address),
+    }
     given = {name: value for name, value in fields.items() if value is not None}
     before = {name: getattr(shape, name) for name in given}
     await database.write(
@@ -257,15 +270,22 @@ async def get_health(
 ) -> HealthShape:
     """Return how a device is, and for our agents everything they dropped, by reason."""
     organization = request.user.organization
-    shape = await find_device(database, organization, device_id)
-    common = {name: getattr(shape, name) for name in _COMMON}
+    row = await _find_row(database, organization, device_id)
+    common = HealthShape(
+        device_id=row.device_id,
+        status=row.status,
+        cpu_usage=row.cpu_usage_percent,
+        memory_usage=row.memory_usage_percent,
+        temperature=row.temperature_celsius,
+        uptime=row.uptime_s,
+        last_seen=maybe_rfc3339(row.last_seen_ns),
+    )
     told = await last_health(database, organization, device_id)
     if told is None:
-        return HealthShape(**common)
-    more = {name: getattr(told, name) for name in _OF_AGENTS}
-    return HealthShape(
-        **common,
-        **more,
+        return common
+    return msgspec.structs.replace(
+        common,
+        **{name: getattr(told, name) for name in _OF_AGENTS},
         dropped=msgspec.json.decode(told.dropped, type=dict[str, int]),
         queued=msgspec.json.decode(told.queued, type=dict[str, int]),
         reported_at=rfc3339(told.sent_ns),
@@ -281,15 +301,6 @@ async def get_status(
     return StatusShape(shape.device_id, shape.status, shape.last_seen)
 
 
-_COMMON = (
-    "device_id",
-    "status",
-    "cpu_usage",
-    "memory_usage",
-    "temperature",
-    "uptime",
-    "last_seen",
-)
 _OF_AGENTS = (
     "frames",
     "windows",
@@ -307,13 +318,17 @@ async def find_device(database: Database, organization: str, device_id: str) -> 
     Raises:
         NotFoundError: There is none of that name in the organization.
     """
+    return device_shape(await _find_row(database, organization, device_id))
+
+
+async def _find_row(database: Database, organization: str, device_id: str) -> DeviceRow:
     rows = await find_devices(
         database, organization, now_ns=time.time_ns(), device_ids=[device_id]
     )
     if not rows:
         message = "no such device"
         raise NotFoundError(message)
-    return device_shape(rows[0])
+    return rows[0]
 
 
 router = Router(

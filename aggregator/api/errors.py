@@ -89,13 +89,16 @@ def _from_framework(_: AnyRequest, error: HTTPException) -> Response[Problem]:
     status = HTTPStatus(error.status_code)
     detail = error.detail
     if isinstance(error.extra, list) and error.extra:
-        faults = [
-            f"{fault.get('key', '')}: {fault.get('message', '')}".strip(": ")
-            for fault in error.extra
-            if isinstance(fault, dict)
-        ]
+        faults = [_fault(fault) for fault in error.extra if isinstance(fault, dict)]
         detail = "; ".join(faults) or detail
     return problem(status, detail, dict(error.headers or {}))
+
+
+def _fault(fault: dict[str, Any]) -> str:
+    key, message = str(fault.get("key", "")), str(fault.get("message", ""))
+    if (key, message) == ("data", "'data'"):  # as the framework says that there was no body
+        return "a body is missing: JSON is expected"
+    return f"{key}: {message}".strip(": ")
 
 
 def _too_deep(_: AnyRequest, __: RecursionError) -> Response[Problem]:

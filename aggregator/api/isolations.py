@@ -11,6 +11,7 @@ from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 
+from aggregator.addresses import GivenMac, as_mac
 from aggregator.api.authorization import AuthorizationCodes
 from aggregator.api.devices import find_device
 from aggregator.api.identity import EVEN_OVER_PLAN, OPERATOR, ApiRequest, person
@@ -21,6 +22,7 @@ from aggregator.shapes import IsolationShape, isolation_shape
 from aggregator.store.commands import CommandRow
 from aggregator.store.database import Database
 from aggregator.store.isolations import (
+    DRY_RUN,
     IsolationFilter,
     IsolationRow,
     count_isolations,
@@ -28,14 +30,12 @@ from aggregator.store.isolations import (
     part,
 )
 from contract.commands import MAX_ISOLATION_S, Isolate, Release
-from contract.identifiers import BridgePort, DeviceId, MacAddress, ShortText, whole
+from contract.identifiers import BridgePort, DeviceId, ShortText, whole
 from contract.messages import CommandState
 
 ISOLATION_ID = re.compile(whole(r"[0-9a-f]{32}"))
 NUMBER = re.compile(whole(r"[0-9]{1,18}"))
 NOBODY = re.compile(whole(r"[0-9a-f](1|3|5|7|9|b|d|f)(:[0-9a-f]{2}){5}|00(:00){5}"))
-
-DRY_RUN = "dry_run"  # what an enforcer that cuts nobody off calls itself
 
 Duration = Annotated[int, msgspec.Meta(ge=1, le=MAX_ISOLATION_S)]
 
@@ -45,7 +45,7 @@ class IsolationGiven(msgspec.Struct, frozen=True):
 
     device_id: DeviceId
     duration_s: Duration
-    mac: MacAddress | None = None
+    mac: GivenMac | None = None
     bridge_port: BridgePort | None = None
     reason: ShortText = "isolated by hand"
 
@@ -110,22 +110,23 @@ async def isolate(
 ) -> Response[IsolationAnswer]:
     """Have a device cut off a host or a bridge port; 201 when the kernel was read back, else 202."""
     who = person(request).user
-    if (data.mac is None) == (data.bridge_port is None):
+    mac = as_mac(data.mac)
+    if (mac is None) == (data.bridge_port is None):
         message = "give either a mac or a bridge_port"
         raise InvalidError(message)
-    if data.mac is not None and NOBODY.match(data.mac):
-        message = f"{data.mac} is a group's address, no host's"
+    if mac is not None and NOBODY.match(mac):
+        message = f"{mac} is a group's address, no host's"
         raise InvalidError(message)
     await find_device(database, who.organization, data.device_id)
     command = Isolate(
         isolation_id=secrets.token_hex(16),
-        mac=data.mac,
+        mac=mac,
         bridge_port=data.bridge_port,
         duration_s=data.duration_s,
         reason=data.reason,
     )
     row = await commander.have_done(who, data.device_id, command, "isolation.isolate")
-    done = "Host isolated successfully" if data.mac else "Port isolated successfully"
+    done = "Host isolated successfully" if mac else "Port isolated successfully"
     return await _answer(database, who.organization, row, done, HTTPStatus.CREATED)
 
 

@@ -52,8 +52,8 @@ class OverError(Exception):
         self.code = code
 
 
-class Visitor(msgspec.Struct, frozen=True):
-    """Who opened a socket, and the token they showed, if they showed one."""
+class Visitor(msgspec.Struct):
+    """Who is at a socket, and the token they showed, if they showed one; a guest may do so later."""
 
     who: Identity | Guest
     token: str = ""
@@ -150,12 +150,15 @@ class Door:
 
     async def _check(self, socket: Socket, visitor: Visitor) -> None:
         clock = asyncio.get_running_loop().time
-        while not isinstance(visitor.who, Guest):
+        while True:
             await asyncio.sleep(CHECK_S - clock() % ALIKE_S)
-            if isinstance(visitor.who, Machine):
-                await self.identify(socket, visitor.token)
-            else:
-                await self.by_now(visitor.who)
+            match visitor.who:
+                case Machine():
+                    await self.identify(socket, visitor.token)
+                case Person() as who:
+                    await self.by_now(who)
+                case Guest():  # who may sign in meanwhile
+                    pass
 
     async def _credentials(self, socket: Socket, offered: list[str]) -> Visitor:
         ticket = socket.query_params.get("ticket")

@@ -23,8 +23,10 @@ from contract.messages import MAX_ROWS, LogLine, LogLines, Name
 
 Level = Literal["debug", "info", "warning", "error"]
 # What other programs call the four levels.
-GivenLevel = Literal["debug", "info", "warning", "error", "warn", "critical", "fatal"]
-LEVELS: dict[GivenLevel, Level] = {
+SmallLevel = Literal["debug", "info", "warning", "error", "warn", "critical", "fatal"]
+LargeLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "WARN", "CRITICAL", "FATAL"]
+GivenLevel = SmallLevel | LargeLevel
+LEVELS: dict[str, Level] = {
     "debug": "debug",
     "info": "info",
     "warn": "warning",
@@ -82,7 +84,7 @@ async def post_logs(
 
 def which_lines(
     *,
-    level: Level | None = None,
+    level: GivenLevel | None = None,
     component: Text = None,
     q: Text = None,
     since: datetime | None = None,
@@ -90,7 +92,7 @@ def which_lines(
 ) -> LogFilter:
     """Return which lines a request asks for, of whatever device."""
     return LogFilter(
-        level=level,
+        level=None if level is None else LEVELS[level.lower()],
         component=component,
         text=q,
         since_ns=to_ns(since),
@@ -155,7 +157,7 @@ def _lines(data: LogsGiven, now_ns: int) -> LogLines:
         lines=[
             LogLine(
                 logged_ns=now_ns if given.timestamp is None else to_ns(given.timestamp) or 0,
-                level=LEVELS[given.level],
+                level=LEVELS[given.level.lower()],
                 component=given.component,
                 event=given.message,
                 fields=given.fields,

@@ -15,7 +15,7 @@ from litestar.status_codes import HTTP_200_OK
 from litestar.types import ExceptionHandlersMap
 
 from aggregator.api.billing import OVER_PLAN
-from aggregator.api.devices import Enrolment, enrol, find_device, forget
+from aggregator.api.devices import Enrolment, GivenDeviceId, enrol, find_device, forget
 from aggregator.api.errors import HANDLERS, Problem
 from aggregator.api.identity import ADMIN, PUBLIC, ApiRequest, person
 from aggregator.api.paging import Limit, Skip
@@ -24,11 +24,11 @@ from aggregator.errors import ConflictError, InvalidError
 from aggregator.shapes import DeviceShape, device_shape
 from aggregator.shell.measures import MOST_LINES, Metrics, log_lines, metrics
 from aggregator.shell.shells import Shells
-from aggregator.shell.ssh import Line
+from aggregator.shell.ssh import Line, check_host
 from aggregator.store.database import Database
 from aggregator.store.device_hosts import DeviceHost, device_hosts, set_device_host
 from aggregator.store.devices import DeviceType, Page, count_devices, find_devices
-from contract.identifiers import NAME_PATTERN, DeviceId, whole
+from contract.identifiers import NAME_PATTERN, whole
 
 MAX_NAMESAKES = 100
 DEFAULT_SSH_PORT = 22
@@ -77,7 +77,7 @@ class ManagedGiven(msgspec.Struct, frozen=True):
     username: UserName | None = None
     password: Annotated[str, msgspec.Meta(max_length=1024)] | None = None
     description: Annotated[str, msgspec.Meta(max_length=2000)] = ""
-    device_id: DeviceId | None = None  # None: made from the name
+    device_id: GivenDeviceId | None = None  # None: made from the name
     type: DeviceType = "generic"
 
 
@@ -133,6 +133,8 @@ async def add_managed(
 ) -> Envelope[ManagedDevice]:
     """Add a device; its API key is shown here and never again."""
     who = person(request)
+    if data.host is not None:
+        check_host(data.host)
     device_id = data.device_id or await _free_name(database, who.organization, data.name)
     enrolled = await enrol(
         database, who, Enrolment(device_id=device_id, name=data.name, type=data.type)

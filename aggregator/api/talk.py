@@ -37,7 +37,7 @@ class Talk(Generic[S]):
     ) -> None:
         self._socket = socket
         self._door = door
-        self._who = visitor.who
+        self._visitor = visitor
         self._kind = kind
         self._act = act
         self._expected = expected
@@ -50,8 +50,8 @@ class Talk(Generic[S]):
             await self._sign_in(text)
             return
         try:
-            self._who = await self._door.by_now(self._who)
-            await self._act(said, self._who)
+            who = await self._door.by_now(self._visitor.who)
+            await self._act(said, who)
         except AggregatorError as error:
             await self._refuse(str(error))
 
@@ -63,9 +63,10 @@ class Talk(Generic[S]):
             await self._refuse(self._expected)
             return
         who = await self._door.identify(self._socket, token)
-        if who.organization != self._who.organization:
+        if who.organization != self._visitor.organization:
             raise OverError(FORBIDDEN)
-        self._who = who
+        # From now on the socket holds as long as what was shown, as others do.
+        self._visitor.who, self._visitor.token = who, token
 
     async def _refuse(self, why: str) -> None:
         await self._socket.send_data(notice("error", message=why), mode="text")

@@ -81,10 +81,12 @@ async def create_token(
 
 @post("/stream-tokens", opt=SESSION)
 async def create_stream_token(
-    request: ApiRequest, data: StreamTokenGiven, database: NamedDependency[Database]
+    request: ApiRequest,
+    database: NamedDependency[Database],
+    data: StreamTokenGiven | None = None,
 ) -> NewTokenShape:
     """Make a token that opens WebSockets as `?token=`, to listen, and nothing else."""
-    return await _create(database, person(request), "stream", "viewer", data)
+    return await _create(database, person(request), "stream", "viewer", data or StreamTokenGiven())
 
 
 @get("/tokens")

@@ -126,8 +126,9 @@ async def watch_wall(
 
 def _poster(who: Identity | Guest, connection: ASGIConnection[Any, Any, Any, Any]) -> Poster:
     address = connection.client.host if connection.client else ""
-    user_id = who.user.id if isinstance(who, Person) else None
-    return Poster(who.organization, address, user_id)
+    if isinstance(who, Person):
+        return Poster(who.organization, address, who.user.id, who.user.username)
+    return Poster(who.organization, address)
 
 
 router = Router(

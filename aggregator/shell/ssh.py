@@ -10,7 +10,7 @@ from typing import Final
 import asyncssh
 import msgspec
 
-from aggregator.addresses import meant
+from aggregator.addresses import literal, meant, why_no_device
 from aggregator.config import ShellConfig
 from aggregator.errors import ConflictError, InvalidError, LoginRefusedError, UnreachableError
 
@@ -157,6 +157,19 @@ class _Client(asyncssh.SSHClient):
         return not self.refused
 
 
+def check_host(host: str) -> None:
+    """Refuse a host that is written as an address at which no device is.
+
+    Raises:
+        InvalidError: It is one.
+    """
+    address = literal(host)
+    why = "" if address is None else why_no_device(address)
+    if why:
+        message = f"host: {host} is {why}: no device is reached there"
+        raise InvalidError(message)
+
+
 async def _resolved(host: str, port: int, config: ShellConfig) -> str:
     """Return the address to connect to: a name is looked up once, and what is checked is used."""
     try:
@@ -168,12 +181,14 @@ async def _resolved(host: str, port: int, config: ShellConfig) -> str:
         message = f"{host}: there is no such host"
         raise UnreachableError(message) from error
     networks = [ipaddress.ip_network(network, strict=False) for network in config.networks]
+    message = f"{host}: [shell] networks does not hold its address"
     for *_, place in found:
         address = meant(str(place[0]))
-        strange = address.is_multicast or address.is_link_local or address.is_unspecified
-        if not strange and any(address in network for network in networks):
+        why = why_no_device(address)
+        if why:
+            message = f"{host} is {why}: no device is reached there"
+        elif any(address in network for network in networks):
             return str(place[0])
-    message = f"{host}: [shell] networks does not hold its address"
     raise InvalidError(message)
 
 

@@ -1,6 +1,7 @@
 """Isolations: hosts and bridge ports cut off until a moment in time."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -10,6 +11,7 @@ from aggregator.store.reported import Reported, columns, json_text, latest
 from contract.cuts import Part
 from contract.messages import Isolation, IsolationState, Loss
 
+DRY_RUN: Final = "dry_run"  # what an enforcer that cuts nobody off calls itself
 _FIELDS = (
     "isolation_id",
     "alert_id",
@@ -57,11 +59,14 @@ class IsolationRow(msgspec.Struct, frozen=True):
 
 
 def save_isolations(reported: Sequence[Reported[Isolation]]) -> Statement:
-    """Add isolations, or bring known ones up to date; one that was verified stays known as such."""
+    """Add isolations, or bring known ones up to date; one that was verified stays known as such.
+
+    What runs dry is verified by its device in the same words, and no kernel was read.
+    """
     verified = {
         (item.organization, item.device_id, item.message.isolation_id)
         for item in reported
-        if item.message.state == "verified"
+        if item.message.state == "verified" and item.message.enforcement != DRY_RUN
     }
     newest = latest(reported, "isolation_id")
     flags = [

@@ -33,7 +33,7 @@ from aggregator.store.devices import (
     count_active_devices,
     find_devices,
 )
-from tests.aggregator.conftest import Centre
+from tests.aggregator.conftest import Centre, close_code_of
 from tests.aggregator.messages import SECOND_NS, health, now_ns, presence
 
 EXPECTED = "expected: device_id (text) and event_type (connected or disconnected)"
@@ -145,12 +145,23 @@ async def test_another_organization_hears_nothing_of_our_devices(centre: Centre)
         assert "ours-alone" not in client.get("/device-events").text
 
 
+async def test_a_guest_who_shows_a_key_after_all_is_gone_when_the_key_is(opened: Centre):
+    key = device_key(opened, "late-pi")
+    async with opened_socket(opened, "/ws/device") as service:
+        await service.send(json.dumps({"type": "auth", "token": key}))
+        await service.send(told("another-pi"))
+        assert "device's key" in json.loads(await service.recv())["message"]
+        with opened.client() as client:
+            client.post("/devices/late-pi/api-key").raise_for_status()
+        assert await close_code_of(service) == 4401
+
+
 @pytest.mark.parametrize(
     "said",
     [
         "x",
         "{}",
-        told("a b"),
+        told("a\nb"),
         told("a\n"),
         told(""),
         told("x" * 65),

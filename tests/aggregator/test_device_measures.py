@@ -6,8 +6,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from aggregator.errors import UnreachableError
+from aggregator.config import ShellConfig
+from aggregator.errors import InvalidError, UnreachableError
 from aggregator.shell.measures import parsed
+from aggregator.shell.ssh import Login, connected
 from tests.aggregator.ssh import SshServer, add, ssh_server
 
 LOOPBACK = "127.0.0.1"
@@ -81,14 +83,46 @@ def test_the_first_key_is_expected_from_then_on(manager: httpx.Client, tmp_path:
 
 
 @pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("169.254.169.254", "169.254.169.254 is a link-local address"),
+        ("::ffff:169.254.169.254", "a link-local address"),
+        ("2852039166", "a link-local address"),
+        ("0xa9fea9fe", "a link-local address"),
+        ("fe80::1", "a link-local address"),
+        ("fd00:ec2::254", "credentials"),
+        ("100.100.100.200", "credentials"),
+        ("224.0.0.1", "a group's address"),
+        ("0.0.0.0", "no host's address"),  # noqa: S104  refused
+        ("255.255.255.255", "no host's address"),
+    ],
+)
+def test_an_address_at_which_no_device_is_is_refused_when_it_is_added(
+    manager: httpx.Client, host: str, words: str
+):
+    before = manager.get("/devices").headers["x-total-count"]
+    answer = manager.post("/devices", json={"name": "strange", "host": host, "port": 80})
+    assert (answer.status_code, answer.json()["success"]) == (400, False)
+    assert words in answer.json()["error"]
+    assert "no device is reached there" in answer.json()["error"]
+    assert manager.get("/devices").headers["x-total-count"] == before
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254", "::ffff:169.254.169.254", "fd00:ec2::254"])
+async def test_nor_is_one_reached_that_a_name_or_a_device_told_later_leads_to(address: str):
+    nearby = ShellConfig(networks=("127.0.0.0/8",))  # whatever this test finds, it goes nowhere
+    with pytest.raises(InvalidError, match="no device is reached there"):
+        async with connected(Login(address, 9, "x", "x", ""), nearby):
+            pass
+
+
+@pytest.mark.parametrize(
     ("more", "status", "words"),
     [
         ({"password": "wrong"}, 502, "user name or password are refused"),
         ({"password": None}, 409, "no password is kept"),
         ({"port": 1}, 502, "127.0.0.1 port 1"),
         ({"host": "no-such-host.invalid"}, 502, "there is no such host"),
-        ({"host": "169.254.169.254"}, 400, "networks does not hold its address"),
-        ({"host": "::ffff:169.254.169.254"}, 400, "networks does not hold its address"),
         ({"host": None}, 409, "it is not known where it is"),
     ],
 )

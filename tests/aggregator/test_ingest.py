@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from aggregator.ingest import service
 from aggregator.ingest.reading import Arrival, Numbered, Present, read
 from aggregator.ingest.service import Item
-from aggregator.shapes import alert_shape
+from aggregator.shapes import alert_shape, isolation_shape
 from aggregator.store.alert_changes import AlertChange, change_alerts
 from aggregator.store.alerts import AlertFilter, find_alerts
 from aggregator.store.counts import count_alerts_since
@@ -223,6 +223,22 @@ async def test_only_a_verified_isolation_counts_as_mitigation(database: Database
     await take(one, [arrival(lifted, 7)])
     (row,) = await find_alerts(database, "default", AlertFilter(), limit=9)
     assert row.mitigated
+
+
+async def test_a_dry_run_that_calls_itself_verified_is_no_mitigation_and_says_so(
+    database: Database,
+):
+    dry = msgspec.structs.replace(
+        isolation(1, alert_id=f"{1:032x}"), enforcement="dry_run", detail="asked twice"
+    )
+    await take(ingest(database), [arrival(alert(1)), arrival(dry, 2)])
+    (row,) = await find_alerts(database, "default", AlertFilter(), limit=9)
+    assert not row.mitigated
+    now_ns = time.time_ns()
+    (kept,) = await find_isolations(database, "default", IsolationFilter(), now_ns=now_ns)
+    shown = isolation_shape(kept)
+    assert (shown.is_active, shown.enforcement) == (True, "dry_run")
+    assert shown.notes == "dry run: nobody is cut off; asked twice"
 
 
 async def test_what_an_isolation_takes_away_is_kept_when_a_later_word_says_nothing_of_it(

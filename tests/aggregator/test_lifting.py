@@ -69,11 +69,12 @@ async def known(api: httpx.AsyncClient, number: int) -> dict[str, Any]:
 async def test_a_host_is_cut_off_prolonged_and_let_go_and_each_is_told_when_it_is_so(
     api: httpx.AsyncClient, device: Agent, codes: Codes
 ):
-    body = {"device_id": DEVICE, "mac": "02:00:00:00:0b:01", "duration_s": 60, "reason": "why not"}
+    body = {"device_id": DEVICE, "mac": "02:00:00:00:0B:01", "duration_s": 60, "reason": "why not"}
     answer = await api.post("/ports/isolate", json=body)
     assert answer.status_code == 201, answer.text
     assert answer.json()["message"] == "Simulated: lift-pi runs dry, nobody was cut off"
     cut = answer.json()["isolation"]
+    assert cut["notes"] == "dry run: nobody is cut off"
     assert (cut["state"], cut["is_active"]) == ("verified", True)
     assert (cut["isolated_mac"], cut["reason"]) == ("02:00:00:00:0b:01", "why not")
 

@@ -21,7 +21,9 @@ from aggregator.store.database import (
     sql,
 )
 from aggregator.store.devices import Page
+from aggregator.store.isolations import save_isolations
 from aggregator.store.rejects import KEPT_BYTES, Reject, save_rejects
+from aggregator.store.reported import Reported
 from aggregator.store.sessions import (
     MAX_OF_A_USER,
     NewSession,
@@ -31,6 +33,7 @@ from aggregator.store.sessions import (
     sessions_of,
 )
 from aggregator.store.users import NewUser, add_user, count_users, user_by_name
+from tests.aggregator.messages import BOOT, isolation
 
 USER = NewUser(organization="default", username="ada", password_hash="-", role="viewer")
 
@@ -79,6 +82,26 @@ async def test_every_step_of_the_schema_is_applied_once_and_written_down(tmp_pat
     with duckdb.connect(str(tmp_path / FILE_NAME), read_only=True) as stored:
         rows = stored.sql("SELECT number, name FROM schema_migrations").fetchall()
     assert rows == [(step.number, step.name) for step in migrations()]
+
+
+async def test_dry_runs_that_an_older_version_called_verified_are_called_so_no_more(
+    tmp_path: Path,
+):
+    nft = isolation(1)
+    dry = msgspec.structs.replace(isolation(2), enforcement="dry_run")
+    told = [Reported("default", "pi", BOOT, 1, each) for each in (nft, dry)]
+    async with Database(tmp_path) as database:
+        await database.write(save_isolations(told))
+    with duckdb.connect(str(tmp_path / FILE_NAME)) as stored:
+        stored.execute("UPDATE store.isolations SET verified = TRUE")
+        stored.execute("DELETE FROM schema_migrations WHERE number = 30")
+    async with Database(tmp_path):
+        pass
+    with duckdb.connect(str(tmp_path / FILE_NAME), read_only=True) as stored:
+        rows = stored.sql(
+            "SELECT enforcement, verified FROM store.isolations ORDER BY 1"
+        ).fetchall()
+    assert rows == [("dry_run", False), ("nft", True)]
 
 
 async def test_what_was_written_is_there_after_a_restart(tmp_path: Path):

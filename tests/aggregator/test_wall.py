@@ -229,6 +229,21 @@ async def test_a_guest_who_signed_in_is_gone_with_the_session(opened: Centre):
             assert await close_code_of(socket) == 4401
 
 
+async def test_a_guest_who_signed_in_and_only_listens_is_gone_with_the_session_too(
+    opened: Centre,
+):
+    body = {"username": new_name(), "password": "correct-horse-9", "role": "viewer"}
+    with opened.client() as admin:
+        user = admin.post("/users", json=body).raise_for_status().json()
+        token = admin.post("/auth/login", json=body).raise_for_status().json()["access_token"]
+        async with connect(wall_url(opened)) as socket:
+            await socket.send(json.dumps({"type": "auth", "token": token}))
+            await socket.send(json.dumps(CHAT))
+            assert "analyst" in (await received(socket))["message"]
+            admin.delete(f"/users/{user['id']}/sessions").raise_for_status()
+            assert await close_code_of(socket) == 4401
+
+
 def test_who_posts_faster_than_people_do_has_to_wait():
     now_s = [0.0]
     pace = Pace(burst=2, per_s=0.5, clock=lambda: now_s[0])

@@ -227,7 +227,8 @@ function showDevices() {
 }
 
 function deviceItem(device) {
-  const load = device.cpu_usage === null ? [] : [`CPU\u00a0${Math.round(device.cpu_usage)}\u00a0%`, `memory\u00a0${Math.round(device.memory_usage)}\u00a0%`];
+  // No machine lives without memory: 0 says that it never told.
+  const load = device.memory_usage === 0 ? [] : [`CPU\u00a0${Math.round(device.cpu_usage)}\u00a0%`, `memory\u00a0${Math.round(device.memory_usage)}\u00a0%`];
   if (device.temperature !== null) load.push(`${Math.round(device.temperature)}\u00a0°C`);
   return make(
     "li", { "data-device": device.device_id },
