@@ -1,11 +1,13 @@
-"""What happens now, to everybody who watches: one bounded queue of ready bytes per watcher."""
+"""What happens now, to everybody who watches: ready bytes, kept once for all who watch the same."""
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from functools import cached_property
+from itertools import islice
+from typing import Final, Literal
 
 import msgspec
 
@@ -26,6 +28,7 @@ EventKind = Literal[
 
 MAX_WAITING = 1000  # events a slow watcher may have outstanding; older ones are dropped
 KEPT_EVENTS = 5000  # events that a returning watcher can still be given
+MOST_AT_ONCE: Final = 200
 
 _encode = msgspec.json.Encoder().encode
 
@@ -40,39 +43,116 @@ class Event(msgspec.Struct, frozen=True):
     bare: bytes  # what it holds as `data`, without a word on type and cursor
 
 
-class Watcher:
-    """One watcher's queue; when it is full the oldest events make room and are counted.
+class _Piece:
+    """Some events in a row, made into one array for all who are given just these."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        self.events = events
+
+    @cached_property
+    def array(self) -> bytes:
+        """Return the events, with commas between them."""
+        return b",".join(event.data for event in self.events)
+
+    @cached_property
+    def text(self) -> str:
+        """Return a JSON array of the events."""
+        return f"[{self.array.decode()}]"
+
+
+class _Channel:
+    """What is given to all who watch the same: its last events, kept once for all of them.
 
     Args:
-        wants: Which events.
-        bare: Whether it is given only what events hold, without type and cursor.
+        organization: Whose events.
+        types: Which types of events; None for all.
     """
 
-    def __init__(self, wants: Callable[[Event], bool], *, bare: bool = False) -> None:
-        self.wants = wants
-        self._bare = bare
-        self._waiting: deque[Event] = deque()
-        self._dropped = 0
-        self._ready = asyncio.Event()
+    def __init__(self, organization: str, types: frozenset[str] | None) -> None:
+        self.watchers = 0
+        self.end = 0  # events so far
+        self._organization = organization
+        self._types = types
+        self._events: deque[Event] = deque(maxlen=MAX_WAITING)
+        self._more = asyncio.Event()
+        self._piece = (0, 0, _Piece([]))  # the last that somebody was given
+
+    @property
+    def begin(self) -> int:
+        """The number of the oldest event that is still there."""
+        return self.end - len(self._events)
+
+    def wants(self, event: Event) -> bool:
+        """Return whether an event belongs here."""
+        return event.organization == self._organization and (
+            self._types is None or event.type in self._types
+        )
 
     def put(self, event: Event) -> None:
         """Add an event; never waits."""
-        if len(self._waiting) >= MAX_WAITING:
-            self._waiting.popleft()
-            self._dropped += 1
-        self._waiting.append(event)
-        self._ready.set()
+        self._events.append(event)
+        self.end += 1
+        self._more.set()
 
-    async def take(self, limit: int = 200) -> list[bytes]:
+    async def wait(self, number: int) -> None:
+        """Wait until there is an event with this number."""
+        if number >= self.end:
+            self._more.clear()
+            await self._more.wait()
+
+    def piece(self, begin: int, end: int) -> _Piece:
+        """Return the events with these numbers; those who keep pace are given the very same."""
+        if self._piece[:2] != (begin, end):
+            cut = islice(self._events, begin - self.begin, end - self.begin)
+            self._piece = (begin, end, _Piece(list(cut)))
+        return self._piece[2]
+
+
+class Watcher:
+    """One watcher's place in a channel; who falls too far behind loses the oldest, and is told.
+
+    Args:
+        channel: Where its events are.
+        missed: What it is given first.
+        bare: Whether it is given only what events hold, without type and cursor.
+    """
+
+    def __init__(self, channel: _Channel, missed: Sequence[Event], *, bare: bool) -> None:
+        self._channel = channel
+        self._next = channel.end
+        self._missed = deque(missed, maxlen=MAX_WAITING)
+        self._dropped = len(missed) - len(self._missed)
+        self._bare = bare
+
+    async def take(self, limit: int = MOST_AT_ONCE) -> list[bytes]:
         """Wait for events and return some of them, oldest first, with a word on dropped ones."""
-        await self._ready.wait()
-        taken = [notice("dropped", count=self._dropped)] if self._dropped else []
+        notices, piece = await self._take(limit)
+        return notices + [event.bare if self._bare else event.data for event in piece.events]
+
+    async def take_array(self, limit: int = MOST_AT_ONCE) -> str:
+        """Do the same, but return one JSON array, with type and cursor."""
+        notices, piece = await self._take(limit)
+        if not notices:
+            return piece.text
+        return f"[{b','.join([*notices, piece.array]).decode()}]"
+
+    async def _take(self, limit: int) -> tuple[list[bytes], _Piece]:
+        if not self._missed:
+            await self._channel.wait(self._next)
+        begin = self._channel.begin
+        if self._next < begin:
+            self._dropped += len(self._missed) + begin - self._next
+            self._missed.clear()
+            self._next = begin
+        notices = [notice("dropped", count=self._dropped)] if self._dropped else []
         self._dropped = 0
-        events = [self._waiting.popleft() for _ in range(min(limit, len(self._waiting)))]
-        taken.extend(event.bare if self._bare else event.data for event in events)
-        if not self._waiting:
-            self._ready.clear()
-        return taken
+        if self._missed:
+            some = min(limit, len(self._missed))
+            return notices, _Piece([self._missed.popleft() for _ in range(some)])
+        end = min(self._next + limit, self._channel.end)
+        piece = self._channel.piece(self._next, end)
+        self._next = end
+        return notices, piece
 
 
 class LiveFeed:
@@ -86,12 +166,12 @@ class LiveFeed:
         self._cursor = time.time_ns() // 1000
         self._first = self._cursor  # events up to here are out of reach
         self._kept: deque[Event] = deque()
-        self._watchers: set[Watcher] = set()
+        self._channels: dict[tuple[str, frozenset[str] | None], _Channel] = {}
 
     @property
     def watchers(self) -> int:
         """How many watch."""
-        return len(self._watchers)
+        return sum(channel.watchers for channel in self._channels.values())
 
     def publish(self, organization: str, kind: EventKind, data: object, **extra: object) -> None:
         """Give an event to every watcher of an organization who wants it."""
@@ -100,9 +180,9 @@ class LiveFeed:
         message = {"type": kind, "cursor": self._cursor, **extra, "data": msgspec.Raw(bare)}
         event = Event(organization, kind, self._cursor, _encode(message), bare)
         self._keep(event)
-        for watcher in self._watchers:
-            if watcher.wants(event):
-                watcher.put(event)
+        for channel in self._channels.values():
+            if channel.wants(event):
+                channel.put(event)
 
     @contextmanager
     def watch(
@@ -122,27 +202,22 @@ class LiveFeed:
                 kept is given first, or a `resync` message where something is missing.
             bare: Whether only what events hold is given, without type and cursor.
         """
-
-        def wants(event: Event) -> bool:
-            return event.organization == organization and (types is None or event.type in types)
-
-        watcher = Watcher(wants, bare=bare)
-        if since is not None:
-            self._catch_up(watcher, organization, since)
-        self._watchers.add(watcher)
+        key = (organization, types)
+        channel = self._channels.setdefault(key, _Channel(organization, types))
+        missed = [] if since is None else self._missed(channel, organization, since)
+        channel.watchers += 1
         try:
-            yield watcher
+            yield Watcher(channel, missed, bare=bare)
         finally:
-            self._watchers.discard(watcher)
+            channel.watchers -= 1
+            if not channel.watchers:
+                del self._channels[key]
 
-    def _catch_up(self, watcher: Watcher, organization: str, since: int) -> None:
+    def _missed(self, channel: _Channel, organization: str, since: int) -> list[Event]:
         if not self._first <= since <= self._cursor:
             reset = notice("resync", cursor=self._cursor)
-            watcher.put(Event(organization, "resync", self._cursor, reset, reset))
-            return
-        for event in self._kept:
-            if event.cursor > since and watcher.wants(event):
-                watcher.put(event)
+            return [Event(organization, "resync", self._cursor, reset, reset)]
+        return [event for event in self._kept if event.cursor > since and channel.wants(event)]
 
     def _keep(self, event: Event) -> None:
         self._kept.append(event)

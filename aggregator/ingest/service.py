@@ -44,7 +44,7 @@ from runtime.errors import BrokerError
 log = logging.getLogger(__name__)
 
 CLIENT_ID = "edgewarden-aggregator"
-GATHER_S = 0.1
+GATHER_S, MOST_GATHER_S = 0.1, 0.2
 MAX_BATCH = 1000  # messages
 MAX_BYTES = 2_000_000  # of payloads: alerts would wait behind a longer transaction
 READ_BYTES = 64_000  # of payloads that are read in one go
@@ -160,13 +160,13 @@ class Ingest:
 
     async def _take_all(self, client: aiomqtt.Client, receipts: Receipts) -> None:
         clock = asyncio.get_running_loop().time
-        begun_s = clock() - GATHER_S
+        begun_s, gather_s = clock() - GATHER_S, GATHER_S
         async with asyncio.TaskGroup() as tasks:
             announcing = tasks.create_task(asyncio.sleep(0), name="ingest.announce")
             while True:
-                # In a quiet hour the first message is stored at once, under load ten times a second.
+                # In a quiet hour the first message is stored at once, under load five to ten times a second.
                 batch = await broker.gather(
-                    client, most=MAX_BATCH, most_bytes=MAX_BYTES, until_s=begun_s + GATHER_S
+                    client, most=MAX_BATCH, most_bytes=MAX_BYTES, until_s=begun_s + gather_s
                 )
                 begun_s, now_ns = clock(), time.time_ns()
                 for part in urgent_first(batch):
@@ -177,6 +177,8 @@ class Ingest:
                         announcing = tasks.create_task(
                             self.announce(stored), name="ingest.announce"
                         )
+                # A transaction costs more than what it brings: where one takes long, the next brings more.
+                gather_s = min(max(GATHER_S, 2 * (clock() - begun_s)), MOST_GATHER_S)
 
     async def store(self, arrivals: Sequence[Arrival]) -> list[Stored]:
         """Store a batch, in one transaction if it can be, and return what is to be told of it.

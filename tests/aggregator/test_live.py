@@ -1,5 +1,6 @@
 """The live feed: everybody gets their own organization's events, nobody holds up the others."""
 
+import asyncio
 import json
 
 from aggregator.live import KEPT_EVENTS, MAX_WAITING, LiveFeed, Watcher
@@ -75,3 +76,52 @@ def test_who_left_is_forgotten():
     with live.watch("ours"):
         assert live.watchers == 1
     assert live.watchers == 0
+
+
+async def test_who_keeps_pace_is_given_the_very_same_array():
+    live = LiveFeed()
+    with live.watch("ours") as one, live.watch("ours") as other, live.watch("theirs") as stranger:
+        async with asyncio.TaskGroup() as tasks:
+            waiting = tasks.create_task(one.take_array())
+            await asyncio.sleep(0)
+            for number in range(3):
+                live.publish("ours", "new_alert", number)
+            live.publish("theirs", "new_alert", 3)
+        array = waiting.result()
+        assert array is await other.take_array()
+        assert [event["data"] for event in json.loads(array)] == [0, 1, 2]
+        assert [event["data"] for event in json.loads(await stranger.take_array())] == [3]
+
+
+async def test_an_array_begins_with_what_was_dropped():
+    live = LiveFeed()
+    with live.watch("ours") as slow:
+        for number in range(MAX_WAITING + 2):
+            live.publish("ours", "detection", number)
+        notice, *events = json.loads(await slow.take_array(limit=3))
+    assert notice == {"type": "dropped", "count": 2}
+    assert [event["data"] for event in events] == [2, 3, 4]
+
+
+async def test_what_was_missed_comes_before_what_is_new():
+    live = LiveFeed()
+    live.publish("ours", "new_alert", 0)
+    since = live._kept[0].cursor
+    live.publish("ours", "new_alert", 1)
+    with live.watch("ours", since=since) as watcher:
+        live.publish("ours", "new_alert", 2)
+        assert [event["data"] for event in await taken(watcher)] == [1]
+        assert [event["data"] for event in await taken(watcher)] == [2]
+
+
+async def test_what_was_missed_is_the_oldest_when_too_much_comes_since():
+    live = LiveFeed()
+    live.publish("ours", "new_alert", 0)
+    since = live._kept[0].cursor
+    live.publish("ours", "new_alert", 1)
+    with live.watch("ours", since=since) as watcher:
+        for number in range(MAX_WAITING + 1):
+            live.publish("ours", "new_alert", 2 + number)
+        notice, *events = await taken(watcher)
+    assert notice == {"type": "dropped", "count": 2}
+    assert events[0]["data"] == 3
