@@ -10,7 +10,7 @@ import sys
 import tarfile
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -135,13 +135,13 @@ def shown_until(terminal: int, words: bytes) -> bytes:
     return shown
 
 
-def ended_by_ctrl_c(terminal: int, process: subprocess.Popen[bytes]) -> int:
-    """Press Ctrl-C as a person does: again, where it was not heard.
+def interrupted(process: subprocess.Popen[bytes], press: Callable[[], object]) -> int:
+    """Press Ctrl-C as a person does: again, where it was not heard; return the exit code.
 
     CPython is deaf to what comes between the prompt and its waiting for a line.
     """
     for _ in range(WAIT_S // PRESS_EVERY_S):
-        os.write(terminal, b"\x03")
+        press()
         with suppress(subprocess.TimeoutExpired):
             return process.wait(PRESS_EVERY_S)
     pytest.fail("Ctrl-C was not heard")
@@ -169,7 +169,7 @@ def test_ctrl_c_ends_what_waits_for_a_line(request, tmp_path: Path, whose, comma
     )
     try:
         shown_until(terminal, prompt)
-        assert ended_by_ctrl_c(terminal, process) == 130
+        assert interrupted(process, lambda: os.write(terminal, b"\x03")) == 130
         os.set_blocking(terminal, False)
         with suppress(BlockingIOError):  # nothing more was said
             assert b"Traceback" not in os.read(terminal, 4096)
@@ -194,13 +194,7 @@ def test_an_interrupt_ends_what_waits_for_a_statement_from_a_pipe(stopped: Centr
             assert process.stdout is not None
             assert process.stderr is not None
             shown_until(process.stdout.fileno(), b"sql> ")
-            # One that comes between the prompt and the reading is noticed with the next.
-            for _ in range(WAIT_S):
-                process.send_signal(signal.SIGINT)
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(1)
-                    break
-            assert process.returncode == 130
+            assert interrupted(process, lambda: process.send_signal(signal.SIGINT)) == 130
             assert b"Traceback" not in process.stderr.read()
         finally:
             process.kill()
