@@ -12,7 +12,7 @@ FROM found AS i
 LEFT JOIN (
   SELECT
     incident_id, count(*) AS alerts, count(*) FILTER (status = 'active') AS active_alerts,
-    list(DISTINCT attack_type) AS attack_types, list(DISTINCT severity) AS severities,
+    map_keys(histogram(attack_type)) AS attack_types, map_keys(histogram(severity)) AS severities,
     arg_max(src_ip, last_seen_ns) AS src_ip
   FROM store.alerts
   WHERE organization = $organization AND incident_id IN (SELECT id FROM found)
