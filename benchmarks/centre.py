@@ -268,9 +268,10 @@ async def _watched(rig: _Rig, length: Length, stuck: int) -> Run:
 
 async def _fleet(rig: _Rig, length: Length) -> Run:
     """Let a large fleet report health, and some of it alerts, which one watcher waits for."""
+    per_s = FLEET_PER_S * length.fleet / FLEET
+    await rig.load("health", length.fleet, per_s, length.fleet / per_s)  # until all were heard
     given = [rig.served.port, await rig.token(), 1, 0, length.seconds]
     seen: list[Watched] = []
-    per_s = FLEET_PER_S * length.fleet / FLEET
 
     async def all_three() -> Told:
         async with _started("centre_watch", *given) as watching, asyncio.TaskGroup() as tasks:
