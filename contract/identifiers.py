@@ -39,7 +39,7 @@ _LINES = {MAC_PATTERN: _lines(_MAC), IP_PATTERN: _lines(_IP)}
 
 def fit(pattern: str, texts: Sequence[str | None]) -> bool:
     """Return whether all texts of a column, None aside, are as MAC_PATTERN or IP_PATTERN says."""
-    lines = [f"{text}\n" for text in texts if text is not None]
+    lines = [f"{text}\n" for text in {*texts} if text is not None]  # hosts come again and again
     joined = "".join(lines)
     # A text with a newline in it would pass for two.
     return joined.count("\n") == len(lines) and _LINES[pattern].fullmatch(joined) is not None

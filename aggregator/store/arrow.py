@@ -18,7 +18,8 @@ def texts(values: Sequence[str | None]) -> Column:
 
 def integers(values: Sequence[int]) -> Column:
     """Return a column of integers of 64 bits."""
-    return nanoarrow.c_array(values, nanoarrow.int64())
+    numbers = array.array("q", values)  # nanoarrow takes three times as long to make one
+    return nanoarrow.c_array_from_buffers(nanoarrow.int64(), len(numbers), [None, numbers])
 
 
 def float_lists(data: bytes, widths: Sequence[int]) -> Column:
