@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import islice
@@ -50,14 +50,9 @@ class _Piece:
         self.events = events
 
     @cached_property
-    def array(self) -> bytes:
-        """Return the events, with commas between them."""
-        return b",".join(event.data for event in self.events)
-
-    @cached_property
-    def text(self) -> str:
+    def array(self) -> str:
         """Return a JSON array of the events."""
-        return f"[{self.array.decode()}]"
+        return _array(event.data for event in self.events)
 
 
 class _Channel:
@@ -76,11 +71,6 @@ class _Channel:
         self._events: deque[Event] = deque(maxlen=MAX_WAITING)
         self._more = asyncio.Event()
         self._piece = (0, 0, _Piece([]))  # the last that somebody was given
-
-    @property
-    def begin(self) -> int:
-        """The number of the oldest event that is still there."""
-        return self.end - len(self._events)
 
     def wants(self, event: Event) -> bool:
         """Return whether an event belongs here."""
@@ -103,7 +93,8 @@ class _Channel:
     def piece(self, begin: int, end: int) -> _Piece:
         """Return the events with these numbers; those who keep pace are given the very same."""
         if self._piece[:2] != (begin, end):
-            cut = islice(self._events, begin - self.begin, end - self.begin)
+            first = self.end - len(self._events)  # the number of the oldest that is still there
+            cut = islice(self._events, begin - first, end - first)
             self._piece = (begin, end, _Piece(list(cut)))
         return self._piece[2]
 
@@ -120,8 +111,7 @@ class Watcher:
     def __init__(self, channel: _Channel, missed: Sequence[Event], *, bare: bool) -> None:
         self._channel = channel
         self._next = channel.end
-        self._missed = deque(missed, maxlen=MAX_WAITING)
-        self._dropped = len(missed) - len(self._missed)
+        self._missed = deque(missed)
         self._bare = bare
 
     async def take(self, limit: int = MOST_AT_ONCE) -> list[bytes]:
@@ -133,19 +123,13 @@ class Watcher:
         """Do the same, but return one JSON array, with type and cursor."""
         notices, piece = await self._take(limit)
         if not notices:
-            return piece.text
-        return f"[{b','.join([*notices, piece.array]).decode()}]"
+            return piece.array
+        return _array([*notices, *(event.data for event in piece.events)])
 
     async def _take(self, limit: int) -> tuple[list[bytes], _Piece]:
         if not self._missed:
             await self._channel.wait(self._next)
-        begin = self._channel.begin
-        if self._next < begin:
-            self._dropped += len(self._missed) + begin - self._next
-            self._missed.clear()
-            self._next = begin
-        notices = [notice("dropped", count=self._dropped)] if self._dropped else []
-        self._dropped = 0
+        notices = [notice("dropped", count=count)] if (count := self._drop()) else []
         if self._missed:
             some = min(limit, len(self._missed))
             return notices, _Piece([self._missed.popleft() for _ in range(some)])
@@ -153,6 +137,16 @@ class Watcher:
         piece = self._channel.piece(self._next, end)
         self._next = end
         return notices, piece
+
+    def _drop(self) -> int:
+        """Let go of the oldest events beyond what may be outstanding; return how many."""
+        waiting = len(self._missed) + self._channel.end - self._next
+        count = max(0, waiting - MAX_WAITING)
+        missed = min(count, len(self._missed))
+        for _ in range(missed):
+            self._missed.popleft()
+        self._next += count - missed
+        return count
 
 
 class LiveFeed:
@@ -228,3 +222,7 @@ class LiveFeed:
 def notice(kind: str, **fields: object) -> bytes:
     """Return a message about the feed itself."""
     return _encode({"type": kind, **fields})
+
+
+def _array(parts: Iterable[bytes]) -> str:
+    return f"[{b','.join(parts).decode()}]"

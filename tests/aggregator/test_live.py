@@ -103,11 +103,17 @@ async def test_an_array_begins_with_what_was_dropped():
     assert [event["data"] for event in events] == [2, 3, 4]
 
 
-async def test_what_was_missed_comes_before_what_is_new():
+def missing_one() -> tuple[LiveFeed, int]:
+    """Return a feed, and the cursor of who has seen all of it but the last event."""
     live = LiveFeed()
     live.publish("ours", "new_alert", 0)
     since = live._kept[0].cursor
     live.publish("ours", "new_alert", 1)
+    return live, since
+
+
+async def test_what_was_missed_comes_before_what_is_new():
+    live, since = missing_one()
     with live.watch("ours", since=since) as watcher:
         live.publish("ours", "new_alert", 2)
         assert [event["data"] for event in await taken(watcher)] == [1]
@@ -115,10 +121,7 @@ async def test_what_was_missed_comes_before_what_is_new():
 
 
 async def test_what_was_missed_is_the_oldest_when_too_much_comes_since():
-    live = LiveFeed()
-    live.publish("ours", "new_alert", 0)
-    since = live._kept[0].cursor
-    live.publish("ours", "new_alert", 1)
+    live, since = missing_one()
     with live.watch("ours", since=since) as watcher:
         for number in range(MAX_WAITING + 1):
             live.publish("ours", "new_alert", 2 + number)
