@@ -99,6 +99,14 @@ async def test_hosts_devices_and_organizations_are_kept_apart(database: Database
     assert await gathered(database, "elsewhere") == [[4]]
 
 
+async def test_what_one_host_does_for_hours_joins_nothing_of_another(database: Database):
+    others = [at(0, 2, host="02:00:00:00:00:99"), at(200, 3, host="02:00:00:00:00:99")]
+    for_hours = at(0, 1, host="02:00:00:00:00:01")
+    for_hours = msgspec.structs.replace(for_hours, last_seen_ns=NOW_NS + 500 * MINUTE_NS)
+    await store(database, for_hours, *others)
+    assert await gathered(database) == [[1], [2], [3]]
+
+
 async def test_a_clock_at_the_end_of_time_stops_nothing(database: Database):
     latest = msgspec.structs.replace(at(0, 1), last_seen_ns=2**63 - 1)
     first = msgspec.structs.replace(at(0, 2), first_seen_ns=0, opened_ns=0, last_seen_ns=0)
