@@ -1,6 +1,6 @@
 """Decoding agrees with the slow reader and with scapy on recorded frames.
 
-A sample by default. All frames of all captures, in some minutes and then hours:
+A sample by default. All frames of all captures, in some minutes:
 
     EDGEWARDEN_EVERY=1 pytest -m captures tests/agent/test_decode_captures.py --timeout 0
 """
