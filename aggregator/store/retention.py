@@ -15,6 +15,7 @@ from aggregator.store.database import Database, Statement
 from aggregator.store.notifications import forget_notifications
 from aggregator.store.room import Room
 from aggregator.store.usage import Keeping, find_keeping
+from aggregator.store.verdicts import forget_judges
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +93,7 @@ class Retention:
         bounds = {"before_ns": before_ns, "organization": organization}
         for view in GROWING:
             await self._database.write(Statement(f"forget_archived_{view}", bounds))
+        await self._database.write(forget_judges())
 
     async def _forget_alerts(self, before_ns: int, organization: str | None = None) -> None:
         bounds = {"before_ns": before_ns, "organization": organization}

@@ -1,7 +1,9 @@
 """Verdicts: what agents concluded about each host in each window."""
 
 import array
+import hashlib
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Final, TypeVar
@@ -10,17 +12,17 @@ import msgspec
 
 from aggregator.store import arrow
 from aggregator.store.database import Database, Statement
-from aggregator.store.reported import Reported, columns
+from aggregator.store.reported import Reported
 from contract.identifiers import IP_PATTERN, MAC_PATTERN, fit
 from contract.messages import VerdictBatch
 
 BYTES_PER_SCORE = 4
 MAX_WINDOW_NS = 3600 * 1_000_000_000
+MINUTE_NS = 60 * 1_000_000_000
 BITS_OF_ONE = 0x3F800000  # 1.0 as a 32-bit float; what lies between 0.0 and it has smaller bits
 
 T = TypeVar("T")
 
-_OF_BATCHES: Final = ("window_ns", "model_id", "feature_schema_id")
 _OF_ROWS: Final[Mapping[str, Callable[..., arrow.Column]]] = {
     "window_start_ns": arrow.integers,
     "host": arrow.texts,
@@ -87,6 +89,30 @@ def fault_of(batch: VerdictBatch) -> str | None:
     return None if _are_probabilities(batch.scores) else "verdict scores are no probabilities"
 
 
+class _Judge(msgspec.Struct, frozen=True, gc=False):
+    """A device with its model: what is the same for all verdicts of a batch."""
+
+    organization: str
+    device_id: str
+    model_id: str
+    feature_schema_id: str
+    classes: str  # with commas
+    window_ns: int
+
+    @property
+    def judge_id(self) -> int:
+        """A number of 64 bits for it: an organization can make only its own ones collide."""
+        digest = hashlib.blake2b(msgspec.json.encode(self), digest_size=8).digest()
+        return int.from_bytes(digest, "big", signed=True)
+
+
+class _Counted(msgspec.Struct, frozen=True, gc=False):
+    start_ns: int
+    organization: str
+    device_id: str
+    label: str
+
+
 def save_verdicts(reported: Sequence[Reported[VerdictBatch]]) -> tuple[Statement, ...]:
     """Add batches of verdicts whose columns fit together, and count them.
 
@@ -94,11 +120,20 @@ def save_verdicts(reported: Sequence[Reported[VerdictBatch]]) -> tuple[Statement
     """
     batches = [item.message for item in reported]
     sizes = [len(batch.host) for batch in batches]
+    judges = [_judge(item) for item in reported]
+    known = {judge: judge.judge_id for judge in judges}
     rows = {
         name: of_kind(_joined(getattr(batch, name) for batch in batches))
         for name, of_kind in _OF_ROWS.items()
     }
-    rows["batch"] = arrow.integers(_joined([at] * size for at, size in enumerate(sizes, 1)))
+    of_batches = {
+        "judge_id": [known[judge] for judge in judges],
+        "received_ns": [item.received_ns for item in reported],
+    }
+    for name, values in of_batches.items():
+        rows[name] = arrow.integers(
+            _joined([value] * size for value, size in zip(values, sizes, strict=True))
+        )
     rows["sampled_one_in"] = arrow.integers(
         _joined(
             batch.sampled_one_in or [1] * size for batch, size in zip(batches, sizes, strict=True)
@@ -109,19 +144,44 @@ def save_verdicts(reported: Sequence[Reported[VerdictBatch]]) -> tuple[Statement
         _joined([len(batch.classes)] * size for batch, size in zip(batches, sizes, strict=True)),
     )
     rows["place"] = arrow.integers(_joined(map(_places, batches)))
-    of_batches: dict[str, list[object]] = {
-        name: [getattr(batch, name) for batch in batches] for name in _OF_BATCHES
-    }
-    of_batches["classes"] = [",".join(batch.classes) for batch in batches]
-    senders, given = columns(reported), arrow.table(rows)
     return (
-        Statement("save_verdicts", senders | of_batches, given),
-        Statement("note_verdicts", _only(senders, "organization", "device_id"), given),
+        Statement("save_judges", _columns(_Judge, known) | {"judge_id": [*known.values()]}),
+        Statement("save_verdicts", {}, arrow.table(rows)),
+        _note(reported),
     )
 
 
-def _only(fields: Mapping[str, T], *names: str) -> dict[str, T]:
-    return {name: fields[name] for name in names}
+def forget_judges() -> Statement:
+    """Forget who judged nothing that is still here."""
+    return Statement("forget_judges", {})
+
+
+def _judge(item: Reported[VerdictBatch]) -> _Judge:
+    batch = item.message
+    return _Judge(
+        item.organization,
+        item.device_id,
+        batch.model_id,
+        batch.feature_schema_id,
+        ",".join(batch.classes),
+        batch.window_ns,
+    )
+
+
+def _note(reported: Sequence[Reported[VerdictBatch]]) -> Statement:
+    """Count verdicts by minute, device and label: a dashboard reads these instead of all rows."""
+    counts = Counter[_Counted]()
+    for item in reported:
+        windows = zip(item.message.window_start_ns, item.message.label, strict=True)
+        for (start_ns, label), count in Counter(windows).items():
+            minute_ns = start_ns // MINUTE_NS * MINUTE_NS
+            counts[_Counted(minute_ns, item.organization, item.device_id, label)] += count
+    return Statement("note_verdicts", _columns(_Counted, counts) | {"count": [*counts.values()]})
+
+
+def _columns(kind: type[msgspec.Struct], rows: Iterable[msgspec.Struct]) -> dict[str, object]:
+    kept = list(rows)
+    return {name: [getattr(row, name) for row in kept] for name in kind.__struct_fields__}
 
 
 def _places(batch: VerdictBatch) -> list[int]:

@@ -10,9 +10,10 @@ import httpx
 import pytest
 
 from aggregator.store.audit import Somebody, audit, verify_audit
-from aggregator.store.database import FILE_NAME, Database, migrate, migrations
+from aggregator.store.database import FILE_NAME, Database, migrate
 from tests.aggregator.conftest import PASSWORD, Centre
 from tests.aggregator.messages import alert
+from tests.aggregator.older import older
 
 ADA, BOB = Somebody("default", "ada", 1, "10.0.0.1"), Somebody("elsewhere", "bob", 2)
 
@@ -159,15 +160,7 @@ def test_the_command_line_says_where_the_audit_breaks(tmp_path: Path):
 
 
 def test_an_audit_from_before_the_chain_is_chained_as_it_was(tmp_path: Path):
-    with duckdb.connect(str(tmp_path / FILE_NAME)) as stored:
-        for step in migrations()[:3]:
-            stored.execute(step.text)
-        stored.execute(
-            "CREATE TABLE main.schema_migrations"
-            " (number INTEGER, name VARCHAR, sha256 VARCHAR, applied_ns BIGINT)"
-        )
-        stored.execute("INSERT INTO schema_migrations VALUES (1, '', '', 0), (2, '', '', 0)")
-        stored.execute("INSERT INTO schema_migrations VALUES (3, '', '', 0)")
+    with older(tmp_path, 3) as stored:
         for number in range(4):
             row = f"('default', {number}, 1, 'ada', 'alert.change', 'a-{number}', '')"
             stored.execute(f"INSERT INTO store.audit VALUES {row}")  # noqa: S608

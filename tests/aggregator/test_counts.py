@@ -317,7 +317,12 @@ DROP TABLE store.minute_counts;
 DROP TABLE store.hour_counts;
 DROP TABLE store.day_counts;
 DROP TABLE store.frame_marks;
-DELETE FROM schema_migrations WHERE number IN (21, 28);
+CREATE TABLE store.told AS
+SELECT * EXCLUDE (judge_id) FROM store.verdicts JOIN store.judges USING (judge_id);
+DROP TABLE store.verdicts;
+DROP TABLE store.judges;
+ALTER TABLE store.told RENAME TO verdicts;
+DELETE FROM schema_migrations WHERE number IN (21, 28, 31);
 """
 
 

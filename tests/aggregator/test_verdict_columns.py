@@ -4,15 +4,20 @@ import math
 import struct
 from pathlib import Path
 
-import duckdb
 import msgspec
 
-from aggregator.store.database import FILE_NAME, Database
-from aggregator.store.verdicts import VerdictFilter, find_verdicts
+from aggregator.store.database import Database
+from aggregator.store.verdicts import (
+    VerdictFilter,
+    count_verdicts,
+    find_verdicts,
+    forget_judges,
+)
 from tests.aggregator.messages import (
     MAC,
     verdicts,
 )
+from tests.aggregator.older import older
 from tests.aggregator.taking import arrival, count, ingest, take
 
 
@@ -57,17 +62,54 @@ async def test_verdicts_keep_their_scores_by_class(database: Database):
     }
 
 
-async def test_the_classes_of_verdicts_from_before_they_were_one_text_are_kept(tmp_path: Path):
+async def test_what_devices_judged_before_their_judges_were_told_apart_is_kept(tmp_path: Path):
+    told = [
+        ("default", "pi", "one", 1),
+        ("default", "pi", "two", 2),
+        ("default", "pi", "two", 3),
+        ("default", "other", "two", 4),
+        ("elsewhere", "pi", "two", 5),
+    ]
+    with older(tmp_path, 26) as stored:
+        for organization, device, model, number in told:
+            stored.execute(
+                "INSERT INTO store.verdicts (organization, device_id, model_id, window_start_ns,"
+                " window_ns, host, label, confidence, scores, classes, packets, wire_bytes,"
+                " feature_schema_id, received_ns) VALUES (?, ?, ?, ?, 1000000000, '10.0.0.9',"
+                " 'Scan', 0.75, [0.25, 0.75], ['benign', 'Scan'], 7, 8, '1', 1000)",
+                [organization, device, model, number * 1_000_000_000],
+            )
+        older_rows = stored.sql("SELECT position, model_id FROM store.verdicts").fetchall()
     async with Database(tmp_path) as database:
-        await take(ingest(database), [arrival(verdicts(("Scan",)))])
-    with duckdb.connect(str(tmp_path / FILE_NAME)) as stored:
-        stored.execute(
-            "ALTER TABLE store.verdicts ALTER classes TYPE VARCHAR[] USING split(classes, ',')"
-        )
-        stored.execute("DELETE FROM schema_migrations WHERE number = 27")
-    async with Database(tmp_path) as database:
-        await take(ingest(database), [arrival(verdicts(("benign",)), 2)])
+        await take(ingest(database), [arrival(verdicts(("benign",), number=9))])
         rows = await find_verdicts(database, "default", VerdictFilter(), limit=100)
-        assert [row.classes for row in rows] == [["benign", "Scan"]] * 2
-        shown = database._open_connection().sql("SELECT DISTINCT classes FROM main.verdicts")
-        assert shown.fetchall() == [(["benign", "Scan"],)]
+        kept = [(row.device_id, row.model_id, row.window_start_ns // 10**9) for row in rows[1:]]
+        assert kept == [("other", "two", 4), ("pi", "two", 3), ("pi", "two", 2), ("pi", "one", 1)]
+        assert {(tuple(row.classes), row.window_ns) for row in rows} == {
+            (("benign", "Scan"), 1_000_000_000)
+        }
+        assert [row.scores for row in rows[1:]] == [[0.25, 0.75]] * 4
+        shown = database._open_connection().sql(
+            "SELECT position, model_id FROM store.numbered_verdicts"
+            " WHERE window_start < '1970-01-01 00:00:09'"
+        )
+        assert sorted(shown.fetchall()) == sorted(older_rows)
+
+
+async def test_a_judge_is_kept_once_and_only_as_long_as_its_verdicts(database: Database):
+    same = [arrival(verdicts(number=number), number) for number in (1, 2)]
+    newer = msgspec.structs.replace(verdicts(number=3), model_id="newer")
+    await take(ingest(database), same)
+    await take(ingest(database), [arrival(newer, 3)])
+    assert count(database, "store.judges") == 2
+    database._open_connection().execute("DELETE FROM store.verdicts WHERE window_start_ns > 2e9")
+    await database.write(forget_judges())
+    assert count(database, "store.judges") == 1
+    rows = await find_verdicts(database, "default", VerdictFilter(), limit=100)
+    assert len(rows) == 4
+
+
+async def test_verdicts_of_one_organization_are_not_found_by_another(database: Database):
+    await take(ingest(database), [arrival(verdicts())])
+    assert await find_verdicts(database, "elsewhere", VerdictFilter(), limit=100) == []
+    assert await count_verdicts(database, "elsewhere", VerdictFilter()) == 0

@@ -1,4 +1,4 @@
-SELECT DISTINCT organization FROM store.verdicts
+SELECT DISTINCT organization FROM store.judges
 UNION
 SELECT DISTINCT organization FROM store.packets
 UNION

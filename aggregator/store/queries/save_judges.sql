@@ -1,0 +1,10 @@
+INSERT INTO store.judges
+SELECT *
+FROM (
+  SELECT
+    unnest($judge_id::JSON::BIGINT[]) AS judge_id, unnest($organization::JSON::VARCHAR[]),
+    unnest($device_id::JSON::VARCHAR[]), unnest($model_id::JSON::VARCHAR[]),
+    unnest($feature_schema_id::JSON::VARCHAR[]), unnest($classes::JSON::VARCHAR[]),
+    unnest($window_ns::JSON::BIGINT[])
+)
+WHERE judge_id NOT IN (SELECT judge_id FROM store.judges);
