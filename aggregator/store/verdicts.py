@@ -5,7 +5,7 @@ import hashlib
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain
+from itertools import chain, repeat
 from typing import Final, TypeVar
 
 import msgspec
@@ -126,14 +126,8 @@ def save_verdicts(reported: Sequence[Reported[VerdictBatch]]) -> tuple[Statement
         name: of_kind(_joined(getattr(batch, name) for batch in batches))
         for name, of_kind in _OF_ROWS.items()
     }
-    of_batches = {
-        "judge_id": [known[judge] for judge in judges],
-        "received_ns": [item.received_ns for item in reported],
-    }
-    for name, values in of_batches.items():
-        rows[name] = arrow.integers(
-            _joined([value] * size for value, size in zip(values, sizes, strict=True))
-        )
+    rows["judge_id"] = arrow.repeated([known[judge] for judge in judges], sizes)
+    rows["received_ns"] = arrow.repeated([item.received_ns for item in reported], sizes)
     rows["sampled_one_in"] = arrow.integers(
         _joined(
             batch.sampled_one_in or [1] * size for batch, size in zip(batches, sizes, strict=True)
@@ -141,7 +135,8 @@ def save_verdicts(reported: Sequence[Reported[VerdictBatch]]) -> tuple[Statement
     )
     rows["scores"] = arrow.float_lists(
         b"".join(batch.scores for batch in batches),
-        _joined([len(batch.classes)] * size for batch, size in zip(batches, sizes, strict=True)),
+        [len(batch.classes) for batch in batches],
+        sizes,
     )
     rows["place"] = arrow.integers(_joined(map(_places, batches)))
     return (
@@ -187,7 +182,7 @@ def _columns(kind: type[msgspec.Struct], rows: Iterable[msgspec.Struct]) -> dict
 def _places(batch: VerdictBatch) -> list[int]:
     """Return where among the scores each label's is, from 1; 0: it is none of the classes."""
     places = {label: place for place, label in enumerate(batch.classes, 1)}
-    return [places.get(label, 0) for label in batch.label]
+    return list(map(places.get, batch.label, repeat(0)))
 
 
 def confidences(batch: VerdictBatch) -> list[float]:

@@ -62,6 +62,23 @@ async def test_verdicts_keep_their_scores_by_class(database: Database):
     }
 
 
+async def test_verdicts_of_models_with_other_classes_are_stored_in_one_go(database: Database):
+    other = msgspec.structs.replace(
+        verdicts(("Replay",), number=2),
+        classes=["benign", "Replay", "DOS"],
+        scores=struct.pack("<3f", 0.25, 0.5, 0.25),
+    )
+    of_none = msgspec.structs.replace(verdicts(number=3), classes=[], scores=b"")
+    batch = [verdicts(("Scan",), number=1), other, of_none]
+    await take(ingest(database), [arrival(told, seq) for seq, told in enumerate(batch, start=1)])
+    rows = await find_verdicts(database, "default", VerdictFilter(), limit=100)
+    assert [(row.label, row.confidence, row.scores, row.classes) for row in rows] == [
+        ("Replay", 0.5, [0.25, 0.5, 0.25], ["benign", "Replay", "DOS"]),
+        ("Scan", 0.875, [0.125, 0.875], ["benign", "Scan"]),
+    ]
+    assert count(database, "store.rejects") == 1
+
+
 async def test_what_devices_judged_before_their_judges_were_told_apart_is_kept(tmp_path: Path):
     told = [
         ("default", "pi", "one", 1),
