@@ -2,20 +2,18 @@
 # ruff: noqa: PLR0913  (one keyword per property of a device or strength of an attack)
 
 import json
-import signal
 import time
 from collections.abc import Callable
 from typing import Any
 
 from model_training.lab.errors import LabError
 from model_training.lab.frames import ICMP, TCP, UDP
-from model_training.lab.household import CONTROL
+from model_training.lab.household import CONTROL, FAR
 from model_training.lab.labels import (
     ArpSweep,
     AttackClass,
     Claim,
     Flows,
-    Interception,
     SpoofedFlood,
 )
 from model_training.lab.stage import PYTHON, Stage
@@ -169,25 +167,68 @@ def flood(
     ]
 
 
+def wide_scan(
+    stage: Stage,
+    attacker: str,
+    _victim: str,
+    *,
+    tool: str = "masscan",
+    port: int = 3389,
+    rate: int = 100,
+    seconds: float = 10.0,
+) -> list[Claim]:
+    """Look for open ports all over the internet with masscan or zmap."""
+    start_ns, size = time.time_ns(), int(rate * seconds)
+    if tool == "masscan":
+        argv = ["masscan", FAR, "-p", str(port), "--rate", str(rate), "--wait", "2"]
+    else:
+        argv = ["zmap", "-q", "-i", "eth0", "-p", str(port), "-r", str(rate), "-n", str(size)]
+        argv += [
+            "-c",
+            "2",
+            "-G",
+            stage.nodes["router"].mac,
+            "-o",
+            "/dev/null",
+            "--blacklist-file=/dev/null",
+            FAR,
+        ]
+    stage.run_for(attacker, argv, seconds + 3)
+    facts = common(stage, ("Scan", f"{tool}_wide_scan", tool), attacker, (FAR,), start_ns)
+    return [Flows(**facts, protocol=TCP, ports=(port,))]
+
+
 def http_dos(
     stage: Stage,
     attacker: str,
     victim: str,
     *,
     slow: bool = False,
+    tool: str = "",
     workers: int = 8,
     pause_s: float = 0.02,
     seconds: float = 8.0,
 ) -> list[Claim]:
-    """Flood a web server with requests, or hold its connections with slow ones."""
+    """Flood a web server with requests, or hold its connections with slow ones.
+
+    `tool` is how slowhttptest is to hold them: "H" by headers, "B" by bodies, "X" by slow reading.
+    """
     ip = stage.nodes[victim].ip
     refuse_honest(stage, attacker, ip, 80)
     start_ns = time.time_ns()
-    program = "slow_requests" if slow else "http_flood"
-    job = {"target": ip, "workers": workers, "pause_s": pause_s, "seconds": seconds}
-    intrude(stage, attacker, program, **job)
-    sub = "slow_http" if slow else "http_flood"
-    facts = common(stage, ("DOS", sub, "edgewarden-lab"), attacker, (ip,), start_ns)
+    if tool:
+        argv = ["slowhttptest", f"-{tool}", "-c", str(workers), "-r", "50", "-l", str(seconds)]
+        argv += ["-i", str(max(1, round(pause_s))), "-u", f"http://{ip}/index.html", "-v", "0"]
+        stage.run_for(
+            attacker, [*argv, *(["-w", "64", "-y", "128"] if tool == "X" else [])], seconds
+        )
+    else:
+        program = "slow_requests" if slow else "http_flood"
+        job = {"target": ip, "workers": workers, "pause_s": pause_s, "seconds": seconds}
+        intrude(stage, attacker, program, **job)
+    sub = "slow_http" if slow or tool else "http_flood"
+    by = "slowhttptest" if tool else "edgewarden-lab"
+    facts = common(stage, ("DOS", sub, by), attacker, (ip,), start_ns)
     return [Flows(**facts, protocol=TCP, peers=(ip,), ports=(80,))]
 
 
@@ -213,63 +254,50 @@ def guess_passwords(
     return [Flows(**facts, protocol=TCP, peers=(ip,), ports=(port,))]
 
 
-def hydra(
+def crack(
     stage: Stage,
     attacker: str,
     victim: str,
     *,
+    tool: str = "hydra",
     service: str = "telnet",
     tasks: int = 4,
     seconds: float = 12.0,
 ) -> list[Claim]:
-    """Guess passwords at a login with hydra."""
-    port = {"telnet": 23, "http-get": 80, "ftp": 21}[service]
+    """Guess passwords at a login with hydra, medusa or ncrack."""
+    port = {"telnet": 23, "http": 80, "ftp": 21}[service]
     ip = stage.nodes[victim].ip
     refuse_honest(stage, attacker, ip, port)
     words = stage.network.work_dir / "words"
     words.write_text("".join(f"pass{number * 37 % 1000}\n" for number in range(600)))
     start_ns = time.time_ns()
-    argv = ["hydra", "-I", "-l", "admin", "-P", str(words), "-t", str(tasks), ip, service]
-    stage.run_for(attacker, [*argv, "/admin"] if service == "http-get" else argv, seconds)
-    sub = f"{service.replace('-', '_')}_bruteforce"
-    facts = common(stage, ("BruteForce", sub, "hydra"), attacker, (ip,), start_ns)
+    argv = _CRACKERS[tool](ip, service, str(words), str(tasks))
+    stage.run_for(attacker, argv, seconds)
+    facts = common(stage, ("BruteForce", f"{service}_bruteforce", tool), attacker, (ip,), start_ns)
     return [Flows(**facts, protocol=TCP, peers=(ip,), ports=(port,))]
 
 
-def mitm(
-    stage: Stage,
-    attacker: str,
-    victim: str,
-    *,
-    peer: str = "router",
-    two_way: bool = True,
-    forward: bool = True,
-    redirects: bool = False,
-    tool: str = "arpspoof",
-    period_s: float = 1.0,
-    opcode: int = 2,
-    repair: bool = True,
-    seconds: float = 12.0,
-) -> list[Claim]:
-    """Poison the ARP tables of a victim (and its peer) and relay the traffic between them."""
-    node, target, other = (stage.nodes[name] for name in (attacker, victim, peer))
-    stage.network.sysctl(node.namespace, "net.ipv4.ip_forward", int(forward))
-    for scope in ("all", "eth0"):
-        stage.network.sysctl(
-            node.namespace, f"net.ipv4.conf.{scope}.send_redirects", int(redirects)
-        )
-    start_ns = time.time_ns()
-    if tool == "arpspoof":
-        argv = ["arpspoof", "-i", "eth0", "-t", target.ip, *(["-r"] if two_way else []), other.ip]
-        stage.run_for(attacker, argv, seconds, how=signal.SIGINT if repair else signal.SIGKILL)
-    else:
-        targets = [[target.mac, target.ip, other.ip]]
-        targets += [[other.mac, other.ip, target.ip]] if two_way else []
-        job = {"targets": targets, "period_s": period_s, "opcode": opcode, "seconds": seconds}
-        intrude(stage, attacker, "poison", own_mac=node.mac, **job)
-    victims = (target.ip, other.ip)
-    facts = common(stage, ("MITM", "arp_mitm", tool), attacker, victims, start_ns)
-    return [Interception(**facts, own_ips=(node.ip,))]
+def _hydra(ip: str, service: str, words: str, tasks: str) -> list[str]:
+    what = ["http-get", "/admin"] if service == "http" else [service]
+    return ["hydra", "-I", "-l", "admin", "-P", words, "-t", tasks, ip, *what]
+
+
+def _medusa(ip: str, service: str, words: str, tasks: str) -> list[str]:
+    where = ["-m", "DIR:/admin", "-m", "AUTH:BASIC"] if service == "http" else []
+    return ["medusa", "-h", ip, "-u", "admin", "-P", words, "-M", service, "-t", tasks, *where]
+
+
+def _ncrack(ip: str, service: str, words: str, tasks: str) -> list[str]:
+    limits = f"cl={tasks},CL={tasks}"
+    where = f"{service}://{ip}" + (",path=/admin" if service == "http" else "")
+    return ["ncrack", "--user", "admin", "-P", words, "-g", limits, where]
+
+
+_CRACKERS: dict[str, Callable[[str, str, str, str], list[str]]] = {
+    "hydra": _hydra,
+    "medusa": _medusa,
+    "ncrack": _ncrack,
+}
 
 
 def mirai(

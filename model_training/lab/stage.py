@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 
 from model_training.lab.errors import LabError
 from model_training.lab.frames import Frame, parse, read_pcap
-from model_training.lab.household import INTERNET, NAMES, TIME, Household
+from model_training.lab.household import FAR, INTERNET, NAMES, TIME, Household
 from model_training.lab.network import BRIDGE, Network, Node
 from model_training.lab.services import jpeg
 
@@ -129,8 +130,7 @@ def _connect_internet(stage: Stage) -> None:
     network.ip(
         internet, "link set wan0 up", "addr add 100.64.7.1/30 dev wan0",
         *(f"addr add {ip}/32 dev lo" for ip in INTERNET),
-        # a slice of the world that refuses connections; all else stays silent
-        "route add local 198.18.64.0/18 dev lo",
+        f"route add local {FAR} dev lo",
         "route add default via 100.64.7.2",
     )  # fmt: skip
     network.sysctl(router.namespace, "net.ipv4.ip_forward", 1)
@@ -144,7 +144,11 @@ def _connect_internet(stage: Stage) -> None:
     program = network.start(
         internet, [PYTHON, "-m", "model_training.lab.device"], log_name="internet"
     )
-    services: list[tuple[str, dict[str, Any]]] = [("web", {}), ("sntp", {"address": TIME})]
+    services: list[tuple[str, dict[str, Any]]] = [("web", {})]
+    if shutil.which("chronyd"):
+        network.start(internet, _chronyd(network.work_dir), log_name="chronyd")
+    else:  # where its package would take the place of the machine's own
+        services.append(("sntp", {"address": TIME}))
     services += [("control", {"port": port}) for port in CONTROL_PORTS]
     for do, options in services:
         line = json.dumps({"do": do, "seed": f"internet/{do}", "options": options}) + "\n"
@@ -163,8 +167,10 @@ def _start_infrastructure(stage: Stage) -> None:
     broker = ["mosquitto", "-c", str(work_dir / "mosquitto.conf")]
     network.start(nodes["hub"].namespace, broker, log_name="mosquitto")
     network.start(nodes["router"].namespace, _dnsmasq(stage), log_name="dnsmasq")
-    host = nodes[stage.household.lighttpd_on]
-    network.start(host.namespace, _lighttpd(stage, work_dir), log_name="lighttpd")
+    host = nodes[stage.household.web_server_on]
+    _write_pages(stage, work_dir / "www")
+    web_server = {"lighttpd": _lighttpd, "nginx": _nginx}[stage.household.web_server]
+    network.start(host.namespace, web_server(work_dir), log_name=stage.household.web_server)
 
 
 def _dnsmasq(stage: Stage) -> list[str]:
@@ -192,12 +198,37 @@ def _dnsmasq(stage: Stage) -> list[str]:
     ]
 
 
-def _lighttpd(stage: Stage, work_dir: Path) -> list[str]:
-    root = work_dir / "www"
+def _chronyd(work_dir: Path) -> list[str]:
+    """Tell the time to whoever asks, and leave the machine's own clock alone."""
+    conf = work_dir / "chrony.conf"
+    files = f"pidfile {work_dir}/chrony.pid\ndriftfile {work_dir}/chrony.drift\n"
+    conf.write_text(f"local stratum 2\nallow all\nbindaddress {TIME}\ncmdport 0\n{files}")
+    return ["chronyd", "-x", "-d", "-u", "root", "-f", str(conf)]
+
+
+def _write_pages(stage: Stage, root: Path) -> None:
     root.mkdir()
     rng = Random(f"{stage.household.seed}/www")  # noqa: S311
     (root / "snapshot.jpg").write_bytes(jpeg(rng, stage.household.snapshot_bytes))
     (root / "index.html").write_text("<html><body>" + "all is well. " * 80 + "</body></html>")
+
+
+def _nginx(work_dir: Path) -> list[str]:
+    logs = f"access_log off; client_body_temp_path {work_dir}/nginx-body;"
+    places = " ".join(
+        f"{name}_temp_path {work_dir}/nginx-{name};" for name in ("proxy", "fastcgi")
+    )
+    server = f"server {{ listen 80; root {work_dir}/www; index index.html; }}"
+    (work_dir / "nginx.conf").write_text(
+        f"user root; daemon off; pid {work_dir}/nginx.pid; error_log stderr;\n"
+        "events { worker_connections 512; }\n"
+        f"http {{ {logs} {places} types {{ image/jpeg jpg; text/html html; }} {server} }}\n"
+    )
+    return ["nginx", "-e", "stderr", "-p", str(work_dir), "-c", str(work_dir / "nginx.conf")]
+
+
+def _lighttpd(work_dir: Path) -> list[str]:
+    root = work_dir / "www"
     (work_dir / "lighttpd.conf").write_text(
         f'server.document-root = "{root}"\nserver.port = 80\nserver.max-connections = 256\n'
         'index-file.names = ("index.html")\nmimetype.assign = (".jpg" => "image/jpeg")\n'

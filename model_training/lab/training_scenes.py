@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 from random import Random
-from typing import Any
 
-from model_training.lab.scenes import Scene, Step
+from model_training.lab.other_tools import BACKGROUND, LOSSES, LOSSY, QUIET, TOOLS
+from model_training.lab.scenes import Attempt, Scene, Step
 
 HOUSEHOLDS = ("flat", "terrace", "workshop")
-Attempt = tuple[str, str, str, dict[str, Any]]  # attack, attacker, victim, options
 
 COMMAND_IN_TIME = Step(
     4, "command", "panel", "", {"commands": [0, 2], "count": 3, "period_s": 2.0}
@@ -194,19 +193,19 @@ OTHERS: dict[str, tuple[Attempt, Attempt, Attempt]] = {
         ("guess_passwords", "guest", "dvr", {"service": "http", "workers": 6, "pause_s": 0.1, "seconds": 8}),
     ),
     "hydra-telnet": (
-        ("hydra", "laptop", "camera", {"tasks": 4, "seconds": 15}),
-        ("hydra", "guest", "dvr", {"tasks": 1, "seconds": 20}),
-        ("hydra", "tv", "camera", {"tasks": 12, "seconds": 12}),
+        ("crack", "laptop", "camera", {"tasks": 4, "seconds": 15}),
+        ("crack", "guest", "dvr", {"tasks": 1, "seconds": 20}),
+        ("crack", "tv", "camera", {"tasks": 12, "seconds": 12}),
     ),
     "hydra-ftp": (
-        ("hydra", "guest", "nas", {"service": "ftp", "tasks": 4, "seconds": 15}),
-        ("hydra", "tv", "nas", {"service": "ftp", "tasks": 1, "seconds": 20}),
-        ("hydra", "laptop", "nas", {"service": "ftp", "tasks": 12, "seconds": 10}),
+        ("crack", "guest", "nas", {"service": "ftp", "tasks": 4, "seconds": 15}),
+        ("crack", "tv", "nas", {"service": "ftp", "tasks": 1, "seconds": 20}),
+        ("crack", "laptop", "nas", {"service": "ftp", "tasks": 12, "seconds": 10}),
     ),
     "hydra-http": (
-        ("hydra", "tv", "dvr", {"service": "http-get", "tasks": 2, "seconds": 8}),
-        ("hydra", "laptop", "camera", {"service": "http-get", "tasks": 1, "seconds": 10}),
-        ("hydra", "guest", "dvr", {"service": "http-get", "tasks": 8, "seconds": 5}),
+        ("crack", "tv", "dvr", {"service": "http", "tasks": 2, "seconds": 8}),
+        ("crack", "laptop", "camera", {"service": "http", "tasks": 1, "seconds": 10}),
+        ("crack", "guest", "dvr", {"service": "http", "tasks": 8, "seconds": 5}),
     ),
     "mirai": (
         ("mirai", "plug", "camera", {"knocks_per_second": 20, "seconds": 18}),
@@ -230,6 +229,7 @@ OTHERS: dict[str, tuple[Attempt, Attempt, Attempt]] = {
     ),
 }  # fmt: skip
 
+LOSSY_BENIGN = ("quiet-evening", "redelivery", "video", "backup", "plant")
 EVERY_DEVICE = (
     "lamp", "lock", "camera", "plug", "nas", "phone", "tv", "laptop",
     "dvr", "tablet", "bulb", "guest", "meter", "panel", "sensor1", "sensor2",
@@ -296,7 +296,7 @@ BENIGN: dict[str, tuple[float, tuple[Step, ...]]] = {
 }  # fmt: skip
 
 
-def _prelude(attack: str) -> tuple[Step, ...]:
+def _prelude(attack: str, victim: str) -> tuple[Step, ...]:
     """What must go on so that the attack has something to record or to intercept."""
     if attack.startswith("replay"):
         return (
@@ -304,29 +304,41 @@ def _prelude(attack: str) -> tuple[Step, ...]:
             Step(4, "coap_set", "hub", "", {"target": "@bulb", "period_s": 3.0}),
             Step(4, "plug_set", "hub", "", {"target": "@plug", "period_s": 3.0}),
         )
-    return (CHATTER,) if attack == "mitm" else ()
+    if attack == "icmp_redirect":
+        return (CHATTER,)
+    names = ["api.vendor.example", "push.vendor.example", "updates.vendor.example"]
+    asking = {"server": "@router", "names": names, "period_s": 1.5}
+    return (CHATTER, Step(5, "lookup", victim, "", asking)) if attack == "mitm" else ()
 
 
 def _attack_scenes(
-    group: str, plots: dict[str, tuple[Attempt, Attempt, Attempt]]
+    group: str,
+    plots: dict[str, tuple[Attempt, Attempt, Attempt]],
+    background: tuple[Step, ...] = (),
+    losses: tuple[float, float, float] = (0.0, 0.0, 0.0),
 ) -> Iterator[Scene]:
     for name, attempts in plots.items():
-        for household, (attack, who, victim, options) in zip(HOUSEHOLDS, attempts, strict=True):
+        for household, (attack, who, victim, options), loss in zip(
+            HOUSEHOLDS, attempts, losses, strict=True
+        ):
             full_name = f"{group}{name}-{household}"
             rng = Random(full_name)  # noqa: S311
-            start_s = rng.uniform(16, 20) if group == "replay-" else rng.uniform(9, 15)
+            start_s = rng.uniform(16, 20) if "replay-" in full_name else rng.uniform(9, 15)
             step = Step(round(start_s, 1), attack, who, victim, options)
             seconds = start_s + float(options.get("seconds", 10)) + rng.uniform(8, 16)
-            steps = (*_prelude(attack), step)
-            yield Scene(full_name, household, round(seconds, 1), steps, f"{attack} {options}")
+            steps = (*background, *_prelude(attack, victim), step)
+            notes = f"{attack} {options}"
+            yield Scene(full_name, household, round(seconds, 1), steps, notes, loss)
 
 
 def _benign_scenes() -> Iterator[Scene]:
-    for name, (seconds, steps) in BENIGN.items():
-        for household in HOUSEHOLDS:
-            yield Scene(
-                f"benign-{name}-{household}", household, seconds, steps, f"hard negative: {name}"
-            )
+    for name, (seconds, steps) in (BENIGN | QUIET).items():
+        for household, loss in zip(HOUSEHOLDS, LOSSES, strict=True):
+            notes = f"hard negative: {name}"
+            yield Scene(f"benign-{name}-{household}", household, seconds, steps, notes)
+            if name in LOSSY_BENIGN:
+                lossy = f"benign-lossy-{name}-{household}"
+                yield Scene(lossy, household, seconds, steps, notes, loss)
 
 
 TRAINING: tuple[Scene, ...] = (
@@ -334,4 +346,6 @@ TRAINING: tuple[Scene, ...] = (
     *_attack_scenes("mitm-", MITMS),
     *_benign_scenes(),
     *_attack_scenes("", OTHERS),
+    *_attack_scenes("", TOOLS, BACKGROUND),
+    *_attack_scenes("", LOSSY, (), LOSSES),
 )

@@ -3,6 +3,7 @@
 from model_training.lab.frames import ICMP, TCP, UDP
 from model_training.lab.labels import (
     ArpSweep,
+    DhcpClaims,
     Echo,
     Flows,
     Interception,
@@ -220,3 +221,29 @@ def test_labels_are_written_one_row_per_frame_counted_from_one(tmp_path):
         "frame,class,sub\n1,benign,\n2,DOS,syn_flood\n3,benign,\n"
     )
     assert count_classes(labels) == {"benign": 2, "DOS": 1}
+
+
+def dhcp(at_s, src, dst, transaction):
+    return udp(at_s, src, dst, b"\x01\x01\x06\x00" + transaction + bytes(232))
+
+
+def test_a_rogue_dhcp_server_is_told_from_the_honest_one():
+    rogue = DhcpClaims(**about("MITM"), port=67)
+    everyone = (EVERYONE, "255.255.255.255", 68)
+    asked = dhcp(11, (VICTIM, NO_IP, 68), (EVERYONE, "255.255.255.255", 67), b"abcd")
+    honest = dhcp(11.1, (ROUTER, ROUTER_IP, 67), everyone, b"abcd")
+    forged = dhcp(11.2, attacker(67), everyone, b"abcd")
+    too_late = dhcp(21, attacker(67), everyone, b"abcd")
+
+    assert subs([asked, honest, forged, too_late], rogue) == ["", "", "it", ""]
+
+
+def test_who_asks_for_many_leases_is_told_from_who_asks_for_one():
+    starving = DhcpClaims(**about("DOS"), port=68)
+    server = (EVERYONE, "255.255.255.255", 67)
+    greedy = dhcp(11, (ATTACKER, NO_IP, 68), server, b"1111")
+    offered = dhcp(11.1, (ROUTER, ROUTER_IP, 67), (EVERYONE, "255.255.255.255", 68), b"1111")
+    honest = dhcp(11.2, (VICTIM, NO_IP, 68), server, b"2222")
+    served = dhcp(11.3, (ROUTER, ROUTER_IP, 67), (EVERYONE, "255.255.255.255", 68), b"2222")
+
+    assert subs([greedy, offered, honest, served], starving) == ["it", "it_response", "", ""]

@@ -23,10 +23,16 @@ SCENE = Scene(
         Step(1, "boot", "tv"),
         Step(1, "coap_set", "hub", "", {"target": "@bulb", "period_s": 1.0}),
         Step(1, "ntp", "hub", "", {"server": "@router", "period_s": 1.0}),
+        Step(1, "modbus", "meter"),
+        Step(2, "modbus_poll", "hub", "", {"target": "@meter", "period_s": 0.2}),
+        Step(1, "rtsp", "camera"),
+        Step(2, "watch_rtsp", "nas", "", {"host": "@camera", "seconds": 8.0}),
         Step(2, "port_scan", "laptop", "camera", {"ports": "1-60", "rate": 60}),
         Step(3.5, "command", "panel", "", {"commands": [0], "count": 1}),
         Step(6.5, "replay_command", "guest", "lock", {"times": 2, "pause_s": 0.3}),
+        Step(8, "starve_dhcp", "tv", "router", {"rate": 30.0, "seconds": 1.0}),
     ),
+    loss=0.01,
 )
 
 
@@ -63,9 +69,11 @@ def test_a_recorded_scene_is_labelled_and_leaves_nothing_behind(tmp_path):
 
     subs = {label.sub for label in recording.labels if label.attack_class != "benign"}
     assert {"nmap_syn_scan", "nmap_syn_scan_response", "mqtt_command_replay"} <= subs
+    assert "dhcp_starvation" in subs
+    assert max(len(frame.payload) for frame in recording.frames if frame.src_port != 80) > 400
     assert entry["packets"] == len(recording.labels) == len(recording.frames)
     assert entry["packet_class_counts"]["Scan"] >= 120
     assert entry["packet_class_counts"]["benign"] > 100
-    assert {53, 67, 80, 123, 1883, 5683} <= answering_ports(recording)
+    assert {53, 67, 80, 123, 502, 554, 1883, 5683} <= answering_ports(recording)
     assert not lab_namespaces()
     assert not lab_programs(f"ewlab-{os.getpid()}-")
