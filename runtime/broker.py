@@ -5,7 +5,7 @@ import functools
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -84,7 +84,12 @@ async def connect(  # noqa: PLR0913  a connection has so many sides
 
 
 async def gather(
-    client: aiomqtt.Client, *, most: int, most_bytes: int, until_s: float
+    client: aiomqtt.Client,
+    *,
+    most: int,
+    most_bytes: int,
+    until_s: Sequence[float],
+    is_urgent: Callable[[aiomqtt.Message], bool],
 ) -> list[aiomqtt.Message]:
     """Wait for a message, then until a moment for more, and return what came, in order.
 
@@ -94,19 +99,24 @@ async def gather(
         client: The connection.
         most: How many messages at most; with so many nothing is waited for.
         most_bytes: No further message is taken once the payloads have so many bytes.
-        until_s: The loop's clock, until which messages may gather.
+        until_s: Moments of the loop's clock: until the first messages may gather, until the next
+            where nothing urgent has come by then.
+        is_urgent: Tells which messages are.
 
     Raises:
         aiomqtt.MqttError: The connection was lost.
     """
     gathered = [await anext(client.messages)]
     clock, queue = asyncio.get_running_loop().time, client._queue  # noqa: SLF001
-    if queue.qsize() < most - 1 and (wait_s := until_s - clock()) > 0:
-        await asyncio.sleep(wait_s)
     taken_bytes = len(gathered[0].payload)
-    while len(gathered) < most and taken_bytes < most_bytes and not queue.empty():
-        gathered.append(queue.get_nowait())
-        taken_bytes += len(gathered[-1].payload)
+    for moment_s in until_s:
+        if len(gathered) + queue.qsize() < most and (wait_s := moment_s - clock()) > 0:
+            await asyncio.sleep(wait_s)
+        while len(gathered) < most and taken_bytes < most_bytes and not queue.empty():
+            gathered.append(queue.get_nowait())
+            taken_bytes += len(gathered[-1].payload)
+        if any(map(is_urgent, gathered)):
+            break
     return gathered
 
 

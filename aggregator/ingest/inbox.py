@@ -47,7 +47,7 @@ class Inbox(asyncio.Queue[aiomqtt.Message]):
         self._bytes += len(item.payload)
         self._lines.setdefault(device, deque()).append(item)
         self._count += 1
-        if _is_urgent(item):
+        if is_urgent(item):
             self._urgent[device] = self._urgent.get(device, 0) + 1
 
     def _get(self) -> aiomqtt.Message:
@@ -59,7 +59,7 @@ class Inbox(asyncio.Queue[aiomqtt.Message]):
         item = line.popleft()
         self._count -= 1
         self._bytes -= len(item.payload)
-        urgent -= _is_urgent(item)
+        urgent -= is_urgent(item)
         if line:
             self._lines[device] = line
         if urgent:
@@ -73,7 +73,7 @@ def urgent_first(messages: Sequence[aiomqtt.Message]) -> list[list[aiomqtt.Messa
     The first part is of each device what reaches to the last that is urgent, so that a device's
     messages keep their order.
     """
-    ends = {_device(item): place for place, item in enumerate(messages) if _is_urgent(item)}
+    ends = {_device(item): place for place, item in enumerate(messages) if is_urgent(item)}
     parts: tuple[list[aiomqtt.Message], list[aiomqtt.Message]] = ([], [])
     for place, item in enumerate(messages):
         parts[place > ends.get(_device(item), -1)].append(item)
@@ -86,5 +86,6 @@ def _device(message: aiomqtt.Message) -> str:
     return "/".join(message.topic.value.split("/", DEVICE_LEVELS)[:DEVICE_LEVELS])
 
 
-def _is_urgent(message: aiomqtt.Message) -> bool:
+def is_urgent(message: aiomqtt.Message) -> bool:
+    """Return whether somebody waits for it."""
     return message.topic.value.endswith(URGENT)

@@ -12,12 +12,14 @@ import msgspec
 from aggregator.commands.commander import Commander
 from aggregator.errors import RefusedError, StoreError
 from aggregator.ingest.announcing import Announcer, alerts_in
-from aggregator.ingest.inbox import MOST_WAITING, Inbox, urgent_first
+from aggregator.ingest.inbox import MOST_WAITING, Inbox, is_urgent, urgent_first
+from aggregator.ingest.memory import Memory
 from aggregator.ingest.ordering import Ordered, order
 from aggregator.ingest.reading import Arrival, Numbered, Present, read, reject
 from aggregator.ingest.receipts import Receipts
 from aggregator.ingest.storing import (
     AnyReported,
+    lost_by_sender,
     marks_and_senders,
     of_kind,
     presences,
@@ -34,7 +36,7 @@ from aggregator.store.evidence import EvidenceFiles
 from aggregator.store.rejects import Reject
 from aggregator.store.reported import Reported
 from aggregator.store.room import Room
-from aggregator.store.watermarks import Boot, Mark, find_marks
+from aggregator.store.watermarks import Boot, Mark
 from contract import topics
 from contract.messages import CommandAck, EvidencePart
 from runtime import backoff, broker
@@ -44,7 +46,9 @@ from runtime.errors import BrokerError
 log = logging.getLogger(__name__)
 
 CLIENT_ID = "edgewarden-aggregator"
-GATHER_S, MOST_GATHER_S = 0.1, 0.2
+GATHER_S = 0.1  # at least, between the beginnings of two batches
+# So many times what the last batch took, and so long at most: with something urgent in the next, and without.
+GATHERS = ((2, 0.2), (3, 0.3))
 MAX_BATCH = 1000  # messages
 MAX_BYTES = 2_000_000  # of payloads: alerts would wait behind a longer transaction
 READ_BYTES = 64_000  # of payloads that are read in one go
@@ -107,6 +111,7 @@ class Ingest:
         self.counters = Counters()
         self.connected = False
         self._database = database
+        self._memory = Memory(database)
         self._room = room
         self._evidence = evidence
         self._announcer = Announcer(database, live)
@@ -160,13 +165,20 @@ class Ingest:
 
     async def _take_all(self, client: aiomqtt.Client, receipts: Receipts) -> None:
         clock = asyncio.get_running_loop().time
-        begun_s, gather_s = clock() - GATHER_S, GATHER_S
+        begun_s, took_s = clock() - GATHER_S, 0.0
         async with asyncio.TaskGroup() as tasks:
             announcing = tasks.create_task(asyncio.sleep(0), name="ingest.announce")
             while True:
-                # In a quiet hour the first message is stored at once, under load five to ten times a second.
+                # In a quiet hour the first message is stored at once, under load three to ten times a second.
                 batch = await broker.gather(
-                    client, most=MAX_BATCH, most_bytes=MAX_BYTES, until_s=begun_s + gather_s
+                    client,
+                    most=MAX_BATCH,
+                    most_bytes=MAX_BYTES,
+                    until_s=[
+                        begun_s + min(max(GATHER_S, times * took_s), most_s)
+                        for times, most_s in GATHERS
+                    ],
+                    is_urgent=is_urgent,
                 )
                 begun_s, now_ns = clock(), time.time_ns()
                 for part in urgent_first(batch):
@@ -178,7 +190,7 @@ class Ingest:
                             self.announce(stored), name="ingest.announce"
                         )
                 # A transaction costs more than what it brings: where one takes long, the next brings more.
-                gather_s = min(max(GATHER_S, 2 * (clock() - begun_s)), MOST_GATHER_S)
+                took_s = clock() - begun_s
 
     async def store(self, arrivals: Sequence[Arrival]) -> list[Stored]:
         """Store a batch, in one transaction if it can be, and return what is to be told of it.
@@ -208,7 +220,7 @@ class Ingest:
     async def _transact(self, items: Sequence[Item]) -> Stored:
         now_ns = time.time_ns()
         numbered, present, refused = _sorted_out(items)
-        stored = await find_marks(self._database, list({item.boot for item in numbered}))
+        stored = await self._memory.marks(item.boot for item in numbered)
         ordered = order(numbered, stored)
         refused += [_refusal(item) for item in ordered.taken if item.message is None]
         reported = _reported(ordered.taken)
@@ -216,15 +228,21 @@ class Ingest:
         if self._evidence is not None:
             # Before it is noted that they came: a crash between brings them again.
             await self._evidence.take(of_kind(reported, EvidencePart))
-        await self._database.write_made(
-            chain(
-                marks_and_senders(ordered.moved, stored, now_ns),
-                presences(present),
-                statements_for(reported, self._community_id_seed),
-                usage_of(ordered.taken, now_ns),
-                rejects(refused),
+        heard = self._memory.to_note(lost_by_sender(ordered.moved, stored), now_ns)
+        try:
+            await self._database.write_made(
+                chain(
+                    marks_and_senders(ordered.moved, heard, now_ns),
+                    presences(present),
+                    statements_for(reported, self._community_id_seed),
+                    usage_of(ordered.taken, now_ns),
+                    rejects(refused),
+                )
             )
-        )
+        except BaseException:  # cancelled, too: then it may have been committed
+            self._memory.forget(ordered.moved)
+            raise
+        self._memory.stored(ordered.moved, heard, now_ns)
         self._count(ordered, stored, len(refused))
         return Stored(ordered.marks, reported, known, bool(present), now_ns)
 

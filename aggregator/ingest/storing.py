@@ -79,17 +79,25 @@ def statements_for(
     yield from map(save_readings, of_kind(reported, Readings))
 
 
-def marks_and_senders(
-    moved: Mapping[Boot, Mark], stored: Mapping[Boot, Mark], now_ns: int
-) -> Iterator[Statement]:
-    """Yield what notes how far boots came, that their devices were heard, and what they lost."""
+def lost_by_sender(
+    moved: Mapping[Boot, Mark], stored: Mapping[Boot, Mark]
+) -> dict[tuple[str, str], int]:
+    """Return how many messages each device lost, of those whose boots came further."""
     lost: dict[tuple[str, str], int] = {}
     for boot, mark in moved.items():
         before = stored[boot].lost if boot in stored else 0
         sender = (boot.organization, boot.device_id)
         lost[sender] = min(lost.get(sender, 0) + mark.lost - before, MAX_COUNT)
+    return lost
+
+
+def marks_and_senders(
+    moved: Mapping[Boot, Mark], heard: Sequence[Heard], now_ns: int
+) -> Iterator[Statement]:
+    """Yield what notes how far boots came, that devices were heard, and what they lost."""
+    if heard:
+        yield save_heard(heard, now_ns)
     if moved:
-        yield save_heard([Heard(*sender, count) for sender, count in lost.items()], now_ns)
         yield save_marks(moved, now_ns)
 
 

@@ -123,6 +123,10 @@ class Database:
         """Do as `write` does with statements that take long to make: the writer's thread makes them."""
         await self._on(self._writer, lambda: self._transact(list(statements)))
 
+    async def settle(self) -> None:
+        """Wait until all that is being written is written, or not: also what nobody waits for any more."""
+        await self._on(self._writer, lambda: None)
+
     async def write_returning(
         self, row: type[R], statement: Statement, *others: Statement
     ) -> list[R]:
