@@ -62,6 +62,13 @@ def test_a_flood_that_says_the_same_for_ever_is_no_replay():
     assert raised(vector, scored(Botnet=0.9, DOS=0.1))["DOS"] == 0.1
 
 
+def test_who_looks_everywhere_and_never_knocks_at_telnet_is_no_bot():
+    looked_for = {"ports_of_one_host_1s": 900}
+    assert raised(row(**looked_for), scored(Botnet=0.9, Scan=0.1))["Scan"] == CERTAIN
+    knocks = row(**looked_for, telnet_syn_60s=1)
+    assert raised(knocks, scored(Botnet=0.9, Scan=0.1))["Scan"] == 0.1
+
+
 def test_a_score_above_certainty_stays():
     assert raised(row(ports_of_one_host_1s=900), scored(benign=0.005, Scan=0.995))["Scan"] == 0.995
 
