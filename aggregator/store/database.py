@@ -21,12 +21,14 @@ import msgspec
 
 from aggregator.errors import InUseError, RefusedError, StoreError
 from aggregator.store.reading import INTERRUPT_S, Reading
+from runtime.systemd import notify
 
 log = logging.getLogger(__name__)
 
 FILE_NAME = "edgewarden.duckdb"
 ARCHIVE, COPIES = "archive", "copies"  # the only folders whose files a statement may touch
 READERS = 4
+AN_HOUR_MORE = "EXTEND_TIMEOUT_USEC=3600000000"  # to systemd
 
 # A smaller threshold makes commits wait for checkpoints; a larger one makes starting slow.
 SETTINGS: dict[str, str | bool | int | float | list[str]] = {
@@ -334,6 +336,8 @@ def migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         raise StoreError(message)
     missing = [step for step in steps if step.number not in done]
     if done and missing:
+        # A large database takes longer than a service may take to start.
+        notify(f"STATUS=bringing the database to schema {steps[-1].number}\n{AN_HOUR_MORE}")
         _keep_copy(connection, path, missing[0].number)
     for step in missing:
         _apply(connection, step)

@@ -1,10 +1,12 @@
 """Batches of verdicts: what fits together is kept row by row, what does not is rejected."""
 
 import math
+import socket
 import struct
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from aggregator.store.database import Database
 from aggregator.store.verdicts import (
@@ -111,6 +113,20 @@ async def test_what_devices_judged_before_their_judges_were_told_apart_is_kept(t
             " WHERE window_start < '1970-01-01 00:00:09'"
         )
         assert sorted(shown.fetchall()) == sorted(older_rows)
+
+
+async def test_the_service_manager_waits_for_an_older_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with older(tmp_path, 30):
+        pass
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        async with Database(tmp_path):
+            told = manager.recv(500).decode()
+    assert "EXTEND_TIMEOUT_USEC=" in told
 
 
 async def test_a_judge_is_kept_once_and_only_as_long_as_its_verdicts(database: Database):
