@@ -14,7 +14,10 @@ QUERIES = {path.stem: sql(path.stem) for path in sorted((STORE / "queries").glob
 WITHOUT = {
     "refresh_tokens": "belongs to a session",
     "sessions": "belongs to a user",
+    "verdicts": "belongs to a judge",
 }
+# Whose rows say it for those of another table, which no query may use alone.
+SAID_BY = {"verdicts": "judges"}
 # What asks before it is known who asks, or on behalf of the centre itself.
 ACROSS = {
     "all_channels": "sending goes through all of them; answers with the organization",
@@ -34,6 +37,7 @@ ACROSS = {
     "forget_archived_readings": "what is too old, whose ever it was",
     "forget_archived_verdicts": "what is too old, whose ever it was",
     "forget_notifications": "what is over, whoever was told",
+    "forget_judges": "who judged nothing that is still here, whose ever it was",
     "forget_incidents": "what has no alerts any more, whose ever it was",
     "forget_isolations": "what is too old, whose ever it was",
     "organizations_to_archive": "all of them, for the archive itself",
@@ -69,6 +73,8 @@ ACROSS = {
     "note_token_use": "by the number of the token that was just shown",
     "organizations": "all of them, for who runs the installation",
     "untold_alerts": "a channel is told of its own organization's alone; answers with it",
+    "save_judges": "ingest: a judge's number is made of its organization, too",
+    "save_verdicts": "ingest: beside their judges, who say whose they are",
     "stretch_incidents": "ingest: what a batch brought, to incidents of the same organization",
     "trim_rejects": "the oldest, whoever sent them",
     "use_enrolment": "the code says whose it is",
@@ -86,16 +92,20 @@ def owned() -> set[str]:
     schema = "\n".join(path.read_text() for path in sorted((STORE / "schema").glob("*.sql")))
     renamed = dict(re.findall(r"ALTER TABLE store\.(\w+) RENAME TO (\w+)", schema))
     tables = re.findall(r"CREATE TABLE store\.(\w+) \((.*?)\n\);", schema, flags=re.DOTALL)
-    lacking = {name for name, columns in tables if "organization VARCHAR" not in columns}
+    last = {renamed.get(name, name): columns for name, columns in tables}
+    lacking = {name for name, columns in last.items() if "organization VARCHAR" not in columns}
     assert lacking == WITHOUT.keys(), "every row belongs to an organization"
-    return {renamed.get(name, name) for name, _ in tables} - lacking
+    return last.keys() - lacking
 
 
 def unnamed(query: str) -> list[str]:
     """Return the tables that a query uses without naming the organization."""
     found = []
     optional = re.search(r"\$organization(::VARCHAR)? IS NULL", query)
-    for verb, table, alias in USE.findall(query):
+    used = USE.findall(query)
+    for verb, table, alias in used:
+        if table in SAID_BY and not any(other == SAID_BY[table] for _, other, _ in used):
+            found.append(table)
         column = rf"\b{alias}\.organization" if alias else r"(?<![.\w])organization"
         named = r"[\s,]" if verb == "INTO" else r"\s*="
         if table in owned() and (optional or not re.search(column + named, query)):
@@ -112,6 +122,7 @@ def test_a_query_that_forgets_the_organization_would_be_noticed():
     assert unnamed("SELECT id FROM store.alerts WHERE id = $id")
     assert unnamed("UPDATE store.users AS u SET role = $role WHERE u.id = $id")
     assert unnamed("SELECT id FROM store.alerts WHERE $organization IS NULL OR organization = 1")
+    assert unnamed("SELECT host FROM store.verdicts WHERE judge_id = $judge")
     assert not unnamed("SELECT id FROM store.alerts WHERE organization = $organization")
 
 

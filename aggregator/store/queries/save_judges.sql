@@ -1,4 +1,6 @@
-INSERT INTO store.judges
+INSERT INTO store.judges (
+  judge_id, organization, device_id, model_id, feature_schema_id, classes, window_ns
+)
 SELECT *
 FROM (
   SELECT
