@@ -57,7 +57,7 @@ class Centre:
         self.process: subprocess.Popen[bytes] | None = None
         self.more: dict[str, str] = {}
         self.settings: Path | None = None  # a file beside the environment
-        self._tokens: dict[str, str] = {}
+        self._tokens: dict[str, tuple[float, str]] = {}  # until when, and what
 
     def environment(self, **more: str) -> dict[str, str]:
         ours = {
@@ -112,12 +112,15 @@ class Centre:
             raise
 
     def token(self, username: str = "admin") -> str:
-        if username not in self._tokens:
+        until_s, token = self._tokens.get(username, (0.0, ""))
+        if time.monotonic() > until_s:
             body = {"username": username, "password": PASSWORD}
             answer = httpx.post(f"{self.url}/api/v1/auth/login", json=body)
             assert answer.status_code == httpx.codes.OK, answer.text
-            self._tokens[username] = answer.json()["access_token"]
-        return self._tokens[username]
+            token = answer.json()["access_token"]
+            until_s = time.monotonic() + answer.json()["expires_in"] / 2  # or it ends in a test
+            self._tokens[username] = (until_s, token)
+        return token
 
     @contextmanager
     def client(self, username: str | None = "admin") -> Iterator[httpx.Client]:
