@@ -79,6 +79,8 @@ MISSING: Final = """\
 - Botnet has too little foreign data to say much: no foreign capture shows a bot that searches. How many of
   its 18 attackers are found moves with the made-up scenes that were learned from beside: from 7 to 12 in eight trainings
   that differ in little else ([0018](adr/0018-features-are-drawn-for-each-split.md)).
+- Tools left out: `zmap` and `masscan` that look for ten to fifty hosts a second all over the internet are called bots where no limit
+  tells them; guesses of `medusa` that are two or three connections.
 - Replay: the six sessions that a host sends again by itself are what it does when a button is pressed twice
   ([0016](adr/0016-a-host-that-says-the-same-again-is-no-replay.md)); foreign replays there are none.
 """
