@@ -15,7 +15,6 @@ from aggregator.store.database import Database, Statement
 from aggregator.store.notifications import forget_notifications
 from aggregator.store.room import Room
 from aggregator.store.usage import Keeping, find_keeping
-from aggregator.store.verdicts import forget_judges
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +75,7 @@ class Retention:
                 await self._forget_alerts(begin_ns, plan.organization)
         await self._database.write(
             Statement("forget_incidents", {}),
+            Statement("forget_judges", {}),
             Statement("forget_suppressions", {"before_ns": old_ns}),
             forget_notifications(
                 now_ns - KEEP_SENT_DAYS * DAY_S * NS_PER_S,
@@ -93,7 +93,6 @@ class Retention:
         bounds = {"before_ns": before_ns, "organization": organization}
         for view in GROWING:
             await self._database.write(Statement(f"forget_archived_{view}", bounds))
-        await self._database.write(forget_judges())
 
     async def _forget_alerts(self, before_ns: int, organization: str | None = None) -> None:
         bounds = {"before_ns": before_ns, "organization": organization}

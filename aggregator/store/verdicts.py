@@ -146,11 +146,6 @@ def save_verdicts(reported: Sequence[Reported[VerdictBatch]]) -> tuple[Statement
     )
 
 
-def forget_judges() -> Statement:
-    """Forget who judged nothing that is still here."""
-    return Statement("forget_judges", {})
-
-
 def _judge(item: Reported[VerdictBatch]) -> _Judge:
     batch = item.message
     return _Judge(

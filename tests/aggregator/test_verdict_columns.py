@@ -8,12 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from aggregator.store.database import Database
+from aggregator.store.database import Database, Statement
 from aggregator.store.verdicts import (
     VerdictFilter,
     count_verdicts,
     find_verdicts,
-    forget_judges,
 )
 from tests.aggregator.messages import (
     MAC,
@@ -136,7 +135,7 @@ async def test_a_judge_is_kept_once_and_only_as_long_as_its_verdicts(database: D
     await take(ingest(database), [arrival(newer, 3)])
     assert count(database, "store.judges") == 2
     database._open_connection().execute("DELETE FROM store.verdicts WHERE window_start_ns > 2e9")
-    await database.write(forget_judges())
+    await database.write(Statement("forget_judges", {}))
     assert count(database, "store.judges") == 1
     rows = await find_verdicts(database, "default", VerdictFilter(), limit=100)
     assert len(rows) == 4
