@@ -29,6 +29,10 @@ EventKind = Literal[
 MAX_WAITING = 1000  # events a slow watcher may have outstanding; older ones are dropped
 KEPT_EVENTS = 5000  # events that a returning watcher can still be given
 MOST_AT_ONCE: Final = 200
+MOST_HELD: Final = 500  # events: fewer than may wait, so that nobody loses what was not given yet
+GATHER_S: Final = 0.1  # at least, between two times that those who wait are given something
+# The next one says it all: one that nobody watches is not made, and none is kept for who comes back.
+PASSING: Final = frozenset[EventKind]({"device_health"})
 
 _encode = msgspec.json.Encoder().encode
 
@@ -65,35 +69,57 @@ class _Channel:
 
     def __init__(self, organization: str, types: frozenset[str] | None) -> None:
         self.watchers = 0
-        self.end = 0  # events so far
+        self.end = 0  # of the events so far that are given
         self._organization = organization
         self._types = types
         self._events: deque[Event] = deque(maxlen=MAX_WAITING)
         self._more = asyncio.Event()
+        self._held = 0  # events that are given when the time has come
+        self._given_s = -GATHER_S
+        self._timer: asyncio.TimerHandle | None = None
         self._piece = (0, 0, _Piece([]))  # the last that somebody was given
 
-    def wants(self, event: Event) -> bool:
-        """Return whether an event belongs here."""
-        return event.organization == self._organization and (
-            self._types is None or event.type in self._types
+    def wants(self, organization: str, kind: str) -> bool:
+        """Return whether events of a kind belong here."""
+        return organization == self._organization and (
+            self._types is None or kind in self._types
         )
 
     def put(self, event: Event) -> None:
-        """Add an event; never waits."""
+        """Add an event; never waits. What comes at once, or soon after, is given together."""
         self._events.append(event)
-        self.end += 1
+        self._held += 1
+        if self._held == MOST_HELD:
+            self._give()
+        elif self._timer is None:
+            loop = asyncio.get_running_loop()
+            at_s = max(loop.time(), self._given_s + GATHER_S)
+            self._timer = loop.call_at(at_s, self._give)
+
+    @property
+    def whole(self) -> int:
+        """How many events there were, with those that are not given yet."""
+        return self.end + self._held
+
+    def _give(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.end, self._held = self.whole, 0
+        self._given_s = asyncio.get_running_loop().time()
         self._more.set()
 
     async def wait(self, number: int) -> None:
-        """Wait until there is an event with this number."""
-        if number >= self.end:
+        """Wait until an event with this number is given."""
+        while number >= self.end:
             self._more.clear()
             await self._more.wait()
 
     def piece(self, begin: int, end: int) -> _Piece:
         """Return the events with these numbers; those who keep pace are given the very same."""
         if self._piece[:2] != (begin, end):
-            first = self.end - len(self._events)  # the number of the oldest that is still there
+            # The number of the oldest that is still there.
+            first = self.whole - len(self._events)
             cut = islice(self._events, begin - first, end - first)
             self._piece = (begin, end, _Piece(list(cut)))
         return self._piece[2]
@@ -110,7 +136,7 @@ class Watcher:
 
     def __init__(self, channel: _Channel, missed: Sequence[Event], *, bare: bool) -> None:
         self._channel = channel
-        self._next = channel.end
+        self._next = channel.whole
         self._missed = deque(missed)
         self._bare = bare
 
@@ -140,7 +166,7 @@ class Watcher:
 
     def _drop(self) -> int:
         """Let go of the oldest events beyond what may be outstanding; return how many."""
-        waiting = len(self._missed) + self._channel.end - self._next
+        waiting = len(self._missed) + self._channel.whole - self._next
         count = max(0, waiting - MAX_WAITING)
         missed = min(count, len(self._missed))
         for _ in range(missed):
@@ -167,15 +193,20 @@ class LiveFeed:
         """How many watch."""
         return sum(channel.watchers for channel in self._channels.values())
 
+    def is_watched(self, organization: str, kind: EventKind) -> bool:
+        """Return whether anybody watches an organization for events of a kind."""
+        return any(channel.wants(organization, kind) for channel in self._channels.values())
+
     def publish(self, organization: str, kind: EventKind, data: object, **extra: object) -> None:
         """Give an event to every watcher of an organization who wants it."""
         self._cursor += 1
         bare = _encode(data)
         message = {"type": kind, "cursor": self._cursor, **extra, "data": msgspec.Raw(bare)}
         event = Event(organization, kind, self._cursor, _encode(message), bare)
-        self._keep(event)
+        if kind not in PASSING:
+            self._keep(event)
         for channel in self._channels.values():
-            if channel.wants(event):
+            if channel.wants(organization, kind):
                 channel.put(event)
 
     @contextmanager
@@ -211,7 +242,8 @@ class LiveFeed:
         if not self._first <= since <= self._cursor:
             reset = notice("resync", cursor=self._cursor)
             return [Event(organization, "resync", self._cursor, reset, reset)]
-        return [event for event in self._kept if event.cursor > since and channel.wants(event)]
+        kept = (event for event in self._kept if event.cursor > since)
+        return [event for event in kept if channel.wants(event.organization, event.type)]
 
     def _keep(self, event: Event) -> None:
         self._kept.append(event)

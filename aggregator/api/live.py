@@ -30,7 +30,6 @@ FORBIDDEN = 4403
 FIRST_MESSAGE_S = 5.0
 CHECK_S = 3.0
 ALIKE_S = 0.25  # who is looked at within so long is looked at in one moment, with one question
-BATCH_S = 0.1
 SUBPROTOCOL = "bearer"
 
 Socket = WebSocket[Any, Any, Any]
@@ -238,14 +237,9 @@ async def _watch(  # noqa: PLR0913  one parameter for each thing a client choose
 
 
 async def _send(socket: Socket, watcher: Watcher, *, batch: bool) -> None:
-    clock = asyncio.get_running_loop().time
     while True:
         if batch:
-            events = await watcher.take_array()
-            next_s = clock() + BATCH_S
-            await socket.send_data(events, mode="text")
-            # From when they were taken: whoever is given what one commit brought is ready for the next.
-            await asyncio.sleep(next_s - clock())
+            await socket.send_data(await watcher.take_array(), mode="text")
         else:
             for event in await watcher.take():
                 await socket.send_data(event, mode="text")

@@ -124,7 +124,7 @@ class Announcer:
             self._live.publish(organization, "isolation", isolation_shape(row))
 
     async def _devices(self, organization: str, device_ids: set[str], now_ns: int) -> None:
-        if not device_ids:
+        if not device_ids or not self._live.is_watched(organization, "device_health"):
             return
         rows = await find_devices(
             self._database, organization, now_ns=now_ns, device_ids=list(device_ids)

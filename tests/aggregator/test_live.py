@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import time
 
-from aggregator.live import KEPT_EVENTS, MAX_WAITING, LiveFeed, Watcher
+from aggregator.live import GATHER_S, KEPT_EVENTS, MAX_WAITING, LiveFeed, Watcher
 
 
 async def taken(watcher: Watcher) -> list[dict[str, object]]:
@@ -35,9 +36,10 @@ async def test_a_watcher_chooses_types():
 async def test_a_slow_watcher_loses_the_oldest_and_is_told_how_many():
     live = LiveFeed()
     with live.watch("ours") as slow, live.watch("ours") as quick:
-        for number in range(MAX_WAITING + 5):
-            live.publish("ours", "detection", number)
-            await quick.take()
+        for begin in range(0, MAX_WAITING + 5, 201):
+            for number in range(begin, begin + 201):
+                live.publish("ours", "detection", number)
+            assert [event["data"] for event in await taken(quick)] == [*range(begin, begin + 201)]
         notice, *events = await taken(slow)
     assert notice == {"type": "dropped", "count": 5}
     assert [event["data"] for event in events] == list(range(5, MAX_WAITING + 5))
@@ -128,3 +130,50 @@ async def test_what_was_missed_is_the_oldest_when_too_much_comes_since():
         notice, *events = await taken(watcher)
     assert notice == {"type": "dropped", "count": 2}
     assert events[0]["data"] == 3
+
+
+async def test_what_comes_soon_after_is_given_together_a_little_later():
+    live = LiveFeed()
+    with live.watch("ours") as watcher:
+        live.publish("ours", "new_alert", 0)
+        begin_s = time.monotonic()
+        assert [event["data"] for event in await taken(watcher)] == [0]
+        assert time.monotonic() - begin_s < GATHER_S / 2  # in a quiet hour nothing waits
+        live.publish("ours", "new_alert", 1)
+        await asyncio.sleep(GATHER_S / 4)
+        live.publish("ours", "new_alert", 2)
+        assert [event["data"] for event in await taken(watcher)] == [1, 2]
+        assert time.monotonic() - begin_s >= GATHER_S * 0.9
+
+
+async def test_who_comes_is_not_given_what_happened_just_before():
+    live = LiveFeed()
+    with live.watch("ours") as first:
+        live.publish("ours", "new_alert", 1)
+        with live.watch("ours") as second:
+            await first.take()
+            async with asyncio.TaskGroup() as tasks:
+                waiting = tasks.create_task(taken(second))
+                await asyncio.sleep(GATHER_S * 1.5)
+                live.publish("ours", "new_alert", 2)
+            assert [event["data"] for event in waiting.result()] == [2]
+
+
+async def test_how_a_device_is_does_not_push_out_what_is_kept_for_who_comes_back():
+    live, since = missing_one()
+    with live.watch("ours") as watcher:
+        for number in range(KEPT_EVENTS):
+            live.publish("ours", "device_health", number)
+        assert (await taken(watcher))[-1]["data"] == KEPT_EVENTS - 1  # who watches is given it
+    with live.watch("ours", since=since) as watcher:
+        assert [event["data"] for event in await taken(watcher)] == [1]
+
+
+def test_it_knows_what_is_watched():
+    live = LiveFeed()
+    with live.watch("ours", frozenset({"new_alert"})):
+        assert live.is_watched("ours", "new_alert")
+        assert not live.is_watched("ours", "device_health")
+        assert not live.is_watched("theirs", "new_alert")
+        with live.watch("ours"):
+            assert live.is_watched("ours", "device_health")

@@ -15,6 +15,6 @@ SELECT
 FROM store.devices AS k
 WHERE k.organization = $organization
   AND ($device_ids::JSON::VARCHAR[] IS NULL
-    OR list_contains($device_ids::JSON::VARCHAR[], device_id))
+    OR device_id IN (SELECT unnest($device_ids::JSON::VARCHAR[])))
 ORDER BY id
 LIMIT $limit OFFSET $skip;
