@@ -81,9 +81,7 @@ class _Channel:
 
     def wants(self, organization: str, kind: str) -> bool:
         """Return whether events of a kind belong here."""
-        return organization == self._organization and (
-            self._types is None or kind in self._types
-        )
+        return organization == self._organization and (self._types is None or kind in self._types)
 
     def put(self, event: Event) -> None:
         """Add an event; never waits. What comes at once, or soon after, is given together."""

@@ -5,12 +5,13 @@ import functools
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import aiomqtt
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -83,41 +84,22 @@ async def connect(  # noqa: PLR0913  a connection has so many sides
         raise BrokerError(_why(config, first_of(lost))) from group
 
 
-async def gather(
-    client: aiomqtt.Client,
-    *,
-    most: int,
-    most_bytes: int,
-    until_s: Sequence[float],
-    is_urgent: Callable[[aiomqtt.Message], bool],
-) -> list[aiomqtt.Message]:
-    """Wait for a message, then until a moment for more, and return what came, in order.
+async def publish_at_most_once(
+    client: aiomqtt.Client, messages: Sequence[tuple[str, bytes]]
+) -> None:
+    """Publish payloads to topics, in order, with QoS 0; wait until the last is on its way.
 
-    aiomqtt's own iterator makes a task for each message; here only the first has one.
-
-    Args:
-        client: The connection.
-        most: How many messages at most; with so many nothing is waited for.
-        most_bytes: No further message is taken once the payloads have so many bytes.
-        until_s: Moments of the loop's clock: until the first messages may gather, until the next
-            where nothing urgent has come by then.
-        is_urgent: Tells which messages are.
+    aiomqtt makes an event and a timeout for each that it publishes; here only the last has them.
 
     Raises:
         aiomqtt.MqttError: The connection was lost.
     """
-    gathered = [await anext(client.messages)]
-    clock, queue = asyncio.get_running_loop().time, client._queue  # noqa: SLF001
-    taken_bytes = len(gathered[0].payload)
-    for moment_s in until_s:
-        if len(gathered) + queue.qsize() < most and (wait_s := moment_s - clock()) > 0:
-            await asyncio.sleep(wait_s)
-        while len(gathered) < most and taken_bytes < most_bytes and not queue.empty():
-            gathered.append(queue.get_nowait())
-            taken_bytes += len(gathered[-1].payload)
-        if any(map(is_urgent, gathered)):
-            break
-    return gathered
+    *others, last = messages
+    for topic, payload in others:
+        told = client._client.publish(topic, payload, qos=0)  # noqa: SLF001
+        if told.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise aiomqtt.MqttCodeError(told.rc, "a message could not be published")
+    await client.publish(*last, qos=0)
 
 
 class _SilenceError(aiomqtt.MqttError):

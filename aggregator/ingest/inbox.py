@@ -34,6 +34,16 @@ class Inbox(asyncio.Queue[aiomqtt.Message]):
         """Return how many wait."""
         return self._count
 
+    @property
+    def bytes(self) -> int:
+        """How many bytes of payloads wait."""
+        return self._bytes
+
+    @property
+    def has_urgent(self) -> bool:
+        """Whether somebody waits for one of them."""
+        return bool(self._urgent)
+
     def empty(self) -> bool:
         """Return whether none waits."""
         return self._count == 0

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from aggregator.store.watermarks import Boot, Mark
 from contract import codec, topics
@@ -16,10 +16,10 @@ class Receipts:
     """Publishes receipts over one connection; what one that is lost held is asked for again.
 
     Args:
-        publish: Gives a payload to a topic; waits until it is on its way.
+        publish: Gives payloads to topics; waits until the last is on its way.
     """
 
-    def __init__(self, publish: Callable[[str, bytes], Awaitable[None]]) -> None:
+    def __init__(self, publish: Callable[[Sequence[tuple[str, bytes]]], Awaitable[None]]) -> None:
         self._publish = publish
         self._waiting: OrderedDict[Boot, Mark] = OrderedDict()
         self._some = asyncio.Event()
@@ -33,24 +33,17 @@ class Receipts:
         self._note()
 
     async def run(self) -> None:
-        """Publish for ever, several at a time: each waits for the connection.
+        """Publish for ever, several at a time.
 
         Raises:
             Exception: What `publish` raises, such as that the connection was lost.
         """
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(AT_ONCE):
-                tasks.create_task(self._publish_some(), name="ingest.receipt")
-
-    async def _publish_some(self) -> None:
         while True:
             await self._some.wait()
-            if not self._waiting:
-                continue
-            boot, mark = self._waiting.popitem(last=False)
+            some = min(AT_ONCE, len(self._waiting))
+            told = [_receipt(*self._waiting.popitem(last=False)) for _ in range(some)]
             self._note()
-            topic = topics.receipts_topic(boot.organization, boot.device_id)
-            await self._publish(topic, codec.encode(Receipt(boot=boot.boot, upto=mark.last_seq)))
+            await self._publish(told)
 
     def _note(self) -> None:
         for event, is_so in (
@@ -61,3 +54,8 @@ class Receipts:
                 event.set()
             else:
                 event.clear()
+
+
+def _receipt(boot: Boot, mark: Mark) -> tuple[str, bytes]:
+    topic = topics.receipts_topic(boot.organization, boot.device_id)
+    return topic, codec.encode(Receipt(boot=boot.boot, upto=mark.last_seq))

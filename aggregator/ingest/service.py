@@ -1,6 +1,7 @@
 """The MQTT side: hears every device, stores batch by batch, receipts what is stored."""
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -12,7 +13,8 @@ import msgspec
 from aggregator.commands.commander import Commander
 from aggregator.errors import RefusedError, StoreError
 from aggregator.ingest.announcing import Announcer, alerts_in
-from aggregator.ingest.inbox import MOST_WAITING, Inbox, is_urgent, urgent_first
+from aggregator.ingest.gathering import Gatherer
+from aggregator.ingest.inbox import MOST_WAITING, Inbox
 from aggregator.ingest.memory import Memory
 from aggregator.ingest.ordering import Ordered, order
 from aggregator.ingest.reading import Arrival, Numbered, Present, read, reject
@@ -46,15 +48,10 @@ from runtime.errors import BrokerError
 log = logging.getLogger(__name__)
 
 CLIENT_ID = "edgewarden-aggregator"
-GATHER_S = 0.1  # at least, between the beginnings of two batches
-# So many times what the last batch took, and so long at most: with something urgent in the next, and without.
-GATHERS = ((2, 0.2), (3, 0.3))
-MAX_BATCH = 1000  # messages
-MAX_BYTES = 2_000_000  # of payloads: alerts would wait behind a longer transaction
 READ_BYTES = 64_000  # of payloads that are read in one go
 FIRST_WAIT_S = 0.2
 MOST_WAIT_S = 15.0
-AT_MOST_ONCE, AT_LEAST_ONCE = 0, 1
+AT_LEAST_ONCE = 1
 REFUSED = 128  # the first reason code that says no
 
 
@@ -152,36 +149,22 @@ class Ingest:
         async def tell_order(topic: str, payload: bytes) -> None:
             await client.publish(topic, payload, qos=AT_LEAST_ONCE)
 
-        async def tell_receipt(topic: str, payload: bytes) -> None:
-            # A lost one is made up for by the next, or by the device, which tells again and is
-            # answered again: the word on each would be a packet more for every message.
-            await client.publish(topic, payload, qos=AT_MOST_ONCE)
-
-        receipts = Receipts(tell_receipt)
+        # A lost receipt is made up for by the next, or by the device, which tells again and is
+        # answered again: the broker's word on each would be a packet more for every message.
+        receipts = Receipts(functools.partial(broker.publish_at_most_once, client))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(receipts.run(), name="ingest.receipts")
             tasks.create_task(self._take_all(client, receipts), name="ingest.take")
             tasks.create_task(self._commander.send(tell_order), name="ingest.commands")
 
     async def _take_all(self, client: aiomqtt.Client, receipts: Receipts) -> None:
-        clock = asyncio.get_running_loop().time
-        begun_s, took_s = clock() - GATHER_S, 0.0
+        gatherer = Gatherer(client)
         async with asyncio.TaskGroup() as tasks:
             announcing = tasks.create_task(asyncio.sleep(0), name="ingest.announce")
             while True:
-                # In a quiet hour the first message is stored at once, under load three to ten times a second.
-                batch = await broker.gather(
-                    client,
-                    most=MAX_BATCH,
-                    most_bytes=MAX_BYTES,
-                    until_s=[
-                        begun_s + min(max(GATHER_S, times * took_s), most_s)
-                        for times, most_s in GATHERS
-                    ],
-                    is_urgent=is_urgent,
-                )
-                begun_s, now_ns = clock(), time.time_ns()
-                for part in urgent_first(batch):
+                parts = await gatherer.take()
+                now_ns = time.time_ns()
+                for part in parts:
                     arrivals = [_arrival(message, now_ns) for message in part]
                     for stored in await self.store(arrivals):
                         await receipts.add(stored.marks)
@@ -189,8 +172,6 @@ class Ingest:
                         announcing = tasks.create_task(
                             self.announce(stored), name="ingest.announce"
                         )
-                # A transaction costs more than what it brings: where one takes long, the next brings more.
-                took_s = clock() - begun_s
 
     async def store(self, arrivals: Sequence[Arrival]) -> list[Stored]:
         """Store a batch, in one transaction if it can be, and return what is to be told of it.

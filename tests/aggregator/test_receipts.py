@@ -1,6 +1,7 @@
 """Receipts that are on their way: the newest counts, nothing waits for them, few are kept."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import asynccontextmanager
 
 from aggregator.ingest import receipts
@@ -17,8 +18,11 @@ class SlowBroker:
         self.asked: list[tuple[str, int]] = []
         self.answers = asyncio.Event()
 
-    async def publish(self, topic: str, payload: bytes) -> None:
-        self.asked.append((topic.split("/")[-2], codec.decode_receipt(payload).upto))
+    async def publish(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        self.asked += [
+            (topic.split("/")[-2], codec.decode_receipt(payload).upto)
+            for topic, payload in messages
+        ]
         await self.answers.wait()
 
 

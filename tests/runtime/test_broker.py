@@ -8,7 +8,7 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
-from runtime.broker import connect, gather
+from runtime.broker import connect, publish_at_most_once
 from runtime.config import BrokerConfig
 from runtime.errors import BrokerError, ConfigError
 from tests.brokers import amqtt, free_port, mosquitto
@@ -51,69 +51,25 @@ async def test_the_session_outlives_the_connection(tmp_path):
             assert message.payload == b"while you were away"
 
 
-def never(_message: aiomqtt.Message) -> bool:
-    return False
-
-
-def when_told(message: aiomqtt.Message) -> bool:
-    return message.payload == b"urgent"
-
-
-async def gathered_beside(client: aiomqtt.Client, text: bytes) -> tuple[list[bytes], float]:
-    """Gather for half a second or two; something comes at once and after one second."""
-    now_s = asyncio.get_running_loop().time
-    begun_s = now_s()
-
-    async def tell() -> None:
-        await client.publish("many", text, qos=1)
-        await asyncio.sleep(1.0)
-        await client.publish("many", b"later", qos=1)
-
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(tell())
-        moments = [begun_s + 0.5, begun_s + 2.0]
-        found = await gather(client, most=9, most_bytes=999, until_s=moments, is_urgent=when_told)
-        taken_s = now_s() - begun_s
-    return [bytes(message.payload) for message in found], taken_s
-
-
-@pytest.mark.slow
-async def test_more_is_waited_for_only_while_nothing_urgent_has_come(tmp_path):
+async def test_many_are_published_in_order_and_without_the_word_of_the_broker(tmp_path):
     async with mosquitto(tmp_path) as port, connect(local(port), client_id="a") as client:
         await client.subscribe("many", qos=1)
-        found, taken_s = await gathered_beside(client, b"urgent")
-        assert (found, taken_s < 1.0) == ([b"urgent"], True)
-        assert (await anext(client.messages)).payload == b"later"
-        found, taken_s = await gathered_beside(client, b"calm")
-        assert found == [b"calm", b"later"]
-        assert taken_s == pytest.approx(2.0, abs=0.5)
-
-
-async def test_messages_are_gathered_in_order_and_in_bounds(tmp_path):
-    async with mosquitto(tmp_path) as port, connect(local(port), client_id="a") as client:
-        await client.subscribe("many", qos=1)
-        for number in range(7):
-            await client.publish("many", b"%d" % number * 100, qos=1)
-        found = []
+        await publish_at_most_once(client, [("many", b"%d" % number) for number in range(200)])
         async with asyncio.timeout(20):
-            while len(client.messages) < 7:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-            for most, most_bytes in ((2, 10_000), (10, 150), (10, 10_000)):
-                messages = await gather(
-                    client, most=most, most_bytes=most_bytes, until_s=[0.0], is_urgent=never
-                )
-                found.append([int(message.payload[:1]) for message in messages])
-    assert found == [[0, 1], [2, 3], [4, 5, 6]]
+            found = [await anext(client.messages) for _ in range(200)]
+    assert [(int(message.payload), message.qos) for message in found] == [
+        (number, 0) for number in range(200)
+    ]
 
 
-async def test_a_broker_that_is_lost_while_messages_gather_is_a_broker_error(tmp_path):
-    async def listen(client: aiomqtt.Client) -> None:
+async def test_a_broker_that_is_lost_while_many_are_published_is_a_broker_error(tmp_path):
+    async def publish(client: aiomqtt.Client) -> None:
         while True:
-            await gather(client, most=10, most_bytes=1000, until_s=[0.0], is_urgent=never)
+            await publish_at_most_once(client, [("many", b"x")] * 10)
 
     with pytest.raises(BrokerError):
         async with asyncio.timeout(20):
-            await _listen_until_the_broker_dies(tmp_path, listen)
+            await _listen_until_the_broker_dies(tmp_path, publish)
 
 
 async def test_an_absent_broker_is_a_broker_error():
