@@ -53,6 +53,7 @@ from aggregator.store.users import count_users
 from aggregator.wall import Wall
 from runtime.config import BrokerConfig
 from runtime.errors import ConfigError
+from runtime.paho_tables import build_tables_once
 from runtime.systemd import notify, watchdog_interval_s
 
 log = logging.getLogger(__name__)
@@ -186,6 +187,7 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
 def _prepare_process() -> None:
     sys.setswitchinterval(SWITCH_S)
     seek_no_pandas()
+    build_tables_once()
     for name in ("uvicorn", "asyncssh"):  # what they say else, we say better
         logging.getLogger(name).setLevel(logging.WARNING)
 
