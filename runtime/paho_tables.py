@@ -5,7 +5,8 @@ from typing import Any
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-_TABLES = {"types", "names", "properties"}  # what a paho that we know makes of each, and never changes
+# What a paho that we know makes of each message, and never changes.
+_TABLES = {"types", "names", "properties"}
 
 
 def build_tables_once() -> None:
