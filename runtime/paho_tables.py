@@ -16,13 +16,14 @@ def build_tables_once() -> None:
     Another paho than the ones we know is left as it is.
     """
     made = vars(Properties(PacketTypes.PUBLISH))  # type: ignore[no-untyped-call]
-    if made.keys() != _TABLES | {"packetType"}:
+    own = [name for name in made if name not in _TABLES]
+    if len(made) != len(_TABLES) + 1 or len(own) != 1:
         return  # shared already, or unknown
 
-    def begin(self: Properties, packetType: int) -> None:  # noqa: N803  paho's name for it
-        object.__setattr__(self, "packetType", packetType)
+    def begin(self: Properties, kind: int) -> None:
+        object.__setattr__(self, own[0], kind)
 
-    kind: Any = Properties
+    shared: Any = Properties
     for name in _TABLES:
-        setattr(kind, name, made[name])
-    kind.__init__ = begin
+        setattr(shared, name, made[name])
+    shared.__init__ = begin
