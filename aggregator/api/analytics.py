@@ -21,7 +21,7 @@ from aggregator.store.analytics import (
     find_trend,
     summarize,
 )
-from aggregator.store.counts import count_alerts_since
+from aggregator.store.counts import count_since
 from aggregator.store.database import Database
 from aggregator.store.devices import Page, find_devices
 from contract.attacks import SEVERITIES
@@ -112,7 +112,7 @@ async def summary(
     now_ns = time.time_ns()
     since_ns = now_ns - hours * HOUR_S * NS_PER_S
     row = await summarize(database, organization, since_ns=since_ns, now_ns=now_ns)
-    counts = await count_alerts_since(database, organization, since_ns)
+    counts = (await count_since(database, organization, since_ns)).alerts
     shown = [each for each in counts if not each.suppressed]
     severities = by_severity(shown)
     return Summary(

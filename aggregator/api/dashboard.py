@@ -15,10 +15,9 @@ from aggregator.api.times import DAY_S, HOUR_S, steps
 from aggregator.shapes import NS_PER_S, AlertShape, alert_shape, rfc3339
 from aggregator.store.alerts import AlertFilter, find_alerts
 from aggregator.store.analytics import count_alerts_by_time
-from aggregator.store.counts import count_alerts_since
+from aggregator.store.counts import count_since
 from aggregator.store.database import Database
 from aggregator.store.devices import count_active_devices
-from aggregator.store.health import count_frames
 
 RECENT = 10
 
@@ -64,21 +63,18 @@ async def overview(request: ApiRequest, database: NamedDependency[Database]) -> 
         devices = tasks.create_task(
             count_active_devices(database, organization, now_ns), name="devices"
         )
-        frames = tasks.create_task(count_frames(database, organization, since_ns), name="frames")
-        counts = tasks.create_task(
-            count_alerts_since(database, organization, since_ns), name="counts"
-        )
+        arrived = tasks.create_task(count_since(database, organization, since_ns), name="arrived")
         rows = tasks.create_task(
             find_alerts(database, organization, recent, limit=RECENT), name="recent"
         )
-    shown = [each for each in counts.result() if not each.suppressed]
+    shown = [each for each in arrived.result().alerts if not each.suppressed]
     severities = by_severity(shown)
     return Overview(
         stats=Stats(
             total_alerts=severities.total(),
             critical_alerts=severities["critical"],
             active_devices=devices.result(),
-            total_packets=frames.result(),
+            total_packets=arrived.result().frames,
         ),
         attack_distribution=by_type(shown),
         recent_alerts=[alert_shape(row) for row in rows.result()],

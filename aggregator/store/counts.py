@@ -52,12 +52,23 @@ def as_counted(
     )
 
 
-async def count_alerts_since(
-    database: Database, organization: str, received_since_ns: int
-) -> list[AlertCount]:
-    """Return how many alerts of each kind reached us since the minute of a moment."""
-    parameters = {"organization": organization, "since_ns": received_since_ns}
-    return await database.read("count_alerts_since", parameters, AlertCount)
+class Arrived(msgspec.Struct, frozen=True):
+    """What reached us since some moment, and how many frames the devices saw since."""
+
+    alerts: list[AlertCount]
+    frames: int
+
+
+class _Count(AlertCount, frozen=True):
+    counted: Counted
+
+
+async def count_since(database: Database, organization: str, since_ns: int) -> Arrived:
+    """Return what reached us since the minute of a moment."""
+    parameters = {"organization": organization, "since_ns": since_ns}
+    counts = await database.read("count_since", parameters, _Count)
+    alerts = [each for each in counts if each.counted == "arrived"]
+    return Arrived([*alerts], sum(each.count for each in counts if each.counted == "frames"))
 
 
 def source_of(step_s: int) -> str | None:

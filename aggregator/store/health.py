@@ -50,12 +50,6 @@ class HealthRow(msgspec.Struct, frozen=True):
     version: str
 
 
-class Total(msgspec.Struct, frozen=True):
-    """A sum."""
-
-    total: int
-
-
 def save_health(reported: Sequence[Reported[Health]]) -> tuple[Statement, ...]:
     """Add reports, and count the frames that they tell of."""
     boots: dict[str, list[object]] = {"boot": [item.boot for item in reported]}
@@ -76,9 +70,3 @@ async def last_health(database: Database, organization: str, device_id: str) -> 
     parameters = {"organization": organization, "device_id": device_id}
     rows = await database.read("last_health", parameters, HealthRow)
     return rows[0] if rows else None
-
-
-async def count_frames(database: Database, organization: str, since_ns: int) -> int:
-    """Return how many frames the devices of an organization saw since the minute of a moment."""
-    parameters = {"organization": organization, "since_ns": since_ns}
-    return (await database.read("count_frames", parameters, Total))[0].total

@@ -15,10 +15,9 @@ from aggregator.store.alert_changes import AlertChange, change_alerts, new_chang
 from aggregator.store.alerts import AlertFilter, find_alerts
 from aggregator.store.analytics import TrendRow, count_alerts_by_time, find_trend
 from aggregator.store.archive import Archive
-from aggregator.store.counts import count_alerts_since, fold, source_of
+from aggregator.store.counts import count_since, fold, source_of
 from aggregator.store.database import FILE_NAME, Database
 from aggregator.store.devices import Added
-from aggregator.store.health import count_frames
 from aggregator.store.retention import Retention
 from aggregator.store.room import Room
 from aggregator.store.suppressions import Match, add_suppression, delete_suppression
@@ -216,7 +215,7 @@ async def test_counts_equal_a_count_over_all_rows_after_any_history(database: Da
     assert_alerts_are_counted(database)
     for organization in ("default", "elsewhere"):
         told = sum(most for boot, most in history.frames.items() if boot[0] == organization)
-        assert await count_frames(database, organization, 0) == told
+        assert (await count_since(database, organization, 0)).frames == told
     assert not found(database, "SELECT 1, 1 FROM store.fresh_counts")
     assert not found(database, "SELECT 1, 1 FROM store.minute_counts WHERE count = 0")
     await history.age()
@@ -241,9 +240,9 @@ async def test_what_the_dashboard_reads_equals_a_count_over_all_rows(
         FROM store.alerts WHERE organization = 'default' AND received_ns >= {since_ns}
         GROUP BY ALL""",  # noqa: S608
     )
-    counts = await count_alerts_since(database, "default", NOW_NS - hours * HOUR_NS)
+    counts = (await count_since(database, "default", NOW_NS - hours * HOUR_NS)).alerts
     assert sum(rows.values())
-    assert {msgspec.structs.astuple(each)[:-1]: each.count for each in counts} == rows
+    assert {msgspec.structs.astuple(each)[:-2]: each.count for each in counts} == rows
     for step_s in (60, 3600, 24 * 3600):
         first_ns = since_ns // (step_s * SECOND_NS) * step_s * SECOND_NS
         for by_arrival in (False, True):
@@ -292,18 +291,18 @@ async def test_a_database_from_before_there_were_counts_is_counted_when_it_is_op
         await history.tell()
         await history.fold()
         told = {level: counted(database, level, "counted <> 'frames'") for level in LEVELS}
-        frames = await count_frames(database, "default", 0)
+        frames = (await count_since(database, "default", 0)).frames
     with duckdb.connect(str(tmp_path / FILE_NAME)) as stored:
         stored.execute(BEFORE_COUNTS)
     async with Database(tmp_path) as database:
         assert told == {level: counted(database, level, "counted <> 'frames'") for level in LEVELS}
-        assert await count_frames(database, "default", 0) == frames
+        assert (await count_since(database, "default", 0)).frames == frames
         again = History(database, 7)
         again.ingest = ingest(database)
         for _ in range(8):  # the same once more: nothing of it counts
             await again.tell()
             await again.decide()
-        assert await count_frames(database, "default", 0) == frames
+        assert (await count_since(database, "default", 0)).frames == frames
 
 
 BEFORE_COUNTS = """

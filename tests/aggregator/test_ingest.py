@@ -15,10 +15,9 @@ from aggregator.ingest.service import Item
 from aggregator.shapes import alert_shape, isolation_shape
 from aggregator.store.alert_changes import AlertChange, change_alerts
 from aggregator.store.alerts import AlertFilter, find_alerts
-from aggregator.store.counts import count_alerts_since
+from aggregator.store.counts import count_since
 from aggregator.store.database import Database
 from aggregator.store.devices import DeviceRow, find_devices
-from aggregator.store.health import count_frames
 from aggregator.store.incidents import IncidentFilter, count_incidents
 from aggregator.store.isolations import IsolationFilter, find_isolations, losses
 from aggregator.store.rejects import Reject
@@ -186,8 +185,8 @@ async def test_an_alert_of_long_ago_is_still_the_same_beside_new_ones(database: 
     rows = await find_alerts(database, "default", AlertFilter(), limit=9)
     assert {int(row.alert_id, 16): row.windows for row in rows} == {1: 9, 2: 2, 3: 2}
     assert {int(event["data"]["alert_id"], 16) for event in events} == {1, 2}
-    told = await count_alerts_since(database, "default", 0)
-    assert sum(each.count for each in told) == len(rows)
+    told = await count_since(database, "default", 0)
+    assert sum(each.count for each in told.alerts) == len(rows)
     assert await count_incidents(database, "default", IncidentFilter()) == 2
 
 
@@ -340,7 +339,7 @@ async def test_the_largest_values_of_every_message_are_stored(database: Database
         far = arrival(msgspec.structs.replace(health(), frames=most), most, floor=most, boot=boot)
         await take(one, [far])
     assert (await device(database)).lost_messages == most
-    assert await count_frames(database, "default", 0) == most
+    assert (await count_since(database, "default", 0)).frames == most
     (row,) = await find_alerts(database, "default", AlertFilter(), limit=9)
     assert alert_shape(row).detected_at.startswith("2262-")
 
