@@ -92,6 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
             found.untold.append(f"{part}: {error}")
         else:
             found.measured[part] = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+    found.machine["pace at the end"] = machine.pace()
     results.save(results.updated(results.load(), found))
     print(text(found))
     if options.docs or options == _parser().parse_args([]):
