@@ -237,12 +237,10 @@ class Line:
     async def told(self) -> list[str]:
         """Return what was told since the last time."""
         self.keeper._live.publish("ours", "command", None)  # marks the end
-        events = [json.loads(data) for data in await self._watcher.take()]
-        return [
-            event["data"].get("event_type") or event["status"]
-            for event in events
-            if event["type"] != "command"
-        ]
+        events: list[dict[str, Any]] = []
+        while not events or events[-1]["type"] != "command":
+            events += [json.loads(data) for data in await self._watcher.take()]
+        return [event["data"].get("event_type") or event["status"] for event in events[:-1]]
 
 
 def esp(device_id: str) -> NewDevice:
