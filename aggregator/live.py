@@ -69,7 +69,7 @@ class _Channel:
 
     def __init__(self, organization: str, types: frozenset[str] | None) -> None:
         self.watchers = 0
-        self.end = 0  # of the events so far that are given
+        self.end = 0  # events so far, without those that are held back
         self._organization = organization
         self._types = types
         self._events: deque[Event] = deque(maxlen=MAX_WAITING)

@@ -38,7 +38,9 @@ FEEDS: Final[dict[EventKind, Feed]] = {
     "detection": Feed("One malicious verdict", Detection, {"window_s": float}),
     "isolation": Feed("An isolation as it stands", IsolationShape),
     "command": Feed("How far a command has come", CommandShape),
-    "device_health": Feed("A device said how it is", DeviceShape, {"device_id": str}),
+    "device_health": Feed(
+        "A device said how it is; not given again by `since`", DeviceShape, {"device_id": str}
+    ),
     "presence": Feed(
         "Who comes, is late and goes", DeviceShape, {"device_id": str, "status": str}
     ),
