@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Final, cast
 
 import aiomqtt
@@ -43,8 +43,9 @@ class Gatherer:
         urgent_s = self._begun_s + _between(URGENT, took_s)
         much_s = max(urgent_s, self._emptied_s + _between(MUCH, took_s))
         late_s = max(urgent_s, self._emptied_s + LATE_S)
+        dues = ((much_s, MUCH_BYTES), (late_s, 0))
         for at_s in (urgent_s, much_s, late_s):
-            is_due = await self._is_due(batch, at_s, {much_s: MUCH_BYTES, late_s: 0})
+            is_due = await self._is_due(batch, at_s, dues)
             self._fill(batch, all_of_it=is_due)
             if is_due or len(batch) > 1 or is_urgent(batch[0]):
                 break
@@ -54,16 +55,14 @@ class Gatherer:
         return urgent_first(batch)
 
     async def _is_due(
-        self, batch: list[aiomqtt.Message], at_s: float, least_bytes: Mapping[float, int]
+        self, batch: list[aiomqtt.Message], at_s: float, dues: Sequence[tuple[float, int]]
     ) -> bool:
         """Wait until a moment, unless there is a whole batch; return whether all is to be taken then."""
         if len(batch) + self._inbox.qsize() >= MAX_BATCH:
             return True
         await asyncio.sleep(max(0.0, at_s - self._clock()))
         now_s = max(at_s, self._clock())
-        return any(
-            now_s >= due_s and self._inbox.bytes >= least for due_s, least in least_bytes.items()
-        )
+        return any(now_s >= due_s and self._inbox.bytes >= least for due_s, least in dues)
 
     def _fill(self, batch: list[aiomqtt.Message], *, all_of_it: bool) -> None:
         inbox, taken_bytes = self._inbox, sum(len(message.payload) for message in batch)

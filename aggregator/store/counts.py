@@ -55,7 +55,7 @@ def as_counted(
 class Arrived(msgspec.Struct, frozen=True):
     """What reached us since some moment, and how many frames the devices saw since."""
 
-    alerts: list[AlertCount]
+    alerts: Sequence[AlertCount]
     frames: int
 
 
@@ -68,7 +68,7 @@ async def count_since(database: Database, organization: str, since_ns: int) -> A
     parameters = {"organization": organization, "since_ns": since_ns}
     counts = await database.read("count_since", parameters, _Count)
     alerts = [each for each in counts if each.counted == "arrived"]
-    return Arrived([*alerts], sum(each.count for each in counts if each.counted == "frames"))
+    return Arrived(alerts, sum(each.count for each in counts if each.counted == "frames"))
 
 
 def source_of(step_s: int) -> str | None:

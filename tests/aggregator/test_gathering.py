@@ -33,6 +33,14 @@ async def tell(client: aiomqtt.Client, device: str, kind: type[Message], payload
     await client.publish(topic, payload, qos=1)
 
 
+async def emptied(client: aiomqtt.Client) -> Gatherer:
+    """Return one that has just taken all there was: what comes next is due LATE_S from now."""
+    gatherer = Gatherer(client)
+    await tell(client, "first", Health, b"0")
+    await gatherer.take()
+    return gatherer
+
+
 async def told(client: aiomqtt.Client, count: int) -> None:
     while len(client.messages) < count:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
@@ -53,9 +61,7 @@ async def test_in_a_quiet_hour_the_first_message_is_taken_at_once(tmp_path):
 
 async def test_an_alert_is_taken_soon_and_what_is_not_urgent_only_when_it_is_due(tmp_path):
     async with connected(tmp_path) as client:
-        gatherer = Gatherer(client)
-        await tell(client, "first", Health, b"0")
-        await gatherer.take()  # all there is: what comes next is due LATE_S from now
+        gatherer = await emptied(client)
         due_s = time.monotonic() + LATE_S
         for number in range(6):
             await tell(client, f"pi-{number}", Health, b"%d" % number)
@@ -72,9 +78,7 @@ async def test_an_alert_is_taken_soon_and_what_is_not_urgent_only_when_it_is_due
 
 async def test_alerts_without_end_do_not_keep_others_from_being_taken(tmp_path):
     async with connected(tmp_path) as client:
-        gatherer = Gatherer(client)
-        await tell(client, "first", Health, b"0")
-        await gatherer.take()
+        gatherer = await emptied(client)
         begin_s = time.monotonic()
         for number in range(40):
             await tell(client, f"pi-{number}", Health, b"health")
@@ -88,9 +92,7 @@ async def test_alerts_without_end_do_not_keep_others_from_being_taken(tmp_path):
 async def test_much_is_taken_before_a_little_would_be(tmp_path, monkeypatch):
     monkeypatch.setattr(gathering, "LATE_S", 15.0)
     async with connected(tmp_path) as client:
-        gatherer = Gatherer(client)
-        await tell(client, "first", Health, b"0")
-        await gatherer.take()
+        gatherer = await emptied(client)
         begin_s = time.monotonic()
         for number in range(4):
             await tell(client, f"pi-{number}", VerdictBatch, bytes(100_000))
