@@ -151,9 +151,10 @@ async def test_who_comes_is_not_given_what_happened_just_before():
     with live.watch("ours") as first:
         live.publish("ours", "new_alert", 1)
         with live.watch("ours") as second:
-            await first.take()
             async with asyncio.TaskGroup() as tasks:
                 waiting = tasks.create_task(taken(second))
+                await asyncio.sleep(0)
+                await first.take()  # now it is given, while the second waits for the next
                 await asyncio.sleep(GATHER_S * 1.5)
                 live.publish("ours", "new_alert", 2)
             assert [event["data"] for event in waiting.result()] == [2]
