@@ -255,16 +255,11 @@ async def _crashed(rig: _Rig) -> int:
 async def _watched(rig: _Rig, length: Length, stuck: int) -> Run:
     """Let watchers watch alerts."""
     given = [rig.served.port, await rig.token(), length.watchers, stuck, length.seconds]
-    seen: list[Watched] = []
-
-    async def both() -> Told:
-        async with _started("centre_watch", *given) as watching:
-            told = await rig.load("alerts", 20, ALERTS_PER_S, length.seconds + 5)
-            seen.append(await _result(watching, Watched))
-        return told
-
-    told, cost = await rig.cost(both())
-    return Run(told, cost, watched=seen[0])
+    async with _started("centre_watch", *given) as watching:
+        telling = rig.load("alerts", 20, ALERTS_PER_S, length.seconds + 5)
+        told, cost = await rig.cost(telling)
+        watched = await _result(watching, Watched)
+    return Run(told, cost, watched=watched)
 
 
 async def _fleet(rig: _Rig, length: Length) -> Run:

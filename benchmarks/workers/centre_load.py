@@ -3,20 +3,22 @@
 Usage: python -m benchmarks.workers.centre_load PORT KIND DEVICES MESSAGES_PER_S SECONDS
 
 KIND is verdicts (batches of 250 rows), alerts or health. A delay counts from when a message was due, so that
-a sender that falls behind shows.
+a sender that falls behind shows. It shares the cores with what is measured, and so does little itself.
 """
 
-import asyncio
 import secrets
 import sys
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import cache
 from typing import Final
 
-import aiomqtt
 import msgspec
 import numpy as np
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion
 
 from benchmarks.delays import Delays, delays
 from contract import codec, topics
@@ -26,10 +28,11 @@ from contract.identifiers import IpAddress, MacAddress
 from contract.messages import Alert, AnyMessage, Envelope, Health, TopFeature, VerdictBatch
 
 ROWS: Final = 250  # of a batch
-SENDERS: Final = 32
 ORGANIZATION: Final = "default"
-LAST_S: Final = 20.0  # for the last receipts
+PATIENCE_S: Final = 20.0  # for the broker, and for the last receipts
 _SEED: Final = 5
+_IN_FLIGHT: Final = 200
+_CONTACTED: Final[list[IpAddress | None]] = [f"10.0.0.{number}" for number in range(1, 255)]
 
 
 class Told(msgspec.Struct):
@@ -45,74 +48,86 @@ class Told(msgspec.Struct):
 class Devices:
     """Devices on one connection, each with its own numbers, and what is due of them."""
 
-    def __init__(self, prefix: str, count: int, make: Callable[[int], AnyMessage]) -> None:
-        self.names = [f"{prefix}-{number}" for number in range(count)]
-        self._make = make
-        self._due: dict[str, deque[float]] = {name: deque() for name in self.names}
+    def __init__(self, kind: str, count: int) -> None:
+        self._names = [f"{kind}-{number}" for number in range(count)]
+        self._make = MAKERS[kind]
         self._boot = secrets.token_hex(8)
-        self._seq = dict.fromkeys(self.names, 0)
-        self._upto = dict.fromkeys(self.names, 0)
-        self.sent = 0
+        self._due: dict[str, deque[float]] = {name: deque() for name in self._names}
+        self._upto = dict.fromkeys(self._names, 0)
         self.found: list[float] = []
 
-    async def send(self, client: aiomqtt.Client, turns: Iterator[tuple[int, float]]) -> None:
-        for turn, due_s in turns:
-            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
-            name = self.names[turn % len(self.names)]
-            message = self._make(turn)
-            self._seq[name] = seq = self._seq[name] + 1
-            self._due[name].append(due_s)
-            self.sent += 1
-            envelope = Envelope(boot=self._boot, seq=seq, floor=1, message=message)
-            topic = topics.topic_for(message, ORGANIZATION, name)
-            await client.publish(topic, codec.encode(envelope), qos=1, timeout=60)
+    def made(self, turn: int) -> tuple[str, bytes]:
+        """Return the topic and the bytes of one turn's message."""
+        rounds, number = divmod(turn, len(self._names))
+        message = self._make(turn)
+        envelope = Envelope(boot=self._boot, seq=rounds + 1, floor=1, message=message)
+        return topics.topic_for(message, ORGANIZATION, self._names[number]), codec.encode(envelope)
 
-    async def hear(self, client: aiomqtt.Client) -> None:
-        async for received in client.messages:
-            name = str(received.topic).split("/")[-2]
-            receipt = codec.decode_receipt(bytes(received.payload))
-            if receipt.boot != self._boot:  # another worker's, or of one that was ended
-                continue
-            now_s = time.monotonic()
-            for _ in range(receipt.upto - self._upto[name]):
-                self.found.append(now_s - self._due[name].popleft())
-            self._upto[name] = max(self._upto[name], receipt.upto)
+    def due(self, turn: int, due_s: float) -> None:
+        """Count a turn's delay from there on."""
+        self._due[self._names[turn % len(self._names)]].append(due_s)
+
+    def hear(self, _client: Client, _data: object, received: MQTTMessage) -> None:
+        """Take in a receipt."""
+        name = received.topic.split("/")[-2]
+        receipt = codec.decode_receipt(bytes(received.payload))
+        if receipt.boot != self._boot:  # another worker's, or of one that was ended
+            return
+        now_s = time.monotonic()
+        for _ in range(receipt.upto - self._upto[name]):
+            self.found.append(now_s - self._due[name].popleft())
+        self._upto[name] = max(self._upto[name], receipt.upto)
 
 
-async def tell(port: int, kind: str, count: int, per_s: float, seconds: float) -> Told:
+def tell(port: int, kind: str, count: int, per_s: float, seconds: float) -> Told:
     """Send evenly for a time; wait for the receipts."""
-    devices = Devices(kind, count, MAKERS[kind])
-    async with aiomqtt.Client(
-        "127.0.0.1", port, identifier=f"load-{kind}", max_inflight_messages=200
-    ) as client:
-        client.pending_calls_threshold = SENDERS
-        await client.subscribe(topics.receipts_topic(ORGANIZATION, "+"), qos=1)
-        print("telling", flush=True)
-        begin_s = time.monotonic() + 0.5
-        whole = int(per_s * seconds)
-        async with asyncio.TaskGroup() as tasks:
-            hearing = tasks.create_task(devices.hear(client), name="hear")
-            async with asyncio.TaskGroup() as senders:
-                for number in range(SENDERS):  # each keeps its devices' order
-                    turns = [turn for turn in range(whole) if turn % count % SENDERS == number]
-                    due = ((turn, begin_s + turn / per_s) for turn in turns)
-                    senders.create_task(devices.send(client, due), name="send")
-            ended_s = time.monotonic()
-            while len(devices.found) < whole and time.monotonic() < ended_s + LAST_S:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
-            hearing.cancel()
+    devices = Devices(kind, count)
+    whole = int(per_s * seconds)
+    client = _subscribed(port, kind, devices)
+    print("telling", flush=True)
+    begin_s = time.monotonic() + 0.5
+    for turn in range(whole):
+        due_s = begin_s + turn / per_s
+        time.sleep(max(0.0, due_s - time.monotonic()))
+        devices.due(turn, due_s)
+        client.publish(*devices.made(turn), qos=1)
+    ended_s = time.monotonic()
+    while len(devices.found) < whole and time.monotonic() < ended_s + PATIENCE_S:
+        time.sleep(0.05)
+    client.disconnect()
+    client.loop_stop()
     rows = len(devices.found) * (ROWS if kind == "verdicts" else 1)
-    lasted_s = ended_s - begin_s
-    return Told(devices.sent, len(devices.found), rows, lasted_s, delays(devices.found))
+    return Told(whole, len(devices.found), rows, ended_s - begin_s, delays(devices.found))
+
+
+def _subscribed(port: int, kind: str, devices: Devices) -> Client:
+    def subscribe(client: Client, *_: object) -> None:
+        client.subscribe(topics.receipts_topic(ORGANIZATION, "+"), qos=1)
+
+    heard = threading.Event()
+    client = Client(CallbackAPIVersion.VERSION2, client_id=f"load-{kind}")
+    client.max_inflight_messages_set(_IN_FLIGHT)
+    client.on_message = devices.hear
+    client.on_subscribe = lambda *_: heard.set()
+    client.on_connect = subscribe
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    if not heard.wait(PATIENCE_S):
+        message = f"the broker at port {port} does not answer"
+        raise SystemExit(message)
+    return client
+
+
+@cache
+def _home(number: int) -> tuple[list[MacAddress], list[IpAddress | None]]:
+    hosts = [f"02:00:00:00:{number:02x}:{row % 50:02x}" for row in range(ROWS)]
+    return hosts, [f"192.168.{number}.{row % 50}" for row in range(ROWS)]
 
 
 def _verdicts(turn: int) -> VerdictBatch:
     random = np.random.default_rng((_SEED, turn))
     scores = random.dirichlet([20.0] + [0.3] * (len(CLASSES) - 1), ROWS).astype("<f4")
-    hosts: list[MacAddress | None] = [
-        f"02:00:00:00:{turn % 20:02x}:{row % 50:02x}" for row in range(ROWS)
-    ]
-    addresses: list[IpAddress | None] = [f"192.168.{turn % 20}.{row % 50}" for row in range(ROWS)]
+    hosts, addresses = _home(turn % 20)
     start_ns = time.time_ns()
     return VerdictBatch(
         model_id="benchmark-1",
@@ -120,11 +135,11 @@ def _verdicts(turn: int) -> VerdictBatch:
         window_ns=10**9,
         classes=list(CLASSES),
         window_start_ns=[start_ns - row // 50 * 10**9 for row in range(ROWS)],
-        host=[host or "" for host in hosts],
-        src_mac=hosts,
+        host=hosts,
+        src_mac=[*hosts],
         src_ip=addresses,
-        dst_ip=[f"10.0.0.{each}" for each in random.integers(1, 255, ROWS)],
-        label=[CLASSES[each] for each in scores.argmax(axis=1)],
+        dst_ip=[_CONTACTED[each] for each in random.integers(0, 254, ROWS).tolist()],
+        label=[CLASSES[each] for each in scores.argmax(axis=1).tolist()],
         packets=random.integers(1, 5000, ROWS).tolist(),
         wire_bytes=random.integers(60, 5_000_000, ROWS).tolist(),
         scores=scores.tobytes(),
@@ -192,7 +207,7 @@ MAKERS: Final[dict[str, Callable[[int], AnyMessage]]] = {
 
 def main() -> None:
     port, kind, count, per_s, seconds = sys.argv[1:]
-    told = asyncio.run(tell(int(port), kind, int(count), float(per_s), float(seconds)))
+    told = tell(int(port), kind, int(count), float(per_s), float(seconds))
     print(msgspec.json.encode(told).decode())
 
 
