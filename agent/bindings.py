@@ -8,6 +8,7 @@ import numpy as np
 from agent.flows import Ends, Flows
 from agent.grouping import Groups, since_first
 from agent.records import I64, U8, U64, Bool
+from agent.standby import StandbyRouters, advertisements
 from agent.tables import KeyTable, hashed, is_group, members
 
 ARP: Final = 0x0806
@@ -39,7 +40,7 @@ class Bindings:
 
     The first MAC seen with an address holds it until it is silent; others that use the address
     meanwhile are foreign. Who has only asserted an address (an ARP reply or ND advertisement costs
-    nothing) gives way to the first who uses it. An address is behind a router when its packets come with a hop limit that
+    nothing) gives way to the first who uses it. Routers that stand in for each other are one holder. An address is behind a router when its packets come with a hop limit that
     no stack starts with, are answered through the same MAC, and nobody on the link claims it.
     """
 
@@ -49,6 +50,7 @@ class Bindings:
         self._holder = np.zeros(self.table.capacity, np.uint64)
         self._seen_ns = np.zeros(self.table.capacity, np.int64)
         self._traits = np.zeros(self.table.capacity, np.uint8)
+        self._standby = StandbyRouters()
 
     def learn(self, ends: Ends, now_ns: int) -> Holders:
         """Take in the flows of a window and judge their addresses.
@@ -58,11 +60,15 @@ class Bindings:
             now_ns: The window's start.
         """
         flows = ends.flows
+        first, joined = self._standby.hear(flows)
+        for mac in joined:
+            self._holder[self._holder == mac] = first
+        src_mac, dst_mac = self._standby.alike(flows.src_mac), self._standby.alike(flows.dst_mac)
         source, direct = self._sources(ends)
-        src_slot, mine = self._claim(source, flows, now_ns)
+        src_slot, mine = self._claim(source, src_mac, flows, now_ns)
         dst_slot = self._targets(ends, now_ns)
         link = (dst_slot >= 0) & (flows.ethertype != ARP)
-        theirs = link & (self._holder.take(dst_slot) == flows.dst_mac)
+        theirs = link & (self._holder.take(dst_slot) == dst_mac)
         self._note(src_slot[mine], flows.hop_limit[mine], direct[mine], dst_slot[theirs])
         foreign = (src_slot >= 0) & ~mine
         to_group = is_group(flows.dst_mac)
@@ -93,9 +99,11 @@ class Bindings:
         rows = claimed.nonzero()[0]  # few of a window's rows claim anything
         high, low = flows.claim_ip_high.take(rows), flows.claim_ip_low.take(rows)
         keys[rows] = _of_somebody(hashed(self._seed, high, low), high, low)
+        # A virtual router says so from its own MAC and the address of whoever is it now.
+        keys[advertisements(flows)] = 0
         return keys, claimed
 
-    def _claim(self, keys: U64, flows: Flows, now_ns: int) -> tuple[I64, Bool]:
+    def _claim(self, keys: U64, src_mac: U64, flows: Flows, now_ns: int) -> tuple[I64, Bool]:
         """Give every address a slot and a holder.
 
         Returns:
@@ -110,7 +118,7 @@ class Bindings:
         first = rows.take(groups.least(rank.take(rows)))
         unique, fresh = self.table.claim(keys.take(first), now_ns)
         slots[rows] = groups.spread(unique)
-        mac, weaker = flows.src_mac.take(first), asserted.take(first)
+        mac, weaker = src_mac.take(first), asserted.take(first)
         weak = self._seen_ns[unique] < now_ns - HOLDER_SILENT_NS
         weak |= (self._traits[unique] & _ASSERTED > 0) & ~weaker
         moved = fresh | (weak & (self._holder[unique] != mac))
@@ -120,7 +128,7 @@ class Bindings:
         # or else the owner, when it speaks again, would be cut off by that address.
         on_link = np.where(fresh, np.uint8(0), self._traits[unique] & _DIRECT)
         self._traits[unique[moved]] = (on_link | np.where(weaker, _ASSERTED, np.uint8(0)))[moved]
-        mine = (slots >= 0) & (self._holder.take(slots) == flows.src_mac)
+        mine = (slots >= 0) & (self._holder.take(slots) == src_mac)
         self._seen_ns[slots[mine]] = now_ns
         self._traits[slots[mine & ~asserted]] &= ~_ASSERTED
         return slots, mine

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.answers import starts_of_answers
+from agent.big_endian import u16, u32, u64
 from agent.logins import logins, may_tell
 from agent.publications import BROKER_PORT, take_down
 from agent.records import (
@@ -14,9 +15,6 @@ from agent.records import (
     NO_VLAN,
     SNAP_BYTES,
     U8,
-    U16,
-    U32,
-    U64,
     Bool,
     FrameBatch,
     PacketBatch,
@@ -37,6 +35,7 @@ TCP: Final = 6
 UDP: Final = 17
 ICMP: Final = 1
 ICMPV6: Final = 58
+VRRP: Final = 112
 ARP: Final = 0x0806
 IPV4: Final = 0x0800
 IPV6: Final = 0x86DD
@@ -148,9 +147,9 @@ class _Decoder:
         block = self._blocks(rows, np.zeros(count, np.int64), 16)
         if good is not None:
             block[~good] = 0
-        columns["dst_mac"] = _u64(block, 0) >> np.uint64(16)
-        columns["src_mac"] = _u64(block, 6) >> np.uint64(16)
-        columns["ethertype"] = ethertype = _u16(block, 12)
+        columns["dst_mac"] = u64(block, 0) >> np.uint64(16)
+        columns["src_mac"] = u64(block, 6) >> np.uint64(16)
+        columns["ethertype"] = ethertype = u16(block, 12)
         for _ in range(_MAX_TAGS):
             tagged = is_one_of(ethertype, *_TAGS).nonzero()[0]
             if not len(tagged):
@@ -161,8 +160,8 @@ class _Decoder:
             tagged = tagged[~short]
             tag = self._blocks(tagged, at[tagged], 4)
             outer = columns["vlan_id"][tagged] == NO_VLAN
-            columns["vlan_id"][tagged[outer]] = (_u16(tag, 0)[outer] & 0xFFF).astype(np.int16)
-            ethertype[tagged] = _u16(tag, 2)
+            columns["vlan_id"][tagged[outer]] = (u16(tag, 0)[outer] & 0xFFF).astype(np.int16)
+            ethertype[tagged] = u16(tag, 2)
             at[tagged] += 4
         return at
 
@@ -172,14 +171,14 @@ class _Decoder:
         short = self._length[rows] < at[rows] + 28
         block = self._blocks(rows, at[rows], 28)
         # Ethernet (1) and IPv4 with address lengths 6 and 4; other ARP is legal but says nothing to us.
-        other = (_u64(block, 0) >> np.uint64(16)) != np.uint64(0x0001_0800_0604)
+        other = (u64(block, 0) >> np.uint64(16)) != np.uint64(0x0001_0800_0604)
         good = self._mark(rows, short | other, Status.BAD_NETWORK)
         rows, block = _only(good, rows, block)
         columns = self.columns
-        columns["arp_operation"][rows] = _u16(block, 6)
-        columns["claim_mac"][rows] = _u64(block, 8) >> np.uint64(16)
-        columns["claim_ip_low"][rows] = _u32(block, 14) | MAPPED
-        columns["asked_ip_low"][rows] = _u32(block, 24) | MAPPED
+        columns["arp_operation"][rows] = u16(block, 6)
+        columns["claim_mac"][rows] = u64(block, 8) >> np.uint64(16)
+        columns["claim_ip_low"][rows] = u32(block, 14) | MAPPED
+        columns["asked_ip_low"][rows] = u32(block, 24) | MAPPED
 
     def _ipv4(self, rows: I64, at: I64) -> _Inner:
         """Read the headers of some rows; return what _transport takes."""
@@ -192,17 +191,17 @@ class _Decoder:
         rows, start, header, block = _only(good, rows, start, header, block)
         columns = self.columns
         columns["ip_version"][rows] = 4
-        columns["ip_identification"][rows] = _u16(block, 4)
+        columns["ip_identification"][rows] = u16(block, 4)
         columns["hop_limit"][rows] = block[:, 8]
         columns["protocol"][rows] = block[:, 9]
-        columns["src_ip_low"][rows] = _u32(block, 12) | MAPPED
-        columns["dst_ip_low"][rows] = _u32(block, 16) | MAPPED
-        fragment = _u16(block, 6)
+        columns["src_ip_low"][rows] = u32(block, 12) | MAPPED
+        columns["dst_ip_low"][rows] = u32(block, 16) | MAPPED
+        fragment = u16(block, 6)
         later = (fragment & 0x1FFF) != 0
         columns["fragment"][rows] = (fragment >> 13) & 1
         columns["fragment"][rows[later]] = 2
         room = self._wire.take(rows) - start
-        total = _u16(block, 2).astype(np.int64)
+        total = u16(block, 2).astype(np.int64)
         # 0: the sender's network card splits the segment (TSO), so the wire length says it.
         total = np.where(total == 0, room, np.minimum(total, room))
         return rows, start + header, np.maximum(total - header, 0), block[:, 9], later
@@ -217,12 +216,12 @@ class _Decoder:
         columns = self.columns
         columns["ip_version"][rows] = 6
         columns["hop_limit"][rows] = block[:, 7]
-        columns["src_ip_high"][rows] = _u64(block, 8)
-        columns["src_ip_low"][rows] = _u64(block, 16)
-        columns["dst_ip_high"][rows] = _u64(block, 24)
-        columns["dst_ip_low"][rows] = _u64(block, 32)
+        columns["src_ip_high"][rows] = u64(block, 8)
+        columns["src_ip_low"][rows] = u64(block, 16)
+        columns["dst_ip_high"][rows] = u64(block, 24)
+        columns["dst_ip_low"][rows] = u64(block, 32)
         room = self._wire[rows] - start - 40
-        total = _u16(block, 4).astype(np.int64)
+        total = u16(block, 4).astype(np.int64)
         total = np.where(total == 0, room, np.minimum(total, room))
         protocol, skipped, later, good = self._extensions(rows, start + 40, block[:, 6].copy())
         columns["protocol"][rows] = protocol
@@ -253,7 +252,7 @@ class _Decoder:
             step = (head[:, 1].astype(np.int64) + 1) * 8
             step = np.where(kind == _AUTHENTICATION, (head[:, 1].astype(np.int64) + 2) * 4, step)
             step = np.where(kind == _FRAGMENT, 8, step)
-            offset = _u16(head, 2)
+            offset = u16(head, 2)
             is_fragment = kind == _FRAGMENT
             later[inside] = is_fragment & (offset >> 3 != 0)
             mark = np.where(offset >> 3 != 0, 2, offset & 1)
@@ -278,6 +277,7 @@ class _Decoder:
         if np.count_nonzero(later):
             self.columns["payload_bytes"][rows[later]] = length[later]
             rows, at, length, protocol = _only(~later, rows, at, length, protocol)
+        self._vrrp(*_only(protocol == VRRP, rows, at, length))
         readers = (((TCP,), 20, self._tcp), ((UDP,), 8, self._udp))
         for numbers, minimum, read in (*readers, ((ICMP, ICMPV6), 4, self._icmp)):
             mine = is_one_of(protocol, *numbers)
@@ -296,28 +296,28 @@ class _Decoder:
 
     def _tcp(self, rows: I64, block: U8, _where: I64) -> I64:
         columns = self.columns
-        columns["src_port"][rows], columns["dst_port"][rows] = _u16(block, 0), _u16(block, 2)
-        columns["tcp_sequence"][rows] = _u32(block, 4)
+        columns["src_port"][rows], columns["dst_port"][rows] = u16(block, 0), u16(block, 2)
+        columns["tcp_sequence"][rows] = u32(block, 4)
         columns["tcp_flags"][rows] = block[:, 13]
         header = (block[:, 12] >> 4).astype(np.int64) * 4
         return np.where(header < 20, np.iinfo(np.int64).max // 2, header)
 
     def _udp(self, rows: I64, block: U8, where: I64) -> I64:
         columns = self.columns
-        source, destination = _u16(block, 0), _u16(block, 2)
+        source, destination = u16(block, 0), u16(block, 2)
         columns["src_port"][rows], columns["dst_port"][rows] = source, destination
         captured = self._length.take(rows) - where
         dns = ((source == _DNS_PORT) | (destination == _DNS_PORT)) & (captured >= 12)
         asked, head, start, room = _only(dns, rows, block, where, captured)
-        columns["dns_id"][asked] = _u16(head, 8)
-        columns["dns_flags"][asked] = _u16(head, 10)
+        columns["dns_id"][asked] = u16(head, 8)
+        columns["dns_flags"][asked] = u16(head, 10)
         columns["dns_at"][asked] = starts_of_answers(head, start, room)
         bootps = is_one_of(source, *_DHCP_PORTS) & is_one_of(destination, *_DHCP_PORTS)
         dhcp = (bootps & (captured >= 42)).nonzero()[0]
         if len(dhcp):
             bootp = self._blocks(rows[dhcp], where[dhcp] + 8, 36)
             columns["dhcp_operation"][rows[dhcp]] = bootp[:, 0]
-            columns["dhcp_client"][rows[dhcp]] = _u64(bootp, 28) >> np.uint64(16)
+            columns["dhcp_client"][rows[dhcp]] = u64(bootp, 28) >> np.uint64(16)
         return np.full(len(rows), 8, np.int64)
 
     def _icmp(self, rows: I64, block: U8, where: I64) -> I64:
@@ -328,16 +328,23 @@ class _Decoder:
         near = (columns["ip_version"][rows] == 6) & (columns["hop_limit"][rows] == 255)
         near &= columns["protocol"][rows] == ICMPV6
         told = near & (block[:, 0] == _ROUTER_ADVERTISEMENT) & (self._length[rows] >= where + 8)
-        columns["router_lifetime"][rows[told]] = _u16(block, 6)[told]
+        columns["router_lifetime"][rows[told]] = u16(block, 6)[told]
         whole = near & (self._length[rows] >= where + 24)
         claims = whole & (block[:, 0] == _NEIGHBOR_ADVERTISEMENT)
         asks = whole & (block[:, 0] == _NEIGHBOR_SOLICITATION)
         columns["claim_mac"][rows[claims]] = columns["src_mac"][rows[claims]]
-        columns["claim_ip_high"][rows[claims]] = _u64(block, 8)[claims]
-        columns["claim_ip_low"][rows[claims]] = _u64(block, 16)[claims]
-        columns["asked_ip_high"][rows[asks]] = _u64(block, 8)[asks]
-        columns["asked_ip_low"][rows[asks]] = _u64(block, 16)[asks]
+        columns["claim_ip_high"][rows[claims]] = u64(block, 8)[claims]
+        columns["claim_ip_low"][rows[claims]] = u64(block, 16)[claims]
+        columns["asked_ip_high"][rows[asks]] = u64(block, 8)[asks]
+        columns["asked_ip_low"][rows[asks]] = u64(block, 16)[asks]
         return np.full(len(rows), 4, np.int64)
+
+    def _vrrp(self, rows: I64, at: I64, length: I64) -> None:
+        if not len(rows):
+            return
+        short = (length < 8) | (self._length.take(rows) < at + 8)
+        rows, at = _only(self._mark(rows, short, Status.BAD_TRANSPORT), rows, at)
+        self.columns["dst_port"][rows] = self._blocks(rows, at, 3)[:, 2]
 
     def _payload(self, rows: I64, at: I64, length: I64) -> None:
         self.columns["payload_bytes"][rows] = length
@@ -386,15 +393,3 @@ def _padded(frames: FrameBatch) -> U8:
     if missing <= 0:
         return np.ascontiguousarray(frames.data)
     return np.concatenate([frames.data, np.zeros(missing, np.uint8)])
-
-
-def _u16(block: U8, at: int) -> U16:
-    return block[:, at : at + 2].view(">u2")[:, 0].astype(np.uint16)
-
-
-def _u32(block: U8, at: int) -> U32:
-    return block[:, at : at + 4].view(">u4")[:, 0].astype(np.uint32)
-
-
-def _u64(block: U8, at: int) -> U64:
-    return block[:, at : at + 8].view(">u8")[:, 0].astype(np.uint64)

@@ -56,7 +56,7 @@ class Flows(msgspec.Struct, frozen=True, eq=False):
 
     The named columns are those of the first packet. `sums` holds the columns of SUMS that are not
     all zero: of a flood these are few, and a flood is when memory counts.
-    Of ICMP the type stands in `dst_port`, of ARP the operation stands in `protocol`. Messages of one
+    Of ICMP the type stands in `dst_port`, of VRRP the priority, of ARP the operation stands in `protocol`. Messages of one
     ICMP type are one flow, whatever their codes.
     """
 

@@ -4,6 +4,7 @@ from typing import Final
 
 import numpy as np
 
+from agent.big_endian import u32
 from agent.records import U8, U32, Bool
 from agent.tables import members
 
@@ -40,7 +41,7 @@ def logins(blocks: U8) -> U8:
     Returns:
         0, ATTEMPT or REFUSAL for each, shape (n,).
     """
-    first = _at(blocks, 0)
+    first = u32(blocks, 0)
     tried = np.where(_attempts(blocks, first), ATTEMPT, np.uint8(0))
     return np.where(_refuses(blocks, first), REFUSAL, tried)
 
@@ -74,7 +75,7 @@ def _refuses(head: U8, first: U32) -> Bool:
 
 
 def _is_unauthorized(head: U8) -> Bool:
-    status = _at(head, _STATUS_AT - 1) & np.uint32(0xFFFFFF)
+    status = u32(head, _STATUS_AT - 1) & np.uint32(0xFFFFFF)
     denied: Bool = (status == _word(b"401")) | (status == _word(b"403"))
     return denied
 
@@ -83,13 +84,13 @@ def _is_incorrect(head: U8) -> Bool:
     """Tell whether telnet says so."""
     found = np.zeros(len(head), np.bool_)
     for at in _TELNET_AT:
-        found |= (_at(head, at) == _LOGIN) & (_at(head, at + 6) == _word(b"inco"))
+        found |= (u32(head, at) == _LOGIN) & (u32(head, at + 6) == _word(b"inco"))
     return found
 
 
 def _is_logon_failure(head: U8) -> Bool:
     """Tell whether SMB says so."""
-    failed: Bool = (_at(head, 4) == _SMB2) & (_at(head, 12) == _LOGON_FAILURE)
+    failed: Bool = (u32(head, 4) == _SMB2) & (u32(head, 12) == _LOGON_FAILURE)
     return failed
 
 
@@ -103,18 +104,13 @@ def _mqtt_refusal(head: U8) -> Bool:
 def _attempts(head: U8, first: U32) -> Bool:
     tried: Bool = (first == _PASS) & (head[:, 4] == ord(" "))
     # Fixed header, length (one byte), name length, "MQTT", level, flags: user name and password.
-    connect = (head[:, 0] == _CONNECT) & (_at(head, 4) == _CONNECT_TAIL)
+    connect = (head[:, 0] == _CONNECT) & (u32(head, 4) == _CONNECT_TAIL)
     tried |= connect & (head[:, 9] & 0xC0 == 0xC0)  # noqa: PLR2004
     post = (first == _POST).nonzero()[0]
     if len(post):
         lower = head[post] | np.uint8(0x20)
         found = np.zeros(len(post), np.bool_)
         for at in _PATH_AT:
-            found |= _at(lower, at) == _word(b"logi")
+            found |= u32(lower, at) == _word(b"logi")
         tried[post] |= found
     return tried
-
-
-def _at(blocks: U8, at: int) -> U32:
-    """Return the four bytes at a place as one number, big-endian."""
-    return blocks[:, at : at + 4].view(">u4")[:, 0].astype(np.uint32)

@@ -64,7 +64,7 @@ class PacketBatch(msgspec.Struct, frozen=True, eq=False):
     protocol: U8  # behind IPv6 extension headers
     fragment: U8  # 0 whole, 1 first, 2 later
     src_port: U16
-    dst_port: U16
+    dst_port: U16  # of VRRP the priority: 0 of who is no router any more
     tcp_flags: U8
     tcp_sequence: U32
     payload_bytes: I32  # of TCP, UDP or ICMP, by the header's lengths

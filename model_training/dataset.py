@@ -22,8 +22,8 @@ from model_training.window_labels import FrameSenders, host_codes, label_windows
 DEFAULT_CACHE: Final = Path(".cache/dataset")
 # The agent's modules on which an observation depends.
 _SEEING: Final = (
-    "answers", "bindings", "capture/*", "decode", "features/*", "flows", "grouping", "hosts", "logins",
-    "observe", "tables", "windows",
+    "answers", "big_endian", "bindings", "capture/*", "decode", "features/*", "flows", "grouping", "hosts", "logins",
+    "observe", "standby", "tables", "windows",
 )  # fmt: skip
 
 

@@ -4,9 +4,10 @@ from typing import Final
 
 import numpy as np
 
+from agent.big_endian import u16, u64
 from agent.capture.columns import at_every_byte
 from agent.grouping import Groups
-from agent.records import I32, I64, U8, U16, U64
+from agent.records import I32, I64, U8, U64
 from agent.tables import hashed
 
 MOST: Final = 64
@@ -82,22 +83,14 @@ def flow_keys(data: U8, offset: I64, captured_bytes: I32, seed: int) -> U64:
     what two MACs exchange.
     """
     heads = at_every_byte(data, f"V{HEAD_BYTES}")[offset].view(np.uint8).reshape(-1, HEAD_BYTES)
-    ethertype = _word(heads, 12)
+    ethertype = u16(heads, 12)
     ipv4 = (captured_bytes >= _IPV4_HEAD_BYTES) & (ethertype == _IPV4)
     ipv4 &= heads[:, 14] == _IPV4_WITHOUT_OPTIONS
     ipv6 = (captured_bytes >= HEAD_BYTES) & (ethertype == _IPV6)
-    addresses = _long(heads, 26)
+    addresses = u64(heads, 26)
     pair = (addresses >> np.uint64(32)) ^ (addresses & np.uint64(0xFFFF_FFFF))
-    pair = np.where(ipv6, _long(heads, 30) ^ _long(heads, 46), pair)
-    pair = np.where(ipv4 | ipv6, pair, (_long(heads, 0) ^ _long(heads, 6)) >> np.uint64(16))
-    ports = np.where(ipv4, _word(heads, 34) ^ _word(heads, 36), np.uint16(0))
-    ports = np.where(ipv6, _word(heads, 54) ^ _word(heads, 56), ports)
+    pair = np.where(ipv6, u64(heads, 30) ^ u64(heads, 46), pair)
+    pair = np.where(ipv4 | ipv6, pair, (u64(heads, 0) ^ u64(heads, 6)) >> np.uint64(16))
+    ports = np.where(ipv4, u16(heads, 34) ^ u16(heads, 36), np.uint16(0))
+    ports = np.where(ipv6, u16(heads, 54) ^ u16(heads, 56), ports)
     return hashed(seed, pair, ports)
-
-
-def _word(heads: U8, at: int) -> U16:
-    return heads[:, at : at + 2].view(">u2")[:, 0].astype(np.uint16)
-
-
-def _long(heads: U8, at: int) -> U64:
-    return heads[:, at : at + 8].view(">u8")[:, 0].astype(np.uint64)

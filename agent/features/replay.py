@@ -13,6 +13,7 @@ KEEP_NS: Final = 600_000_000_000
 CAPACITY: Final = 65_536
 MIN_PAYLOAD_BYTES: Final = 8  # shorter ones are alike by chance
 MOST_DATAGRAM_BYTES: Final = 64
+NTP_PORT: Final = 123
 RETRANSMISSION_NS: Final = 10_000_000_000  # a segment that comes again later was replayed
 # A mirror port or a radio shows the same packet twice, but within this.
 ECHO_NS: Final = 200_000_000
@@ -109,9 +110,8 @@ class Payloads:
         again = is_segment & ~replayed
         # Answers of many to one port of a client are alike too; a service has the lower port.
         to_service = packets.dst_port.take(target) <= packets.src_port.take(target)
-        # Many ask for the same names, under one of 65,536 numbers: these meet by chance.
-        is_dns = (packets.dns_id.take(target) > 0) | (packets.dns_flags.take(target) > 0)
-        taken = ~again & ~same_owner & to_service & ~is_dns
+        is_common = _asks_alike(packets, target)
+        taken = ~again & ~same_owner & to_service & ~is_common
         kept = slots >= 0
         new = slots[kept & fresh]
         self._lent[new] = self._common[new] = False
@@ -124,7 +124,7 @@ class Payloads:
         marks["borrowed_payloads"][target] = taken & ~common
         marks["own_repeats"][target] = ~again & same_owner & ~same_flow
         marks["flow_repeats"][target] = ~again & same_owner & same_flow
-        late = ~again & ~is_dns & ~(same_flow & (pause_ns < RETRY_NS))
+        late = ~again & ~is_common & ~(same_flow & (pause_ns < RETRY_NS))
         odd = self._kinds.odd(
             self._places(packets, rows.take(first)), slots, fresh, group[late], now_ns
         )
@@ -231,6 +231,15 @@ class Kinds:
         self._came_again[slot[noted]] = True
         self._was_odd[slot[noted]] = odd[again][noted]
         return odd
+
+
+def _asks_alike(packets: PacketBatch, rows: I64) -> Bool:
+    """Return which packets ask for what everybody asks for, in the same words."""
+    # For the same names, under one of 65,536 numbers: these meet by chance.
+    alike: Bool = (packets.dns_id.take(rows) > 0) | (packets.dns_flags.take(rows) > 0)
+    # For the time: small devices put nothing into the question, and all of a kind send the same.
+    alike |= (packets.dst_port.take(rows) == NTP_PORT) & (packets.protocol.take(rows) == UDP)
+    return alike
 
 
 def _so_far(state: Bool, events: Bool, group: I64, slot: I64, is_fresh: Bool) -> Bool:

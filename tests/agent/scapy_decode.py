@@ -15,6 +15,7 @@ from scapy.layers.inet6 import (
     _ICMPv6,
 )
 from scapy.layers.l2 import ARP, Dot1AD, Dot1Q, Dot3
+from scapy.layers.vrrp import VRRP
 from scapy.packet import NoPayload, Packet, Padding
 
 from agent.records import NO_VLAN
@@ -110,6 +111,8 @@ def transport_by_scapy(packet: Packet) -> Fields:
         }
     if UDP in packet:
         return udp_by_scapy(packet[UDP]) | answer_by_scapy(packet)
+    if VRRP in packet:
+        return {"dst_port": packet[VRRP].priority}
     for layer in layers(packet):
         if isinstance(layer, ICMP | _ICMPv6):
             message = bytes(layer)

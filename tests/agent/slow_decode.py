@@ -138,6 +138,7 @@ class SlowDecoder:
             17: (8, self._udp),
             1: (4, self._icmp),
             58: (4, self._icmp),
+            112: (8, self._vrrp),
         }.get(protocol, (0, None))
         if read is None:
             return
@@ -145,6 +146,8 @@ class SlowDecoder:
         if length < least:
             raise _BadError(Status.BAD_TRANSPORT)
         header = read(at)
+        if protocol == 112:
+            return
         if not least <= header <= length:
             raise _BadError(Status.BAD_TRANSPORT)
         size = self.fields["payload_bytes"] = length - header
@@ -171,6 +174,10 @@ class SlowDecoder:
         if {sport, dport} <= {67, 68} and len(body) >= 34:
             self.fields["dhcp_operation"] = body[0]
             self.fields["dhcp_client"] = int.from_bytes(body[28:34], "big")
+        return 8
+
+    def _vrrp(self, at: int) -> int:
+        self.fields["dst_port"] = self.frame[at + 2]
         return 8
 
     def _icmp(self, at: int) -> int:

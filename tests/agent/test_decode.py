@@ -23,6 +23,7 @@ from scapy.layers.inet6 import (
 )
 from scapy.layers.ipsec import AH
 from scapy.layers.l2 import ARP, Dot1AD, Dot1Q, Ether
+from scapy.layers.vrrp import VRRP
 from scapy.packet import Packet, Raw
 
 from agent.decode import MOST_DIGESTED_BYTES, Status, decode
@@ -82,6 +83,8 @@ FRAMES: dict[str, Packet] = {
     "router advertisement": HEAD / NEAR / ICMPv6ND_RA(routerlifetime=1800),
     "router of no way out": HEAD / NEAR / ICMPv6ND_RA(routerlifetime=0),
     "router from afar": HEAD / IPv6(src="fe80::1", dst="ff02::1", hlim=64) / ICMPv6ND_RA(routerlifetime=9),
+    "VRRP": HEAD / IP(src="10.0.0.1", dst="224.0.0.18", ttl=255) / VRRP(priority=100, addrlist=["10.0.0.9"]),
+    "VRRP resignation": HEAD / IP(src="10.0.0.1", dst="224.0.0.18", ttl=255) / VRRP(priority=0, addrlist=["10.0.0.9"]),
     "DNS query": HEAD / IP4 / UDP(sport=40_000, dport=53) / DNS(id=0xBEEF, qd=DNSQR(qname="a.example")),
     "DNS no such name": HEAD / IP4 / UDP(sport=53, dport=40_000) / DNS(id=7, qr=1, rcode=3, qd=DNSQR(qname="b")),
     "DNS over IPv6": HEAD / IP6 / UDP(sport=40_000, dport=53) / DNS(id=1, qd=DNSQR(qname="c")),
