@@ -11,6 +11,7 @@ from agent.big_endian import u16, u32, u64
 from agent.logins import logins, may_tell
 from agent.publications import BROKER_PORT, take_down
 from agent.records import (
+    DIGEST_BYTES,
     I64,
     NO_VLAN,
     SNAP_BYTES,
@@ -48,11 +49,10 @@ _MAX_EXTENSIONS: Final = 8
 _EXTENSIONS: Final = members(0, 43, 44, 51, 60, 135, 139, 140)
 _FRAGMENT: Final = 44
 _AUTHENTICATION: Final = 51
-_DIGEST_BYTES: Final = 64
 # Commands and readings are small. Video and downloads are not, never the same twice, and in seconds
 # would push everything else out of the table of payloads.
 MOST_DIGESTED_BYTES: Final = 512
-_HEADS: Final = np.tri(_DIGEST_BYTES + 1, _DIGEST_BYTES, -1, np.uint8) * np.uint8(255)  # masks
+_HEADS: Final = np.tri(DIGEST_BYTES + 1, DIGEST_BYTES, -1, np.uint8) * np.uint8(255)  # masks
 
 _Column = NDArray[Any]
 _Inner = tuple[I64, I64, I64, U8, Bool]
@@ -348,7 +348,7 @@ class _Decoder:
 
     def _payload(self, rows: I64, at: I64, length: I64) -> None:
         self.columns["payload_bytes"][rows] = length
-        head = np.minimum(length, _DIGEST_BYTES)
+        head = np.minimum(length, DIGEST_BYTES)
         # A head that was not captured whole would make unequal payloads look equal.
         seen = (length > 0) & (length <= MOST_DIGESTED_BYTES)
         seen &= self._length.take(rows) >= at + head
@@ -363,7 +363,7 @@ class _Decoder:
 
     def _logins(self, rows: I64, at: I64, length: I64) -> None:
         """Look for passwords and refusals in TCP payloads whose first byte may tell of some."""
-        head = np.minimum(length, _DIGEST_BYTES)
+        head = np.minimum(length, DIGEST_BYTES)
         worth = (length > 0) & (self._length.take(rows) >= at + head)
         first = self._data.take(self._start.take(rows) + at * worth)
         worth &= may_tell(first, length > MOST_DIGESTED_BYTES)
@@ -373,7 +373,7 @@ class _Decoder:
 
     def _heads(self, rows: I64, at: I64, head: I64) -> U8:
         """Return the first bytes of payloads, zeros behind their end."""
-        block = self._blocks(rows, at, _DIGEST_BYTES)
+        block = self._blocks(rows, at, DIGEST_BYTES)
         block &= _HEADS.take(head, axis=0)
         return block
 
@@ -388,7 +388,7 @@ def _only(good: Bool | None, *columns: _Column) -> tuple[Any, ...]:
 
 def _padded(frames: FrameBatch) -> U8:
     """Return the buffer with room behind the last frame, so that every block can be read."""
-    longest = int(frames.offset.max(initial=0)) + 2 * SNAP_BYTES + _DIGEST_BYTES
+    longest = int(frames.offset.max(initial=0)) + 2 * SNAP_BYTES + DIGEST_BYTES
     missing = longest - len(frames.data)
     if missing <= 0:
         return np.ascontiguousarray(frames.data)

@@ -7,7 +7,7 @@ import numpy as np
 
 from agent.grouping import Groups
 from agent.logins import ATTEMPT, REFUSAL
-from agent.records import I16, I64, U8, U16, U64, Bool, PacketBatch
+from agent.records import DIGEST_BYTES, I16, I64, U8, U16, U64, Bool, PacketBatch
 from agent.tables import hashed, is_one_of, paired
 
 # What is summed per flow. The first three are amounts, the others count packets by a flag.
@@ -22,6 +22,7 @@ FLAGS: Final = (
     "odd_flags",
     "data",
     "login_attempts",
+    "repeated_logins",
     "login_refusals",
     "dns_queries",
     "dns_responses",
@@ -148,7 +149,7 @@ def flows_of(packets: PacketBatch, marks: dict[str, Bool], seed: int) -> Flows:
         dst_port=dst_port.take(first),
         folded=np.zeros(len(first), np.int64),
         sources=np.zeros(len(first), np.int64),
-        sums=_sums(packets, {**_own_marks(packets), **marks}, groups),
+        sums=_sums(packets, {**_own_marks(packets), **marks} | _guesses(packets, marks), groups),
         **columns,
     )
 
@@ -204,9 +205,22 @@ def _own_marks(packets: PacketBatch) -> dict[str, Bool]:
         "odd_flags": is_tcp
         & ((flags & (_SYN | _ACK | _RST) == 0) | (connect & (_SYN | _FIN) == _SYN | _FIN)),
         "data": is_tcp & ~no_payload,
-        "login_attempts": is_tcp & (packets.login == ATTEMPT),
         "login_refusals": is_tcp & (packets.login == REFUSAL),
     }
+
+
+def _guesses(packets: PacketBatch, marks: dict[str, Bool]) -> dict[str, Bool]:
+    """Return which packets try a password, and which say again what was said before.
+
+    Programs log in with the same words again and again, and a recording with its owner's; who
+    guesses says something else each time. Of a longer message only the head is known to be the same.
+    """
+    tried = (packets.protocol == TCP) & (packets.login == ATTEMPT)
+    said = np.zeros(len(packets), np.bool_)
+    for name in ("own_repeats", "borrowed_payloads"):
+        said |= marks.get(name, False)
+    said &= tried & (packets.payload_bytes <= DIGEST_BYTES)
+    return {"login_attempts": tried & ~said, "repeated_logins": said}
 
 
 def _sums(packets: PacketBatch, marks: dict[str, Bool], groups: Groups) -> dict[str, I64]:

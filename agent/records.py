@@ -16,6 +16,7 @@ F64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
 SNAP_BYTES = 192  # of a frame that decode looks at; longer frames count with their wire length
+DIGEST_BYTES = 64  # of a payload, by which it is known again
 NO_VLAN = -1
 
 

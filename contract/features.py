@@ -70,8 +70,8 @@ COUNTERS: Final[dict[str, tuple[Counter, ...]]] = {
         Counter("login_syn", "packets", "connections tried to login services"),
         Counter("telnet_syn", "packets", "connections tried to ports that IoT worms use"),
         Counter("odd_port_syn", "packets", "connections tried to ports of no common service"),
-        Counter("login_attempts", "packets", "messages sent that carry a password in the clear"),
-        Counter("login_refusals", "packets", "answers received that refuse a login"),
+        Counter("login_attempts", "packets", "messages sent that carry another password in the clear"),
+        Counter("login_refusals", "packets", "answers received that refuse a login, but for one that was tried before"),
     ),
     "arp": (
         Counter("arp_requests", "packets", "ARP requests sent"),

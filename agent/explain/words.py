@@ -44,7 +44,7 @@ _COUNTED: Final[dict[str, str]] = {
     "login_syn": "tried {n} connection{s} to login services",
     "telnet_syn": "tried {n} connection{s} to ports that IoT worms use",
     "odd_port_syn": "tried {n} connection{s} to ports of no common service",
-    "login_attempts": "sent {n} password{s} in the clear",
+    "login_attempts": "tried {n} password{s} in the clear",
     "login_refusals": "had {n} login{s} refused",
     "arp_requests": "sent {n} ARP request{s}",
     "arp_replies": "sent {n} ARP repl{ies}",

@@ -3,7 +3,7 @@
 from typing import Final
 
 from agent.features.view import View
-from agent.records import F64
+from agent.records import F64, Bool
 from agent.tables import members
 
 LOGIN_PORTS: Final = (21, 22, 23, 110, 143, 445, 1433, 2222, 2323, 3306, 3389, 5432, 5900, 5901)
@@ -43,5 +43,17 @@ def count(view: View) -> dict[str, F64]:
         "telnet_syn": view.sent("syn", opened[_WORM[port]]),
         "odd_port_syn": view.sent("syn", opened[ODD[port]]),
         "login_attempts": view.sent("login_attempts"),
-        "login_refusals": view.received("login_refusals"),
+        "login_refusals": view.received("login_refusals", _of_guesses(view)),
     }
+
+
+def _of_guesses(view: View) -> Bool | None:
+    """Return the flows in which nobody says the password of before, None for all.
+
+    A program whose password was changed is refused for ever.
+    """
+    repeated = view.flows.total("repeated_logins")
+    if not repeated.any():
+        return None
+    guesses: Bool = view.by_flow.spread(view.by_flow.sums(repeated)) == 0
+    return guesses

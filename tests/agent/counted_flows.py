@@ -30,6 +30,7 @@ from tests.agent.counted_frames import (
 )
 
 HELLO = b"hello, broker"
+GUESS = b"PASS 1234\r\n"
 REFUSED = b"530 Login incorrect.\r\n"
 
 CASES: dict[str, list[Case]] = {
@@ -178,9 +179,23 @@ CASES: dict[str, list[Case]] = {
     ],
     "login_attempts": [
         Case(
-            lambda: now(tcp(EVE, BOB, 9, 21, data=b"PASS 1234\r\n"), tcp(EVE, BOB, data=HELLO)),
+            lambda: now(tcp(EVE, BOB, 9, 21, data=GUESS), tcp(EVE, BOB, data=HELLO)),
             EVE,
             1,
+        ),
+        # who sends the same words again does not guess, whoever sent them first
+        Case(lambda: now(*(tcp(EVE, BOB, port, 21, data=GUESS) for port in (8, 9))), EVE, 1),
+        Case(lambda: now(*(tcp(who, BOB, 40_000, 21, data=GUESS) for who in (ANN, EVE))), EVE, 0),
+        Case(
+            lambda: now(*(tcp(EVE, BOB, 9, 21, data=b"PASS %d" % n) for n in range(10, 14))),
+            EVE,
+            4,
+        ),
+        # of a longer message nobody knows what follows its head
+        Case(
+            lambda: now(*(tcp(EVE, BOB, port, 21, data=GUESS + bytes(60)) for port in (8, 9))),
+            EVE,
+            2,
         ),
     ],
     "login_refusals": [
@@ -190,5 +205,20 @@ CASES: dict[str, list[Case]] = {
             3,
         ),
         Case(lambda: now(ping(EVE, BOB), udp(BOB, EVE, 21, 9, data=REFUSED)), EVE, 0),
+        # a program whose password was changed
+        Case(
+            lambda: now(
+                *(
+                    frame
+                    for port in (7, 8, 9)
+                    for frame in (
+                        tcp(EVE, BOB, port, 21, data=GUESS),
+                        tcp(BOB, EVE, 21, port, data=REFUSED),
+                    )
+                )
+            ),
+            EVE,
+            1,
+        ),
     ],
 }
