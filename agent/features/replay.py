@@ -7,7 +7,7 @@ import numpy as np
 from agent.features.view import TCP, UDP, View
 from agent.grouping import Groups
 from agent.records import F64, I64, U64, Bool, PacketBatch
-from agent.tables import NEVER_NS, KeyTable, hashed, is_group, is_one_of, mixed
+from agent.tables import NEVER_NS, KeyTable, hashed, is_group, is_one_of, members, mixed
 
 KEEP_NS: Final = 600_000_000_000
 CAPACITY: Final = 65_536
@@ -22,6 +22,7 @@ RETRY_NS: Final = 30_000_000_000
 KINDS: Final = 1 << 16  # of messages: to one port, of one size
 _ODD: Final = 0.1  # of the payloads of a kind came again, then it is odd that one more does
 _COMMON: Final = 0.5  # then it is no more, whoever began
+_HIGH_SERVICE: Final = members(38899, 49152, 49153, 49154, 55443, 56700)  # bulbs, UPnP
 _HALVED_NS: Final = 1_800_000_000_000
 
 MARKS: Final = (
@@ -108,10 +109,8 @@ class Payloads:
         replayed &= pause_ns >= ECHO_NS
         replayed |= is_segment & (pause_ns >= RETRANSMISSION_NS)
         again = is_segment & ~replayed
-        # Answers of many to one port of a client are alike too; a service has the lower port.
-        to_service = packets.dst_port.take(target) <= packets.src_port.take(target)
         is_common = _asks_alike(packets, target)
-        taken = ~again & ~same_owner & to_service & ~is_common
+        taken = ~again & ~same_owner & _to_service(packets, target) & ~is_common
         kept = slots >= 0
         new = slots[kept & fresh]
         self._lent[new] = self._common[new] = False
@@ -231,6 +230,14 @@ class Kinds:
         self._came_again[slot[noted]] = True
         self._was_odd[slot[noted]] = odd[again][noted]
         return odd
+
+
+def _to_service(packets: PacketBatch, rows: I64) -> Bool:
+    """Return which packets ask, rather than answer: answers of many to one client are alike, too."""
+    source, target = packets.src_port.take(rows), packets.dst_port.take(rows)
+    lower: Bool = target <= source  # is a service's port, as a rule
+    high_target, high_source = _HIGH_SERVICE[target], _HIGH_SERVICE[source]
+    return np.where(high_target != high_source, high_target, lower)
 
 
 def _asks_alike(packets: PacketBatch, rows: I64) -> Bool:

@@ -134,6 +134,9 @@ CASES: dict[str, list[Case]] = {
         ),
         # who happens to ask DNS the same under the same number borrows nothing
         Case(lambda: now(dns_query(ANN, BOB), dns_query(EVE, BOB)), EVE, 0),
+        # bulbs listen where clients' ports are
+        Case(lambda: now(*(udp(who, BOB, 40_111, 56_700, HELLO) for who in (ANN, EVE))), EVE, 1),
+        Case(lambda: now(*(udp(who, BOB, 56_700, 40_111, HELLO) for who in (ANN, EVE))), EVE, 0),
         # devices of a kind ask for the time in the same words
         Case(lambda: now(*(udp(who, BOB, dport=123, data=HELLO) for who in (ANN, EVE))), EVE, 0),
         # what a third says too is everybody's, at once or later
