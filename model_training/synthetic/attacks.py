@@ -12,6 +12,7 @@ from model_training.synthetic.floods import (
     odd_protocol_flood,
     reflection,
     request_flood,
+    search_flood,
     slow_requests,
     syn_reflection,
     tcp_flood,
@@ -36,7 +37,7 @@ Attack = Callable[[Plot], None]
 LOUD: Final[dict[str, tuple[Attack, ...]]] = {
     "DOS": (tcp_flood, tcp_flood, tcp_flood, tcp_flood, udp_flood, udp_flood, icmp_flood, icmp_flood,
             reflection, broadcast_echo, syn_reflection, odd_protocol_flood, request_flood, request_flood, request_flood,
-            connection_flood, udp_flood, message_flood, message_flood),
+            connection_flood, udp_flood, message_flood, message_flood, search_flood),
     "Scan": (port_scan, port_scan, port_scan, port_scan, sweep, sweep, sweep, version_scan),
     "BruteForce": (guessing,),
     "Botnet": (worm,),

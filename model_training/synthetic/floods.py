@@ -1,6 +1,7 @@
 """Floods and slow starvation of services."""
 
 from model_training.synthetic.habits_inside import mqtt_hello
+from model_training.synthetic.habits_link import group_of
 from model_training.synthetic.home import between
 from model_training.synthetic.plot import MOST_FRAMES, Plot
 from model_training.synthetic.talk import Close, converse, down, up
@@ -20,6 +21,7 @@ from model_training.synthetic.wire import (
     datagram,
     echo,
     ipv4,
+    numbered,
     opening,
     segment,
     unreachable,
@@ -153,6 +155,26 @@ def reflection(plot: Plot) -> None:
         if rng.random() < 0.7:
             body = datagram(ports[::-1], rng.randbytes(rng.randint(200, 1400)))
             plot.home.tape.put(at + 0.004, ipv4(peer, plot.victim, UDP, body), mark.answer())
+
+
+def search_flood(plot: Plot) -> None:
+    """Flood everybody with searches and announcements: SSDP, mDNS, NetBIOS, or to whoever listens."""
+    rng, mark = plot.home.rng, Mark("DOS", "search_flood")
+    ip, port = rng.choice(
+        (
+            (bytes((239, 255, 255, 250)), 1900),
+            (bytes((239, 255, 255, 250)), 1900),
+            (b"\xe0\0\0\xfb", 5353),
+            (b"\xff" * 4, 137),
+            (b"\xff" * 4, rng.randint(1, 65535)),
+        )
+    )
+    everyone, source, fixed = group_of(ip), rng.randint(1024, 65000), rng.random() < 0.6
+    body, number = rng.randbytes(rng.choice((50, 94, 125, 310))), _number(plot)
+    for at in _flooding(plot, 100, 3000):
+        ports = (source if fixed else rng.randint(1024, 65000), port)
+        raw = ipv4(plot.attacker, everyone, UDP, datagram(ports, body), ttl=rng.choice((1, 64)))
+        plot.home.tape.put(at, numbered(raw, number), mark)
 
 
 def broadcast_echo(plot: Plot) -> None:

@@ -86,12 +86,12 @@ def guessing(plot: Plot, low: float = 0.6, high: float = 60) -> None:
 
 def attempt(luck: float, service: str, refusal: bytes, pause_s: float) -> list[Say]:
     """Return one attempt: what is sent, and the refusal."""
-    length = 6 + int(luck * 12)
+    length, word = 6 + int(luck * 12), Random(luck)  # hardly any two say the same
     if service == "ssh":
         return [up(90 + length), down(52, pause_s)]
     if service == "ftp":
         return [up(b"USER admin\r\n"), down(b"331 Please specify the password.\r\n"),
-                up(b"PASS " + bytes([97 + int(luck * 20)]) * length + b"\r\n"), down(refusal, pause_s)]  # fmt: skip
+                up(b"PASS " + _password(word, length) + b"\r\n"), down(refusal, pause_s)]  # fmt: skip
     if service == "telnet":
         return [
             up(length),
@@ -105,11 +105,15 @@ def attempt(luck: float, service: str, refusal: bytes, pause_s: float) -> list[S
             b"POST /"
             + _FORMS[int(luck * len(_FORMS))]
             + b" HTTP/1.1\r\nHost: cam\r\n\r\nuser=admin&password="
-            + bytes([97 + int(luck * 20)]) * length
+            + _password(word, length)
         )
     elif service == "mqtt":
-        told = mqtt_hello(Random(length), length)
+        told = mqtt_hello(word, length)
     return [up(told), down(refusal, min(pause_s, 0.3))]
+
+
+def _password(word: Random, length: int) -> bytes:
+    return bytes(word.choices(b"abcdefghijklmnopqrstuvwxyz0123456789", k=length))
 
 
 def slow_guessing(plot: Plot) -> None:

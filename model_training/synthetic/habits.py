@@ -29,6 +29,7 @@ from model_training.synthetic.habits_link import (
     leases,
     neighbours,
     pings,
+    sending_to_all,
 )
 from model_training.synthetic.habits_outside import (
     browsing,
@@ -76,7 +77,7 @@ FREQUENT: Final[tuple[Habit, ...]] = (
 
 
 RARE: Final[tuple[Habit, ...]] = (
-    call, descriptions, failover, transfer, inventory, conversing, advertising, same_pages, knocking_in_vain, reconnecting, shell, boot, leases, gratuitous,
+    call, descriptions, failover, transfer, inventory, conversing, advertising, same_pages, knocking_in_vain, reconnecting, shell, boot, leases, gratuitous, sending_to_all,
 )  # fmt: skip
 
 

@@ -17,6 +17,25 @@ from model_training.synthetic.wire import (
 )
 
 
+def group_of(ip: bytes) -> Host:
+    """Return all who listen at a multicast or broadcast address."""
+    mac = BROADCAST if ip[0] == 255 else b"\x01\0\x5e" + bytes([ip[1] & 127]) + ip[2:]
+    return Host("group", mac, ip)
+
+
+def sending_to_all(home: Home, who: Host) -> None:
+    """Send sound or pictures to everybody who listens, as speakers in all rooms and receivers of television do."""
+    rng = home.rng
+    everyone = group_of(b"\xef" + rng.randbytes(3))
+    ports, size = (rng.randint(5000, 60000), rng.randint(5000, 60000)), rng.randint(120, 1328)
+    begin, end = sorted((rng.uniform(0, home.seconds), rng.uniform(0, home.seconds)))
+    end = min(end, begin + rng.uniform(3, 20))
+    for at in home.times(1 / between(rng, 20, 1000), 0.1, begin):
+        if at > end:
+            break
+        home.tape.put(at, ipv4(who, everyone, UDP, datagram(ports, rng.randbytes(size)), ttl=16))
+
+
 def announcements(home: Home, who: Host) -> None:
     """Speak to everyone: mDNS, SSDP, NetBIOS, vendor discovery."""
     rng = home.rng
@@ -28,9 +47,8 @@ def announcements(home: Home, who: Host) -> None:
             (b"\xff" * 4, 137),
         )
     )
-    mac = BROADCAST if group[0] == 255 else b"\x01\0\x5e" + bytes([group[1] & 127]) + group[2:]
     source = port if rng.random() < 0.6 else rng.randint(32768, 60999)
-    everyone = Host("group", mac, group)
+    everyone = group_of(group)
     for at in home.times(between(rng, 2, 40), 0.4):
         for number in range(rng.choice((1, 1, 2, 3, 6))):
             body = datagram((source, port), rng.randbytes(rng.randint(60, 320)))
@@ -42,7 +60,7 @@ def announcements(home: Home, who: Host) -> None:
 def discovery(home: Home, who: Host) -> None:
     """Search by SSDP and be answered by some devices, as a television does."""
     rng = home.rng
-    everyone = Host("group", bytes.fromhex("01005e7ffffa"), bytes((239, 255, 255, 250)))
+    everyone = group_of(bytes((239, 255, 255, 250)))
     answering = rng.sample(home.devices, min(len(home.devices), rng.randint(0, 5)))
     parts = rng.choice((1, 1, 3, 8))  # one for each of its services
     for at in home.times(between(rng, 1, 60), 0.4):
