@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 
 from agent.grouping import Groups
-from agent.logins import ATTEMPT, REFUSAL
+from agent.logins import ACCEPTANCE, ATTEMPT, REFUSAL
 from agent.records import DIGEST_BYTES, I16, I64, U8, U16, U64, Bool, PacketBatch
 from agent.tables import hashed, is_one_of, paired
 
@@ -24,6 +24,7 @@ FLAGS: Final = (
     "login_attempts",
     "repeated_logins",
     "login_refusals",
+    "login_acceptances",
     "dns_queries",
     "dns_responses",
     "dns_failures",
@@ -206,6 +207,7 @@ def _own_marks(packets: PacketBatch) -> dict[str, Bool]:
         & ((flags & (_SYN | _ACK | _RST) == 0) | (connect & (_SYN | _FIN) == _SYN | _FIN)),
         "data": is_tcp & ~no_payload,
         "login_refusals": is_tcp & (packets.login == REFUSAL),
+        "login_acceptances": is_tcp & (packets.login == ACCEPTANCE),
     }
 
 

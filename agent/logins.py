@@ -10,6 +10,7 @@ from agent.tables import members
 
 ATTEMPT: Final = np.uint8(1)
 REFUSAL: Final = np.uint8(2)
+ACCEPTANCE: Final = np.uint8(3)
 
 _STATUS_AT: Final = 9  # of HTTP/1.1 and RTSP/1.0
 _TELNET_AT: Final = (0, 1, 2, 3, 4)  # the refusal follows line ends
@@ -31,7 +32,7 @@ _TELLING: Final = members(0x10, 0x20, 0x35, *b"HRPL\r\n\0", 0x4A, *range(0x40, 0
 
 
 def logins(blocks: U8) -> U8:
-    """Tell of each payload whether it carries a password in the clear, or refuses one.
+    """Tell of each payload whether it carries a password in the clear, or refuses or accepts one.
 
     Knows HTTP, RTSP, FTP, SMTP, MQTT, telnet, SMB and MySQL; of what is encrypted nothing can be told.
 
@@ -39,10 +40,13 @@ def logins(blocks: U8) -> U8:
         blocks: The first bytes of each payload, zeros behind its end; shape (n, at least 48).
 
     Returns:
-        0, ATTEMPT or REFUSAL for each, shape (n,).
+        0, ATTEMPT, REFUSAL or ACCEPTANCE for each, shape (n,). Of HTTP and RTSP whatever succeeds
+        is an acceptance.
     """
     first = u32(blocks, 0)
     tried = np.where(_attempts(blocks, first), ATTEMPT, np.uint8(0))
+    succeeds = ((first == _HTTP) | (first == _RTSP)) & (blocks[:, _STATUS_AT] == ord("2"))
+    tried[succeeds] = ACCEPTANCE
     return np.where(_refuses(blocks, first), REFUSAL, tried)
 
 

@@ -140,6 +140,7 @@ class Observer:
             "contacts": self._fan_out.contact_table,
             "searches": self._fan_out.search_table,
             "arp_requests": self._claims.request_table,
+            "arp_targets": self._claims.asked_table,
             "payloads": self._payloads.table,
             "dns_answers": self._services.answer_table,
             "named": self._names.table,

@@ -76,7 +76,7 @@ COUNTERS: Final[dict[str, tuple[Counter, ...]]] = {
     "arp": (
         Counter("arp_requests", "packets", "ARP requests sent"),
         Counter("arp_replies", "packets", "ARP replies sent"),
-        Counter("arp_targets", "addresses", "addresses it asked for"),
+        Counter("arp_targets", "addresses", "addresses it asked for and had not asked for in the last minute"),
         Counter("unasked_claims", "packets", "address claims that nobody asked for"),
         Counter(
             "pushed_replies",

@@ -7,10 +7,11 @@ import numpy as np
 
 from agent.features.rivals import Rivals
 from agent.features.view import ARP_REPLY, ARP_REQUEST, ICMPV6, View
-from agent.grouping import distinct
+from agent.grouping import Groups, distinct
 from agent.records import F64, I64, U64, Bool
 from agent.tables import KeyTable
 
+ASKED_KEEP_NS: Final = 60_000_000_000  # who asks for an absent host again looks for nobody else
 REQUEST_KEEP_NS: Final = 3_000_000_000  # an answer that comes later was not asked for
 ROUTER_KEEP_NS: Final = 3_600_000_000_000  # routers speak up twice as often, at least
 CAPACITY: Final = 8_192
@@ -23,6 +24,7 @@ class AddressClaims:
 
     def __init__(self) -> None:
         self.request_table = KeyTable(CAPACITY, REQUEST_KEEP_NS)
+        self.asked_table = KeyTable(CAPACITY, ASKED_KEEP_NS)
         self._routers = Rivals(ROUTER_KEEP_NS)
 
     def count(self, view: View) -> dict[str, F64]:
@@ -48,7 +50,7 @@ class AddressClaims:
         return {
             "arp_requests": view.sent("packets", rows[said.request]),
             "arp_replies": view.sent("packets", rows[said.reply]),
-            "arp_targets": view.distinct(asked.take(wanted), rows.take(wanted)),
+            "arp_targets": self._targets(view, asked.take(wanted), rows.take(wanted)),
             "unasked_claims": view.sent("packets", rows[unasked]),
             "pushed_replies": view.sent("packets", rows[pushed]),
             "claimed_addresses": view.distinct(claimed.take(claims), rows.take(claims)),
@@ -60,6 +62,13 @@ class AddressClaims:
                 "packets", self._routers.among(view, advertisement)
             ),
         }
+
+    def _targets(self, view: View, asked: U64, rows: I64) -> F64:
+        """Count the addresses that each host asks for and has not asked for lately."""
+        keys = view.key(view.flows.src_mac.take(rows), asked)
+        first = Groups.of(keys).first
+        _, fresh = self.asked_table.claim(keys.take(first), view.now_ns)
+        return view.number(view.hosts.sender.take(rows.take(first[fresh])))
 
     def _unasked(self, view: View, said: "_Said") -> Bool:
         """Return what claims an address without having been asked for it."""

@@ -3,8 +3,9 @@
 from typing import Final
 
 from agent.features.view import View
+from agent.grouping import Groups
 from agent.records import F64, Bool
-from agent.tables import members
+from agent.tables import members, paired
 
 LOGIN_PORTS: Final = (21, 22, 23, 110, 143, 445, 1433, 2222, 2323, 3306, 3389, 5432, 5900, 5901)
 WORM_PORTS: Final = (23, 2323, 5555, 7547, 8291, 9527, 37215, 52869, 60001)
@@ -48,12 +49,18 @@ def count(view: View) -> dict[str, F64]:
 
 
 def _of_guesses(view: View) -> Bool | None:
-    """Return the flows in which nobody says the password of before, None for all.
+    """Return the rows whose refusals are of guesses, None for all.
 
-    A program whose password was changed is refused for ever.
+    A program whose password was changed is refused for ever, in answer to the same words. Cameras
+    refuse the first question of each visit, which is how they ask for a password (HTTP digest).
     """
-    repeated = view.flows.total("repeated_logins")
-    if not repeated.any():
+    refusals = view.flows.total("login_refusals")
+    if not refusals.any():
         return None
-    guesses: Bool = view.by_flow.spread(view.by_flow.sums(repeated)) == 0
-    return guesses
+    repeated = view.flows.total("repeated_logins")
+    of_guesses: Bool = view.by_flow.spread(view.by_flow.sums(repeated)) == 0
+    accepted = view.flows.total("login_acceptances")
+    if accepted.any():
+        pairs = Groups.of(paired(view.source, view.dst_ip))  # a service and who asks it
+        of_guesses &= pairs.spread(pairs.sums(refusals - accepted)) > 0
+    return of_guesses

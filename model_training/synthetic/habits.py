@@ -38,9 +38,11 @@ from model_training.synthetic.habits_outside import (
     clock,
     first_contact,
     lookups,
+    punching,
     same_pages,
     scattered_peers,
     stream,
+    swarm,
     transfer,
 )
 from model_training.synthetic.home import Home
@@ -77,7 +79,7 @@ FREQUENT: Final[tuple[Habit, ...]] = (
 
 
 RARE: Final[tuple[Habit, ...]] = (
-    call, descriptions, failover, transfer, inventory, conversing, advertising, same_pages, knocking_in_vain, reconnecting, shell, boot, leases, gratuitous, sending_to_all,
+    call, descriptions, failover, transfer, inventory, conversing, advertising, same_pages, knocking_in_vain, reconnecting, shell, boot, leases, gratuitous, sending_to_all, punching, swarm,
 )  # fmt: skip
 
 

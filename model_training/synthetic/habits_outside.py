@@ -258,3 +258,35 @@ def scattered_peers(home: Home, who: Host) -> None:
         for peer in peers:
             ask(home.tape, at + rng.random() * 0.2, who, peer, (source, port), rng.randbytes(28),
                 rng.randbytes(40) if rng.random() < 0.7 else b"")  # fmt: skip
+
+
+def punching(home: Home, who: Host) -> None:
+    """Look for a way to somebody through routers: datagrams to many ports of a few addresses, until one answers."""
+    rng = home.rng
+    source, words = rng.randint(10000, 60000), rng.randbytes(rng.choice((4, 28, 44)))
+    for at in home.times(between(rng, 15, 120), 0.3):
+        for peer in (home.outsider("peer") for _ in range(rng.randint(1, 4))):
+            first, step = rng.randint(1024, 60000), rng.choice((1, 1, rng.randint(2, 90)))
+            for number in range(int(between(rng, 1, 40))):
+                ports = (source, 1024 + (first + step * number) % 64000)
+                there = rng.random() < 0.05
+                ask(home.tape, at + number * 0.02 + rng.random() * 0.02, who, peer, ports, words,
+                    words * there)  # fmt: skip
+
+
+def swarm(home: Home, who: Host) -> None:
+    """Share files with strangers: datagrams to peers all over the world, and calls of which many are in vain."""
+    rng, source = home.rng, home.rng.randint(6881, 60000)
+    begin = rng.uniform(0, home.seconds * 0.7)
+    rate, calls = between(rng, 0.5, 20), rng.uniform(0.05, 0.5)
+    known = [home.outsider("peer") for _ in range(rng.randint(5, 80))]
+    for at in home.times(1 / rate, 0.9, begin):
+        peer = rng.choice(known) if rng.random() < 0.6 else home.outsider("peer")
+        port = rng.choice((6881, 51413, rng.randint(1024, 65000)))
+        if rng.random() < calls:
+            line = Connection(home.tape, at, who, peer, port, rtt_s=home.rtt_s(who, peer))
+            answer: Answer = rng.choice(("accept", "refuse", "silent", "silent"))
+            converse(line, [up(68), down(68), up(300), down(1400)], answer=answer, close="client")
+        else:
+            ask(home.tape, at, who, peer, (source, port), rng.randbytes(101),
+                rng.randbytes(280) if rng.random() < 0.6 else b"")  # fmt: skip

@@ -43,6 +43,10 @@ CASES: dict[str, list[Case]] = {
     "arp_targets": [
         Case(lambda: now(*(who_has(EVE, f"192.168.1.{n % 30}") for n in range(60))), EVE, 30),
         Case(lambda: now(who_has(EVE, EVE.ip)), EVE, 0),  # an announcement asks for nobody
+        # who is not there is asked for again and again
+        Case(lambda: every(1, [who_has(EVE, BOB.ip)] * 3), EVE, 0, 2),
+        Case(lambda: [(0, who_has(EVE, BOB.ip)), (62, who_has(EVE, BOB.ip))], EVE, 1, 62),
+        Case(lambda: every(1, [who_has(ANN, BOB.ip), who_has(EVE, BOB.ip)]), EVE, 1, 1),
     ],
     "unasked_claims": [
         Case(lambda: now(who_has(ANN, BOB.ip), is_at(BOB, ANN)), BOB, 0),

@@ -30,6 +30,7 @@ from tests.agent.counted_frames import (
 )
 
 HELLO = b"hello, broker"
+DENIED, FOUND = b"HTTP/1.1 401 Unauthorized\r\n", b"HTTP/1.1 200 OK\r\n"
 GUESS = b"PASS 1234\r\n"
 REFUSED = b"530 Login incorrect.\r\n"
 
@@ -205,6 +206,32 @@ CASES: dict[str, list[Case]] = {
             3,
         ),
         Case(lambda: now(ping(EVE, BOB), udp(BOB, EVE, 21, 9, data=REFUSED)), EVE, 0),
+        # a camera's first refusal is how it asks for the password, in one connection or two
+        Case(
+            lambda: now(
+                ping(EVE, BOB),
+                *(tcp(BOB, EVE, 80, port, data=said) for port, said in ((9, DENIED), (8, FOUND))),
+            ),
+            EVE,
+            0,
+        ),
+        Case(
+            lambda: now(
+                ping(EVE, BOB),
+                *(tcp(BOB, EVE, 80, 9, data=said) for said in (DENIED, DENIED, FOUND)),
+            ),
+            EVE,
+            2,
+        ),
+        Case(
+            lambda: now(
+                ping(EVE, BOB),
+                tcp(BOB, EVE, 80, 9, data=DENIED),
+                tcp(BOB, ANN, 80, 9, data=FOUND),
+            ),
+            EVE,
+            1,
+        ),
         # a program whose password was changed
         Case(
             lambda: now(

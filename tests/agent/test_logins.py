@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.logins import ATTEMPT, REFUSAL, logins
+from agent.logins import ACCEPTANCE, ATTEMPT, REFUSAL, logins
 
 REFUSALS = {
     "http": b"HTTP/1.1 401 Unauthorized\r\n",
@@ -27,9 +27,13 @@ ATTEMPTS = {
     "http form, deeper": b"POST /cgi-bin/luci/Login?x=1 HTTP/1.1\r\n",
     "mqtt": b"\x10\x20\0\x04MQTT\x04\xc2\0\x3c\0\x05panel",
 }
+ACCEPTANCES = {
+    "http": b"HTTP/1.1 200 OK\r\n",
+    "http empty": b"HTTP/1.0 204 No Content\r\n",
+    "rtsp": b"RTSP/1.0 200 OK\r\n",
+}
 NEITHER = {
-    "http ok": b"HTTP/1.1 200 OK\r\n",
-    "rtsp ok": b"RTSP/1.0 200 OK\r\n",
+    "http elsewhere": b"HTTP/1.1 302 Found\r\n",
     "ftp ok": b"230 Login successful.\r\n",
     "mqtt accepts": b"\x20\x02\x00\x00",
     "mqtt without password": b"\x10\x20\0\x04MQTT\x04\x02\0\x3c\0\x05panel",
@@ -52,6 +56,11 @@ def test_a_refused_login_is_recognised(name: str) -> None:
 @pytest.mark.parametrize("name", ATTEMPTS)
 def test_a_password_in_the_clear_is_recognised(name: str) -> None:
     assert said(ATTEMPTS[name]) == ATTEMPT
+
+
+@pytest.mark.parametrize("name", ACCEPTANCES)
+def test_what_succeeds_is_recognised(name: str) -> None:
+    assert said(ACCEPTANCES[name]) == ACCEPTANCE
 
 
 @pytest.mark.parametrize("name", NEITHER)
