@@ -11,6 +11,7 @@ from agent.tables import members
 ATTEMPT: Final = np.uint8(1)
 REFUSAL: Final = np.uint8(2)
 ACCEPTANCE: Final = np.uint8(3)
+LOGIN: Final = np.uint8(4)
 
 _STATUS_AT: Final = 9  # of HTTP/1.1 and RTSP/1.0
 _TELNET_AT: Final = (0, 1, 2, 3, 4)  # the refusal follows line ends
@@ -23,12 +24,13 @@ def _word(text: bytes) -> int:
 
 _HTTP, _RTSP = _word(b"HTTP"), _word(b"RTSP")
 _REPLIES: Final = (_word(b"530 "), _word(b"530-"), _word(b"535 "), _word(b"535-"))
+_LOGGED_IN: Final = _word(b"230 ")
 _POST, _PASS, _LOGIN = _word(b"POST"), _word(b"PASS"), _word(b"Logi")
 _SMB2, _LOGON_FAILURE = _word(b"\xfeSMB"), 0x6D0000C0
 _CONNECT, _CONNACK, _CONNECT_TAIL = 0x10, 0x20, _word(b"MQTT")
 _ENDS_LINES: Final = members(*b"L\r\n\0")
 _TELLING_LONG: Final = members(*b"HRP")
-_TELLING: Final = members(0x10, 0x20, 0x35, *b"HRPL\r\n\0", 0x4A, *range(0x40, 0x50))
+_TELLING: Final = members(0x10, 0x20, *b"25", *b"HRPL\r\n\0", 0x4A, *range(0x40, 0x50))
 
 
 def logins(blocks: U8) -> U8:
@@ -40,13 +42,14 @@ def logins(blocks: U8) -> U8:
         blocks: The first bytes of each payload, zeros behind its end; shape (n, at least 48).
 
     Returns:
-        0, ATTEMPT, REFUSAL or ACCEPTANCE for each, shape (n,). Of HTTP and RTSP whatever succeeds
-        is an acceptance.
+        0, ATTEMPT, REFUSAL, LOGIN (who tried is let in) or ACCEPTANCE for each, shape (n,). Whatever
+        succeeds in HTTP and RTSP is an acceptance: a page may say that a password was wrong.
     """
     first = u32(blocks, 0)
     tried = np.where(_attempts(blocks, first), ATTEMPT, np.uint8(0))
     succeeds = ((first == _HTTP) | (first == _RTSP)) & (blocks[:, _STATUS_AT] == ord("2"))
     tried[succeeds] = ACCEPTANCE
+    tried[(first == _LOGGED_IN) | _mqtt_welcome(blocks)] = LOGIN
     return np.where(_refuses(blocks, first), REFUSAL, tried)
 
 
@@ -103,6 +106,12 @@ def _mqtt_refusal(head: U8) -> Bool:
     new = (head[:, 1] > 2) & (head[:, 3] >= 0x80) & (head[:, 2] == 0)  # noqa: PLR2004  (MQTT 5)
     refusal: Bool = old | new
     return refusal
+
+
+def _mqtt_welcome(head: U8) -> Bool:
+    welcome: Bool = (head[:, 0] == _CONNACK) & (head[:, 1] > 1) & (head[:, 2] <= 1)
+    welcome &= head[:, 3] == 0
+    return welcome
 
 
 def _attempts(head: U8, first: U32) -> Bool:

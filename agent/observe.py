@@ -148,6 +148,7 @@ class Observer:
             "sealed_dns": self._names.sealed_table,
             "dns_askers": self._names.asker_table,
             "routers": self._names.router_table,
+            "held_calls": self._names.held_table,
         }
         evicted = {f"evicted.{name}": table.evicted for name, table in tables.items()}
         refused = {f"refused.{name}": table.refused for name, table in tables.items()}

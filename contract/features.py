@@ -70,13 +70,25 @@ COUNTERS: Final[dict[str, tuple[Counter, ...]]] = {
         Counter("login_syn", "packets", "connections tried to login services"),
         Counter("telnet_syn", "packets", "connections tried to ports that IoT worms use"),
         Counter("odd_port_syn", "packets", "connections tried to ports of no common service"),
-        Counter("login_attempts", "packets", "messages sent that carry another password in the clear"),
-        Counter("login_refusals", "packets", "answers received that refuse a login, but for one that was tried before"),
+        Counter(
+            "login_attempts",
+            "packets",
+            "messages sent that carry another password in the clear, but for one that opens the door",
+        ),
+        Counter(
+            "login_refusals",
+            "packets",
+            "answers received that refuse a login, but for one that was tried before",
+        ),
     ),
     "arp": (
         Counter("arp_requests", "packets", "ARP requests sent"),
         Counter("arp_replies", "packets", "ARP replies sent"),
-        Counter("arp_targets", "addresses", "addresses it asked for and had not asked for in the last minute"),
+        Counter(
+            "arp_targets",
+            "addresses",
+            "addresses it asked for and had not asked for in the last minute",
+        ),
         Counter("unasked_claims", "packets", "address claims that nobody asked for"),
         Counter(
             "pushed_replies",
@@ -122,6 +134,7 @@ COUNTERS: Final[dict[str, tuple[Counter, ...]]] = {
             "unnamed_opens", "services", "TCP services outside called that no DNS answer named"
         ),
         Counter("unnamed_odd_opens", "services", "those at ports of no common service"),
+        Counter("unnamed_talks", "services", "those spoken to after a pause in a held connection"),
     ),
 }
 
@@ -192,7 +205,7 @@ FEATURE_NAMES: Final = tuple(feature.name for feature in FEATURES)
 FEATURE_COUNT: Final = len(FEATURES)
 
 # Raised by hand when the same name begins to be computed in another way.
-FEATURE_REVISION: Final = 7
+FEATURE_REVISION: Final = 8
 
 
 def feature_schema_id() -> str:

@@ -81,6 +81,10 @@ _COUNTED: Final[dict[str, str]] = {
         "called {n} time{s} at ports of no common service of outside addresses that no DNS answer"
         " had named"
     ),
+    "unnamed_talks": (
+        "spoke {n} time{s} after a pause in connections to outside services that no DNS answer had"
+        " named"
+    ),
 }
 _DERIVED: Final[dict[str, str]] = {
     "bytes_per_packet_10s": "sent packets of {bytes} on average, over 10 s",

@@ -7,7 +7,7 @@ import numpy as np
 from agent.answers import Answers, read_answers
 from agent.features.tcp import ODD
 from agent.features.view import View
-from agent.grouping import distinct
+from agent.grouping import Groups, distinct
 from agent.records import F64, I64, U64, Bool, FrameBatch, PacketBatch
 from agent.tables import KeyTable, hashed
 
@@ -16,7 +16,10 @@ UNREAD_KEEP_NS: Final = 60_000_000_000  # one address after another is tried, as
 ROUTER_KEEP_NS: Final = 3_600_000_000_000
 YOUNG_NS: Final = 10_000_000_000
 DEAF_NS: Final = 600_000_000_000
+HELD_KEEP_NS: Final = 600_000_000_000  # without a word, until a connection is forgotten
+PAUSE_NS: Final = 4_000_000_000  # who speaks in a held connection after it calls again
 CAPACITY: Final = 32_768
+HELD_CAPACITY: Final = 2_048
 UNREAD_CAPACITY: Final = 2_048
 SEALED_CAPACITY: Final = 2_048
 ASKER_CAPACITY: Final = 8_192
@@ -43,6 +46,9 @@ class Names:
         self.sealed_table = KeyTable(SEALED_CAPACITY, KEEP_NS)
         self.asker_table = KeyTable(ASKER_CAPACITY, KEEP_NS)
         self.router_table = KeyTable(ROUTER_CAPACITY, ROUTER_KEEP_NS)
+        self.held_table = KeyTable(HELD_CAPACITY, HELD_KEEP_NS)
+        self._spoke_ns = np.zeros(self.held_table.capacity, np.int64)
+        self._holds = False  # whether anybody ever held one: where not, nothing is looked up
         self._heard: list[Answers] = []  # in the order of their packets, whose windows come later
         self._young_until_ns: int | None = None
         self._deaf_until_ns = 0
@@ -110,10 +116,39 @@ class Names:
         self._remember(keys[named | maybe], view.now_ns)
         unnamed = ~named & ~maybe
         strange, stranger = rows[unnamed & ~new], rows[unnamed & odd]
+        again = self._spoken_again(view)
+        self._hold(view, stranger)
         return {
             "unnamed_opens": view.distinct(view.service.take(strange), strange),
             "unnamed_odd_opens": view.distinct(view.service.take(stranger), stranger),
+            "unnamed_talks": view.distinct(view.service.take(again), again),
         }
+
+    def _hold(self, view: View, rows: I64) -> None:
+        """Remember connections that their callers may hold, from now on."""
+        if not len(rows):
+            return
+        slots, _ = self.held_table.claim(distinct(_directions(view, rows)), view.now_ns)
+        self._spoke_ns[slots[slots >= 0]] = view.now_ns
+        self._holds = True
+
+    def _spoken_again(self, view: View) -> I64:
+        """Return the rows that say something in a held connection after a pause."""
+        said = view.flows.sums.get("data") if self._holds else None
+        if said is None:
+            return np.zeros(0, np.int64)
+        rows = said.nonzero()[0]
+        keys = _directions(view, rows)
+        first = Groups.of(keys).first  # behind two bridge ports a flow has two rows
+        rows, keys = rows.take(first), keys.take(first)
+        held = (self.held_table.find(keys, view.now_ns) >= 0).nonzero()[0]
+        if not len(held):
+            return held
+        rows = rows.take(held)
+        slots, _ = self.held_table.claim(keys.take(held), view.now_ns)
+        paused = view.now_ns - self._spoke_ns[slots] >= PAUSE_NS
+        self._spoke_ns[slots] = view.now_ns
+        return rows[paused]
 
     def _outside(self, view: View, rows: I64) -> I64:
         """Return which of some calls go out through a router, whether anybody answers or not."""
@@ -136,3 +171,8 @@ class Names:
         if missed or lost > self._lost:
             self._deaf_until_ns, self._lost = now_ns + DEAF_NS, lost
         return now_ns < self._deaf_until_ns
+
+
+def _directions(view: View, rows: I64) -> U64:
+    """Return keys of the flows of some rows, each direction its own."""
+    return view.key(view.flow.take(rows), view.turned.take(rows).astype(np.uint64))

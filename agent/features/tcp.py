@@ -43,9 +43,18 @@ def count(view: View) -> dict[str, F64]:
         "login_syn": view.sent("syn", opened[_LOGIN[port]]),
         "telnet_syn": view.sent("syn", opened[_WORM[port]]),
         "odd_port_syn": view.sent("syn", opened[ODD[port]]),
-        "login_attempts": view.sent("login_attempts"),
+        "login_attempts": view.sent("login_attempts", _in_vain(view)),
         "login_refusals": view.received("login_refusals", _of_guesses(view)),
     }
+
+
+def _in_vain(view: View) -> Bool | None:
+    """Return the rows of flows in which nobody was let in, None for all."""
+    logins = view.flows.total("logins")
+    if not logins.any():
+        return None
+    in_vain: Bool = view.by_flow.spread(view.by_flow.sums(logins)) == 0
+    return in_vain
 
 
 def _of_guesses(view: View) -> Bool | None:

@@ -43,6 +43,25 @@ def silent(host: Box, sport: int, dport: int = 443) -> Packet:
     return tcp(host, LAIR, sport, dport, "S")
 
 
+def held(
+    *times_s: int,
+    server: Box = LAIR,
+    dport: int = 666,
+    who: tuple[Box, Box] | None = None,
+    flags: str = "PA",
+) -> list[Timed]:
+    """Call, and say something in the connection at some times after that."""
+    sender, receiver = who or (EVE, server)
+    ports = (50_000, dport) if sender is EVE else (dport, 50_000)
+    data = {"data": b"\0\0"} if flags == "PA" else {}
+    ttl = {} if sender is EVE else {"ttl": 63}
+    words = [
+        (LATER + at_s + 0.1, tcp(sender, receiver, *ports, flags, **data, **ttl))
+        for at_s in times_s
+    ]
+    return [*after(*call(EVE, server, dport=dport)), *words]
+
+
 LONG = [f"198.51.100.{n}" for n in range(20)]
 
 CASES: dict[str, list[Case]] = {
@@ -129,5 +148,15 @@ CASES: dict[str, list[Case]] = {
         Case(lambda: every(0.01, call(EVE, LAIR, dport=666)), EVE, 1),
         Case(lambda: after(*call(EVE, CLOUD, dport=666)), EVE, 0, LATER),
         Case(lambda: after(*handshake(EVE, BOB, 50_000, 666)), EVE, 0, LATER),
+    ],
+    "unnamed_talks": [
+        Case(lambda: held(0, 5), EVE, 1, LATER + 5),
+        Case(lambda: held(0, 2), EVE, 0, LATER + 2),  # goes on, after no pause
+        Case(lambda: held(0, 5, 7), EVE, 0, LATER + 7),
+        Case(lambda: held(0, 5, 10), EVE, 1, LATER + 10),
+        Case(lambda: held(5, who=(LAIR, EVE)), LAIR.ip, 0, LATER + 5),  # only who called
+        Case(lambda: held(5, dport=443), EVE, 0, LATER + 5),
+        Case(lambda: held(5, server=CLOUD), EVE, 0, LATER + 5),  # DNS named it
+        Case(lambda: held(5, flags="A"), EVE, 0, LATER + 5),  # says nothing
     ],
 }

@@ -192,6 +192,16 @@ CASES: dict[str, list[Case]] = {
             EVE,
             4,
         ),
+        # nor does who is let in
+        Case(
+            lambda: now(
+                *(tcp(EVE, BOB, 9, 21, data=b"PASS %d" % number) for number in (10, 11)),
+                tcp(BOB, EVE, 21, 9, data=b"230 Welcome"),
+                tcp(EVE, BOB, 8, 21, data=b"PASS 12"),
+            ),
+            EVE,
+            1,
+        ),
         # of a longer message nobody knows what follows its head
         Case(
             lambda: now(*(tcp(EVE, BOB, port, 21, data=GUESS + bytes(60)) for port in (8, 9))),

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.logins import ACCEPTANCE, ATTEMPT, REFUSAL, logins
+from agent.logins import ACCEPTANCE, ATTEMPT, LOGIN, REFUSAL, logins
 
 REFUSALS = {
     "http": b"HTTP/1.1 401 Unauthorized\r\n",
@@ -32,10 +32,15 @@ ACCEPTANCES = {
     "http empty": b"HTTP/1.0 204 No Content\r\n",
     "rtsp": b"RTSP/1.0 200 OK\r\n",
 }
+LOGINS = {
+    "ftp": b"230 Login successful.\r\n",
+    "mqtt 3": b"\x20\x02\x00\x00",
+    "mqtt 3, known": b"\x20\x02\x01\x00",
+    "mqtt 5": b"\x20\x03\x00\x00\x00",
+}
 NEITHER = {
     "http elsewhere": b"HTTP/1.1 302 Found\r\n",
-    "ftp ok": b"230 Login successful.\r\n",
-    "mqtt accepts": b"\x20\x02\x00\x00",
+    "ftp asks": b"331 Please specify the password.\r\n",
     "mqtt without password": b"\x10\x20\0\x04MQTT\x04\x02\0\x3c\0\x05panel",
     "upload": b"POST /api/readings HTTP/1.1\r\n",
     "form named late": b"POST /x HTTP/1.1\r\nHost: panel.example.com\r\nX: login",
@@ -56,6 +61,11 @@ def test_a_refused_login_is_recognised(name: str) -> None:
 @pytest.mark.parametrize("name", ATTEMPTS)
 def test_a_password_in_the_clear_is_recognised(name: str) -> None:
     assert said(ATTEMPTS[name]) == ATTEMPT
+
+
+@pytest.mark.parametrize("name", LOGINS)
+def test_who_is_let_in_is_recognised(name: str) -> None:
+    assert said(LOGINS[name]) == LOGIN
 
 
 @pytest.mark.parametrize("name", ACCEPTANCES)
