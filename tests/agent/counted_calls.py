@@ -44,21 +44,15 @@ def silent(host: Box, sport: int, dport: int = 443) -> Packet:
 
 
 def held(
-    *times_s: int,
-    server: Box = LAIR,
-    dport: int = 666,
-    who: tuple[Box, Box] | None = None,
-    flags: str = "PA",
+    *times_s: int, server: Box = LAIR, dport: int = 666, data: bytes = b"\0\0", back: bool = False
 ) -> list[Timed]:
-    """Call, and say something in the connection at some times after that."""
-    sender, receiver = who or (EVE, server)
-    ports = (50_000, dport) if sender is EVE else (dport, 50_000)
-    data = {"data": b"\0\0"} if flags == "PA" else {}
-    ttl = {} if sender is EVE else {"ttl": 63}
-    words = [
-        (LATER + at_s + 0.1, tcp(sender, receiver, *ports, flags, **data, **ttl))
-        for at_s in times_s
-    ]
+    """Call, and say something in the connection at some times after that; `back`: the server does."""
+    word = (
+        tcp(server, EVE, dport, 50_000, "PA", ttl=63, data=data)
+        if back
+        else tcp(EVE, server, 50_000, dport, "PA", data=data)
+    )
+    words = [(LATER + at_s + 0.1, word) for at_s in times_s]
     return [*after(*call(EVE, server, dport=dport)), *words]
 
 
@@ -154,9 +148,9 @@ CASES: dict[str, list[Case]] = {
         Case(lambda: held(0, 2), EVE, 0, LATER + 2),  # goes on, after no pause
         Case(lambda: held(0, 5, 7), EVE, 0, LATER + 7),
         Case(lambda: held(0, 5, 10), EVE, 1, LATER + 10),
-        Case(lambda: held(5, who=(LAIR, EVE)), LAIR.ip, 0, LATER + 5),  # only who called
+        Case(lambda: held(5, back=True), LAIR.ip, 0, LATER + 5),  # only who called
         Case(lambda: held(5, dport=443), EVE, 0, LATER + 5),
         Case(lambda: held(5, server=CLOUD), EVE, 0, LATER + 5),  # DNS named it
-        Case(lambda: held(5, flags="A"), EVE, 0, LATER + 5),  # says nothing
+        Case(lambda: held(5, data=b""), EVE, 0, LATER + 5),  # says nothing
     ],
 }

@@ -36,7 +36,7 @@ class Case(NamedTuple):
     """What is sent, who is asked about, and what the counter must say in the given window."""
 
     frames: Callable[[], list[Timed]]
-    who: Box
+    who: Box | str  # a box, or an IP behind a router
     value: float
     window: int = 0
 
