@@ -9,6 +9,7 @@ import msgspec
 from agent.allowance import REMAINDER, Allowance
 from agent.config import FIRST_CUTS, Mode, PolicyConfig
 from agent.effects import Effect, Isolate, Publish
+from agent.limits import CERTAIN
 from agent.open_alert import OpenAlert, Reasons
 from contract.attacks import ANOMALY, ATTACKS, AttackType
 from contract.cuts import Part
@@ -19,7 +20,8 @@ SECOND_NS: Final = 1_000_000_000
 STRIKE_MEMORY_NS: Final = 10 * SECOND_NS
 # A bot calls home now and then, and a host that says nothing else is judged only then.
 BOTNET_MEMORY_NS: Final = 25 * SECOND_NS
-OVERWHELMING_PACKETS: Final = 200  # a window that saw so many proves as much as two that saw few
+# A window that saw so many packets, or is beyond a limit, proves as much as two others.
+OVERWHELMING_PACKETS: Final = 200
 LAST_NS: Final = 2**63 - 1
 UPDATE_NS: Final = 10 * SECOND_NS  # an open alert is told again at most this often
 MOST_DOUBLED: Final = 6  # how often the wait is doubled after an isolation failed
@@ -375,7 +377,8 @@ def _holds(part: Part, aimed_at: Part | None, attack: AttackType) -> bool:
 
 
 def _weight(verdict: Verdict) -> int:
-    return 2 if verdict.packets >= OVERWHELMING_PACKETS else 1
+    beyond_doubt = verdict.scores.get(verdict.label, 0.0) >= CERTAIN
+    return 2 if beyond_doubt or verdict.packets >= OVERWHELMING_PACKETS else 1
 
 
 def _is_apart(one_ns: int, other_ns: int, more_than_ns: int) -> bool:

@@ -13,7 +13,7 @@ from model_training.dataset import Dataset
 from model_training.labels import BENIGN_INDEX, I8, UNKNOWN, count_per_class
 from model_training.novelty import SecondOpinion
 from model_training.peers import Peers
-from model_training.strikes import Alerts, alerts, host_keys, packets_sent, verdicts
+from model_training.strikes import Alerts, alerts, host_keys, packets_sent, verdicts, weighty
 from model_training.thresholds import benign_hours, false_alerts, innocent
 
 SOON_S: Final = 5.0  # what a loud attack may take
@@ -121,8 +121,8 @@ def judge(dataset: Dataset, scores: F32, thresholds: dict[Label, float]) -> Judg
     """
     verdict = verdicts(scores, thresholds)
     everything = np.arange(len(dataset))
-    sent = packets_sent(dataset, everything)
-    opened = alerts(host_keys(dataset, everything), dataset.window_start_ns, verdict, sent)
+    proofs = weighty(dataset, everything, scores)
+    opened = alerts(host_keys(dataset, everything), dataset.window_start_ns, verdict, proofs)
     found, accused, sightings = [], [], []
     for index, origin in enumerate(dataset.origins):
         rows = np.flatnonzero((dataset.origin == index) & (dataset.label != UNKNOWN))

@@ -24,8 +24,8 @@ from model_training.strikes import (
     Alerts,
     alerts,
     host_keys,
-    packets_sent,
     verdicts,
+    weighty,
 )
 from model_training.thresholds import benign_hours, innocent
 
@@ -68,7 +68,8 @@ class _Judged(NamedTuple):
     """What both said of all rows of a dataset."""
 
     hosts: I64  # codes
-    named: I64  # the classifier's verdicts
+    scores: F32  # the classifier's
+    named: I64  # its verdicts
     novel: F32  # 0 where a class explains
 
 
@@ -183,7 +184,7 @@ def judge_novelty(
     everything = np.arange(len(dataset))
     named = verdicts(scores, thresholds)
     hosts = host_keys(dataset, everything)
-    judged = _Judged(hosts, named, np.where(named == BENIGN_INDEX, novel, np.float32(0)))
+    judged = _Judged(hosts, scores, named, np.where(named == BENIGN_INDEX, novel, np.float32(0)))
     harmless = innocent(dataset, everything)
     opened = [_opened(dataset, judged, harmless, step) for step in _STEPS.tolist()]
     origin_of = dict(zip(hosts.tolist(), dataset.origin.tolist(), strict=True))
@@ -240,8 +241,8 @@ def _opened(dataset: Dataset, judged: _Judged, rows: I64, threshold: float) -> A
 
 def _unknown(dataset: Dataset, judged: _Judged, known: I64, chosen: list[int]) -> list[Unknown]:
     hosts = judged.hosts
-    sent = packets_sent(dataset, np.arange(len(dataset)))
-    by_class = alerts(hosts, dataset.window_start_ns, judged.named, sent)
+    proofs = weighty(dataset, np.arange(len(dataset)), judged.scores)
+    by_class = alerts(hosts, dataset.window_start_ns, judged.named, proofs)
     rows = []
     for label in range(1, len(CLASSES)):
         mine = np.flatnonzero(dataset.label == label)

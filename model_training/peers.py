@@ -12,7 +12,7 @@ from model_training.baseline import limit_scores
 from model_training.dataset import Dataset, part
 from model_training.labels import BENIGN_INDEX
 from model_training.params import ThresholdParams
-from model_training.strikes import MEMORY_NS, Alerts, alerts, host_keys, packets_sent, verdicts
+from model_training.strikes import MEMORY_NS, Alerts, alerts, host_keys, verdicts, weighty
 from model_training.thresholds import benign_hours, innocent
 
 HOURS_A_DAY: Final = 24
@@ -63,13 +63,14 @@ def compare(
     attackers = _attackers(seen)
     everything = np.arange(len(seen))
     hosts = host_keys(seen, everything)
-    sent = packets_sent(seen, everything)
+    ours = scores[rows]
+    many = weighty(seen, everything)
     budget = params.false_alerts_per_host_week * (len(CLASSES) - 1) / DAYS_A_WEEK
     beside = [
-        _beside(name, seen, alerts(hosts, seen.window_start_ns, said, sent), named=True)
-        for name, said in (
-            ("Edgewarden", verdicts(scores[rows], thresholds)),
-            ("Fixed limits", limit_scores(seen.features).argmax(axis=1).astype(np.int64)),
+        _beside(name, seen, alerts(hosts, seen.window_start_ns, said, proofs), named=True)
+        for name, said, proofs in (
+            ("Edgewarden", verdicts(ours, thresholds), weighty(seen, everything, ours)),
+            ("Fixed limits", limit_scores(seen.features).argmax(axis=1).astype(np.int64), many),
         )
     ]
     for per_day in (budget, *NOISY):
@@ -122,7 +123,7 @@ def _by_kitsune(seen: Dataset, score: F32, per_day: float) -> Alerts:
     """Open alerts on each origin with the threshold that keeps the budget on all others."""
     everything = np.arange(len(seen))
     hosts = host_keys(seen, everything)
-    sent = packets_sent(seen, everything)
+    many = weighty(seen, everything)
     harmless = innocent(seen, everything)
     steps = np.unique(np.quantile(score, 1 - np.geomspace(0.5, 1e-6, _STEPS)))
     steps = np.append(steps, np.nextafter(score.max(), np.float32(np.inf)))
@@ -132,13 +133,13 @@ def _by_kitsune(seen: Dataset, score: F32, per_day: float) -> Alerts:
         near = harmless[score[harmless] >= step]
         said = np.ones(len(near), np.int64)
         for host in alerts(
-            hosts[near], seen.window_start_ns[near], said, sent[near]
+            hosts[near], seen.window_start_ns[near], said, many[near]
         ).host.tolist():
             wrong[number, origin_of[host]] += 1
     flagged = np.zeros(len(seen), np.int64)
     for origin, step in _thresholds(seen, wrong, steps, per_day):
         flagged[(seen.origin == origin) & (score >= step)] = 1
-    return alerts(hosts, seen.window_start_ns, flagged, sent)
+    return alerts(hosts, seen.window_start_ns, flagged, many)
 
 
 def _thresholds(

@@ -5,6 +5,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from agent.limits import CERTAIN
 from agent.records import F32, I64, Bool
 from contract.attacks import CLASSES, Label
 from contract.features import FEATURE_NAMES
@@ -52,7 +53,7 @@ def alerts(
     host: I64,
     window_start_ns: I64,
     verdict: I64,
-    packets: F32 | None = None,
+    weighty: Bool | None = None,
     needed: int = STRIKES,
 ) -> Alerts:
     """Open alerts on the verdicts of many hosts, in any order.
@@ -61,10 +62,10 @@ def alerts(
         host: A code for the host of each verdict.
         window_start_ns: When its window began.
         verdict: Index into CLASSES.
-        packets: How many the host sent in the window; without them, every verdict is one strike.
+        weighty: Which verdicts count as two strikes; none where it is not given.
         needed: How many strikes open an alert.
     """
-    heavy = np.zeros(len(host), np.bool_) if packets is None else packets >= OVERWHELMING_PACKETS
+    heavy = np.zeros(len(host), np.bool_) if weighty is None else weighty
     malicious = np.flatnonzero(verdict != BENIGN_INDEX)
     keys = (window_start_ns[malicious], verdict[malicious], host[malicious])
     order = malicious[np.lexsort(keys)]
@@ -95,6 +96,18 @@ def _opened(starts: I64, heavy: Bool, needed: int, memory_ns: int) -> list[int]:
             last_seen = start + WINDOW_NS
             held = []
     return opened
+
+
+def weighty(dataset: Dataset, rows: I64, scores: F32 | None = None) -> Bool:
+    """Return which windows prove as much as two: of many packets, or beyond doubt.
+
+    Args:
+        dataset: The observations.
+        rows: Which of them.
+        scores: Of those rows, (rows, classes), where the judge gives scores.
+    """
+    many: Bool = packets_sent(dataset, rows) >= OVERWHELMING_PACKETS
+    return many if scores is None else many | (scores[:, 1:].max(axis=1, initial=0) >= CERTAIN)
 
 
 def packets_sent(dataset: Dataset, rows: I64) -> F32:

@@ -9,7 +9,7 @@ from contract.attacks import CLASSES, Label
 from model_training.dataset import Dataset
 from model_training.labels import BENIGN_INDEX
 from model_training.params import ThresholdParams
-from model_training.strikes import WINDOW_NS, Alerts, alerts, host_keys, packets_sent, verdicts
+from model_training.strikes import WINDOW_NS, Alerts, alerts, host_keys, verdicts, weighty
 
 HOUR_NS: Final = 3600 * 1_000_000_000
 HOURS_A_WEEK: Final = 168
@@ -64,7 +64,7 @@ def _opened(dataset: Dataset, rows: I64, scores: F32, thresholds: dict[Label, fl
         host_keys(dataset, rows),
         dataset.window_start_ns[rows],
         verdicts(scores, thresholds),
-        packets_sent(dataset, rows),
+        weighty(dataset, rows, scores),
     )
 
 

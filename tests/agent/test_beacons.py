@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from agent.limits import Bounds
+from agent.limits import CERTAIN, Bounds
 from model_training.params import DEFAULT_PARAMS, read_params
 from tests.agent.builders import EVE, SECOND, Box, Timed, every, observed, tcp
-from tests.agent.counted_calls import LAIR, LATER, answer, begun, call
+from tests.agent.counted_calls import CLOUD, LAIR, LATER, answer, begun, call, held
 from tests.agent.policy_runs import Run, verdict
 
 SHIPPED = Bounds.of(read_params(DEFAULT_PARAMS).limits)
@@ -46,7 +46,7 @@ def opened(frames: Iterable[Timed]) -> list[tuple[str, int]]:
         if which.any():
             label = SHIPPED.labels[int(which.argmax())]
             assert label != "benign"
-            run.strike(verdict(at, label, EVE.mac, packets=1))
+            run.strike(verdict(at, label, EVE.mac, packets=1, scores={label: CERTAIN}))
     first = {alert.alert_id: alert for alert in reversed(run.alerts())}
     began_ns = verdict(0).window_start_ns
     return [(a.attack_type, (a.opened_ns - began_ns) // SECOND) for a in first.values()]
@@ -59,6 +59,26 @@ def test_a_beacon_is_told_within_two_minutes(way: Call, period_s: int, dport: in
     ((attack, after_s),) = opened(beacon(way, period_s, dport))
     assert attack == "Botnet"
     assert after_s <= LONGEST_S
+
+
+def words(period_s: int, server: Box = LAIR) -> list[Timed]:
+    """Hold one call, and say two bytes in it now and then."""
+    return held(*range(0, LONGEST_S, period_s), server=server)
+
+
+@pytest.mark.parametrize("period_s", [5, 10, 20, 30])
+def test_words_in_a_held_call_are_told_within_two_minutes(period_s: int) -> None:
+    ((attack, after_s),) = opened(words(period_s))
+    assert attack == "Botnet"
+    assert after_s <= LONGEST_S
+
+
+def named_words() -> list[Timed]:
+    return words(10, CLOUD)
+
+
+def seldom_words() -> list[Timed]:
+    return words(60)
 
 
 def named_beacon() -> list[Timed]:
@@ -86,7 +106,10 @@ def sharing_files() -> list[Timed]:
     return [*begun(), *every(2, (tcp(EVE, peer, 50_000, 6881, "S") for peer in peers), LATER)]
 
 
-@pytest.mark.parametrize("way", [named_beacon, long_before_us, seldom, tries_again, sharing_files])
+@pytest.mark.parametrize(
+    "way",
+    [named_beacon, long_before_us, seldom, tries_again, sharing_files, named_words, seldom_words],
+)
 def test_who_calls_as_honest_hosts_do_is_left_alone(way: Callable[[], list[Timed]]) -> None:
     frames = sorted(way(), key=lambda timed: timed[0])
     assert opened(frames) == []

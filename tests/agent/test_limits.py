@@ -112,6 +112,8 @@ def test_what_exceeds_a_limit_is_named():
         ("MITM", {"pushed_replies_60s": 6.4}),  # every ten seconds
         ("Botnet", {"unnamed_opens_60s": 3, "new_services_60s": 2}),
         ("Botnet", {"unnamed_odd_opens_60s": 3, "new_services_60s": 2}),
+        ("Botnet", {"unnamed_talks_60s": 2, "ports_of_one_host_10s": 10}),  # beside a stream
+        ("Botnet", {"arp_targets_10s": 150, "telnet_syn_60s": 3, "worm_share_10s": 0.9}),
     ],
 )  # fmt: skip
 def test_the_shipped_limits_tell_a_plain_attack_from_a_calm_model(label, values):
@@ -142,6 +144,8 @@ def test_the_shipped_limits_tell_a_plain_attack_from_a_calm_model(label, values)
         # one address of an answer after another; peers of a file
         {"unnamed_opens_60s": 9, "unnamed_odd_opens_60s": 0, "new_services_60s": 9},
         {"unnamed_opens_60s": 60, "unnamed_odd_opens_60s": 60, "new_services_60s": 60},
+        {"unnamed_talks_60s": 9, "new_services_60s": 9},
+        {"arp_targets_10s": 90, "telnet_syn_60s": 3, "worm_share_10s": 0.2},  # an inventory
         {"icmp_redirects_60s": 20},  # a router
         {"dhcp_clients_10s": 8},
         # measurements to a group; a tunnel that is answered; a camera's pictures

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.config import Mode, PolicyConfig
+from agent.limits import CERTAIN
 from agent.open_alert import Explanation
 from agent.policy import (
     ANOMALOUS_WINDOWS,
@@ -57,6 +58,15 @@ def test_a_window_with_very_many_packets_proves_as_much_as_two() -> None:
     assert run.alerts() == []
     run = Run()
     run.strike(verdict(0, packets=OVERWHELMING_PACKETS))
+    assert len(run.alerts()) == 1
+
+
+def test_a_window_beyond_doubt_proves_as_much_as_two() -> None:
+    run = Run()
+    run.strike(verdict(0, scores={"benign": 0.02, "Scan": 0.98}))
+    assert run.alerts() == []
+    run = Run()
+    run.strike(verdict(0, scores={"benign": 0.01, "Scan": CERTAIN}))
     assert len(run.alerts()) == 1
 
 

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
+from agent.limits import CERTAIN
 from contract.attacks import CLASSES
+from contract.features import FEATURE_NAMES
 from model_training.evaluate import judge
 from model_training.labels import UNKNOWN
 from model_training.params import ThresholdParams
-from model_training.strikes import OVERWHELMING_PACKETS, alerts, verdicts
+from model_training.strikes import OVERWHELMING_PACKETS, alerts, verdicts, weighty
 from model_training.thresholds import benign_hours, choose
 from tests.model_training.builders import SECOND_NS, START_NS
 from tests.model_training.datasets import certain, dataset
@@ -35,11 +37,20 @@ def test_strikes_are_kept_for_ten_seconds_a_bots_for_twenty_five():
     assert opened([3, 29], [BOTNET, BOTNET]) == []
 
 
-def test_a_window_with_very_many_packets_is_two_strikes():
-    packets = np.array([OVERWHELMING_PACKETS], np.float32)
+def test_a_window_that_proves_as_much_as_two_opens_an_alert():
     start, label = np.zeros(1, np.int64), np.array([SCAN])
-    assert alerts(start, start, label, packets).opened_ns.tolist() == [SECOND_NS]
-    assert alerts(start, start, label, packets - 1).opened_ns.tolist() == []
+    assert alerts(start, start, label, np.array([True])).opened_ns.tolist() == [SECOND_NS]
+    assert alerts(start, start, label, np.array([False])).opened_ns.tolist() == []
+
+
+def test_very_many_packets_and_what_is_beyond_doubt_prove_as_much_as_two_windows():
+    seen, rows = dataset([(0, 0, second, SCAN) for second in range(3)]), np.arange(3)
+    sent = seen.features[:, FEATURE_NAMES.index("sent_packets_1s")]
+    sent[:] = OVERWHELMING_PACKETS, OVERWHELMING_PACKETS - 1, 1
+    assert weighty(seen, rows).tolist() == [True, False, False]
+    scores = np.zeros((3, len(CLASSES)), np.float32)
+    scores[:, 0], scores[2, SCAN] = CERTAIN, CERTAIN  # benign beyond doubt proves nothing
+    assert weighty(seen, rows, scores).tolist() == [True, False, True]
 
 
 def test_two_verdicts_far_apart_open_nothing():
