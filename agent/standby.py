@@ -57,14 +57,13 @@ class StandbyRouters:
                 and self._is_vacant(first_ns)
                 and len(self._routers) < MOST
             ):
-                self._routers[mac] = _Router(first_ns, _WINDOW_NS)
+                self._routers[mac] = _Router(first_ns, 2 * _WINDOW_NS)
                 joined.append(mac)
             if router := self._routers.get(mac):
                 packets = int(flows.total("packets")[row])
                 within = _WINDOW_NS // packets
-                router.gap_ns = (
-                    within if packets > 1 else (first_ns - router.last_ns or _WINDOW_NS)
-                )
+                gap_ns = within if packets > 1 else abs(first_ns - router.last_ns)
+                router.gap_ns = max(gap_ns, router.gap_ns // 2)  # two words at once say little
                 router.last_ns = first_ns + (packets - 1) * within
                 router.resigned = not flows.dst_port[row]
         return next(iter(self._routers), 0), joined

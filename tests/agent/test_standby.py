@@ -94,6 +94,12 @@ def test_who_pushes_a_living_router_aside_is_a_stranger() -> None:
     assert seen.count("foreign_source", EVE, 6) == 1
 
 
+def test_words_that_come_unevenly_leave_no_gap_for_a_stranger() -> None:
+    said = [(at_s, says_router(FIRST)) for at_s in (0.1, 1.1, 2.9, 2.95, 3.0, 4.2)]
+    eve = [(3.2, says_router(EVE, 255)), *takes(EVE, 3.3)]
+    assert conflicts(seen_of(said, takes(FIRST, 0.2), eve)) == (5, 1)
+
+
 def test_a_forger_gains_nothing_where_no_router_speaks() -> None:
     gateway = Box(1)
     eve = [(2.1, says_router(EVE)), (3.1, is_at(EVE, ANN, claim=gateway.ip))]
