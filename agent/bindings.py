@@ -40,8 +40,8 @@ class Bindings:
 
     The first MAC seen with an address holds it until it is silent; others that use the address
     meanwhile are foreign. Who has only asserted an address (an ARP reply or ND advertisement costs
-    nothing) gives way to the first who uses it. Routers that stand in for each other are one holder. An address is behind a router when its packets come with a hop limit that
-    no stack starts with, are answered through the same MAC, and nobody on the link claims it.
+    nothing) gives way to the first who uses it. Routers that stand in for each other are one holder.
+    An address is behind a router when its packets come with a hop limit that no stack starts with, are answered through the same MAC, and nobody on the link claims it.
     """
 
     def __init__(self, seed: int) -> None:
@@ -60,11 +60,13 @@ class Bindings:
             now_ns: The window's start.
         """
         flows = ends.flows
-        first, joined = self._standby.hear(flows)
-        for mac in joined:
-            self._holder[self._holder == mac] = first
+        advertised = advertisements(flows)
+        if self._standby.hear(flows, advertised):
+            self._holder = self._standby.alike(self._holder)
         src_mac, dst_mac = self._standby.alike(flows.src_mac), self._standby.alike(flows.dst_mac)
         source, direct = self._sources(ends)
+        # A virtual router says so from its own MAC and the address of whoever is it now.
+        source[advertised] = 0
         src_slot, mine = self._claim(source, src_mac, flows, now_ns)
         dst_slot = self._targets(ends, now_ns)
         link = (dst_slot >= 0) & (flows.ethertype != ARP)
@@ -99,8 +101,6 @@ class Bindings:
         rows = claimed.nonzero()[0]  # few of a window's rows claim anything
         high, low = flows.claim_ip_high.take(rows), flows.claim_ip_low.take(rows)
         keys[rows] = _of_somebody(hashed(self._seed, high, low), high, low)
-        # A virtual router says so from its own MAC and the address of whoever is it now.
-        keys[advertisements(flows)] = 0
         return keys, claimed
 
     def _claim(self, keys: U64, src_mac: U64, flows: Flows, now_ns: int) -> tuple[I64, Bool]:

@@ -20,6 +20,7 @@ from agent.records import (
     FrameBatch,
     PacketBatch,
 )
+from agent.standby import VRRP
 from agent.tables import digest_blocks, is_one_of, members
 
 
@@ -36,7 +37,6 @@ TCP: Final = 6
 UDP: Final = 17
 ICMP: Final = 1
 ICMPV6: Final = 58
-VRRP: Final = 112
 ARP: Final = 0x0806
 IPV4: Final = 0x0800
 IPV6: Final = 0x86DD

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 
 from agent.grouping import Groups
-from agent.logins import ACCEPTANCE, ATTEMPT, LOGIN, REFUSAL
+from agent.logins import ACCEPTANCE, ATTEMPT, REFUSAL, WELCOME
 from agent.records import DIGEST_BYTES, I16, I64, U8, U16, U64, Bool, PacketBatch
 from agent.tables import hashed, is_one_of, paired
 
@@ -25,7 +25,7 @@ FLAGS: Final = (
     "repeated_logins",
     "login_refusals",
     "login_acceptances",
-    "logins",
+    "login_welcomes",
     "dns_queries",
     "dns_responses",
     "dns_failures",
@@ -209,7 +209,7 @@ def _own_marks(packets: PacketBatch) -> dict[str, Bool]:
         "data": is_tcp & ~no_payload,
         "login_refusals": is_tcp & (packets.login == REFUSAL),
         "login_acceptances": is_tcp & (packets.login == ACCEPTANCE),
-        "logins": is_tcp & (packets.login == LOGIN),
+        "login_welcomes": is_tcp & (packets.login == WELCOME),
     }
 
 

@@ -11,7 +11,7 @@ from agent.tables import members
 ATTEMPT: Final = np.uint8(1)
 REFUSAL: Final = np.uint8(2)
 ACCEPTANCE: Final = np.uint8(3)
-LOGIN: Final = np.uint8(4)
+WELCOME: Final = np.uint8(4)
 
 _STATUS_AT: Final = 9  # of HTTP/1.1 and RTSP/1.0
 _TELNET_AT: Final = (0, 1, 2, 3, 4)  # the refusal follows line ends
@@ -42,14 +42,14 @@ def logins(blocks: U8) -> U8:
         blocks: The first bytes of each payload, zeros behind its end; shape (n, at least 48).
 
     Returns:
-        0, ATTEMPT, REFUSAL, LOGIN (who tried is let in) or ACCEPTANCE for each, shape (n,). Whatever
+        0, ATTEMPT, REFUSAL, WELCOME (who tried is let in) or ACCEPTANCE for each, shape (n,). Whatever
         succeeds in HTTP and RTSP is an acceptance: a page may say that a password was wrong.
     """
     first = u32(blocks, 0)
     tried = np.where(_attempts(blocks, first), ATTEMPT, np.uint8(0))
     succeeds = ((first == _HTTP) | (first == _RTSP)) & (blocks[:, _STATUS_AT] == ord("2"))
     tried[succeeds] = ACCEPTANCE
-    tried[(first == _LOGGED_IN) | _mqtt_welcome(blocks)] = LOGIN
+    tried[(first == _LOGGED_IN) | _mqtt_welcome(blocks)] = WELCOME
     return np.where(_refuses(blocks, first), REFUSAL, tried)
 
 

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 
 from agent.flows import Flows
-from agent.records import U64, Bool
+from agent.records import I64, U64
 from agent.tables import is_group
 
 VRRP: Final = 112  # and CARP
@@ -23,10 +23,12 @@ class _Router(msgspec.Struct):
     resigned: bool = False
 
 
-def advertisements(flows: Flows) -> Bool:
-    """Return which rows say that their sender is the router now (VRRP, CARP)."""
-    found: Bool = (flows.protocol == VRRP) & (flows.ethertype != _ARP)
-    found &= is_group(flows.dst_mac) & (flows.hop_limit == _NEAR)
+def advertisements(flows: Flows) -> I64:
+    """Return the rows that say that their sender is the router now (VRRP, CARP)."""
+    rows = (flows.protocol == VRRP).nonzero()[0]  # hardly any: the rest is asked of these alone
+    near = flows.hop_limit.take(rows) == _NEAR
+    near &= (flows.ethertype.take(rows) != _ARP) & is_group(flows.dst_mac.take(rows))
+    found: I64 = rows[near]
     return found
 
 
@@ -41,24 +43,23 @@ class StandbyRouters:
     def __init__(self) -> None:
         self._routers: dict[int, _Router] = {}
 
-    def hear(self, flows: Flows) -> tuple[int, list[int]]:
-        """Take in the advertisements of a window.
+    def hear(self, flows: Flows, rows: I64) -> bool:
+        """Take in the advertisements of a window; return whether anybody has become a router.
 
-        Returns:
-            The MAC that stands for all of them, 0 if there are none; and those who have joined it.
+        Args:
+            flows: Of the window.
+            rows: Which of them are advertisements.
         """
-        rows = advertisements(flows).nonzero()[0]
-        rows = rows[np.argsort(flows.first_ns.take(rows), kind="stable")][:MOST]
-        joined = []
-        for row in rows.tolist():
+        before = len(self._routers)
+        in_time = rows[np.argsort(flows.first_ns.take(rows), kind="stable")]
+        for row in in_time[:MOST].tolist():
             mac, first_ns = int(flows.src_mac[row]), int(flows.first_ns[row])
             if (
                 mac not in self._routers
-                and self._is_vacant(first_ns)
                 and len(self._routers) < MOST
+                and self._is_vacant(first_ns)
             ):
                 self._routers[mac] = _Router(first_ns, 2 * _WINDOW_NS)
-                joined.append(mac)
             if router := self._routers.get(mac):
                 packets = int(flows.total("packets")[row])
                 within = _WINDOW_NS // packets
@@ -66,7 +67,7 @@ class StandbyRouters:
                 router.gap_ns = max(gap_ns, router.gap_ns // 2)  # two words at once say little
                 router.last_ns = first_ns + (packets - 1) * within
                 router.resigned = not flows.dst_port[row]
-        return next(iter(self._routers), 0), joined
+        return len(self._routers) > before
 
     def alike(self, macs: U64) -> U64:
         """Return some MACs with one for all routers that stand in for each other."""

@@ -53,7 +53,7 @@ def alerts(
     host: I64,
     window_start_ns: I64,
     verdict: I64,
-    weighty: Bool | None = None,
+    heavy: Bool | None = None,
     needed: int = STRIKES,
 ) -> Alerts:
     """Open alerts on the verdicts of many hosts, in any order.
@@ -62,10 +62,11 @@ def alerts(
         host: A code for the host of each verdict.
         window_start_ns: When its window began.
         verdict: Index into CLASSES.
-        weighty: Which verdicts count as two strikes; none where it is not given.
+        heavy: Which verdicts count as two strikes; none where it is not given.
         needed: How many strikes open an alert.
     """
-    heavy = np.zeros(len(host), np.bool_) if weighty is None else weighty
+    if heavy is None:
+        heavy = np.zeros(len(host), np.bool_)
     malicious = np.flatnonzero(verdict != BENIGN_INDEX)
     keys = (window_start_ns[malicious], verdict[malicious], host[malicious])
     order = malicious[np.lexsort(keys)]

@@ -48,7 +48,6 @@ class Names:
         self.router_table = KeyTable(ROUTER_CAPACITY, ROUTER_KEEP_NS)
         self.held_table = KeyTable(HELD_CAPACITY, HELD_KEEP_NS)
         self._spoke_ns = np.zeros(self.held_table.capacity, np.int64)
-        self._holds = False  # whether anybody ever held one: where not, nothing is looked up
         self._heard: list[Answers] = []  # in the order of their packets, whose windows come later
         self._young_until_ns: int | None = None
         self._deaf_until_ns = 0
@@ -130,12 +129,11 @@ class Names:
             return
         slots, _ = self.held_table.claim(distinct(_directions(view, rows)), view.now_ns)
         self._spoke_ns[slots[slots >= 0]] = view.now_ns
-        self._holds = True
 
     def _spoken_again(self, view: View) -> I64:
         """Return the rows that say something in a held connection after a pause."""
-        said = view.flows.sums.get("data") if self._holds else None
-        if said is None:
+        said = view.flows.sums.get("data")
+        if said is None or not self._spoke_ns.any():  # nobody ever held one
             return np.zeros(0, np.int64)
         rows = said.nonzero()[0]
         keys = _directions(view, rows)

@@ -43,18 +43,17 @@ def count(view: View) -> dict[str, F64]:
         "login_syn": view.sent("syn", opened[_LOGIN[port]]),
         "telnet_syn": view.sent("syn", opened[_WORM[port]]),
         "odd_port_syn": view.sent("syn", opened[ODD[port]]),
-        "login_attempts": view.sent("login_attempts", _in_vain(view)),
+        "login_attempts": view.sent("login_attempts", _flows_without(view, "login_welcomes")),
         "login_refusals": view.received("login_refusals", _of_guesses(view)),
     }
 
 
-def _in_vain(view: View) -> Bool | None:
-    """Return the rows of flows in which nobody was let in, None for all."""
-    logins = view.flows.total("logins")
-    if not logins.any():
+def _flows_without(view: View, name: str) -> Bool | None:
+    """Return the rows of flows that have none of one of the flows' sums, None for all."""
+    if name not in view.flows.sums:
         return None
-    in_vain: Bool = view.by_flow.spread(view.by_flow.sums(logins)) == 0
-    return in_vain
+    without: Bool = view.by_flow.spread(view.by_flow.sums(view.flows.sums[name])) == 0
+    return without
 
 
 def _of_guesses(view: View) -> Bool | None:
@@ -63,13 +62,11 @@ def _of_guesses(view: View) -> Bool | None:
     A program whose password was changed is refused for ever, in answer to the same words. Cameras
     refuse the first question of each visit, which is how they ask for a password (HTTP digest).
     """
-    refusals = view.flows.total("login_refusals")
-    if not refusals.any():
-        return None
-    repeated = view.flows.total("repeated_logins")
-    of_guesses: Bool = view.by_flow.spread(view.by_flow.sums(repeated)) == 0
-    accepted = view.flows.total("login_acceptances")
-    if accepted.any():
-        pairs = Groups.of(paired(view.source, view.dst_ip))  # a service and who asks it
-        of_guesses &= pairs.spread(pairs.sums(refusals - accepted)) > 0
-    return of_guesses
+    of_guesses = _flows_without(view, "repeated_logins")
+    sums = view.flows.sums
+    if "login_refusals" not in sums or "login_acceptances" not in sums:
+        return of_guesses
+    pairs = Groups.of(paired(view.source, view.dst_ip))  # a service and who asks it
+    left = pairs.sums(sums["login_refusals"] - sums["login_acceptances"])
+    refused: Bool = pairs.spread(left) > 0
+    return refused if of_guesses is None else of_guesses & refused

@@ -3,7 +3,7 @@
 from random import Random
 from typing import Final
 
-from model_training.synthetic.habits_inside import mqtt_hello
+from model_training.synthetic.habits_inside import MQTT_REFUSAL, mqtt_hello
 from model_training.synthetic.home import between
 from model_training.synthetic.plot import MOST_FRAMES, Plot
 from model_training.synthetic.talk import Answer, Close, Say, converse, down, up
@@ -15,7 +15,7 @@ LOGINS: Final[dict[str, tuple[int, bytes, bytes]]] = {
     "ftp": (21, b"220 (vsFTPd 3.0.3)\r\n", b"530 Login incorrect.\r\n"),
     "http": (80, b"", b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"\r\n\r\n"),
     "form": (80, b"", b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>wrong password</html>"),
-    "mqtt": (1883, b"", b"\x20\x02\x00\x05"),
+    "mqtt": (1883, b"", MQTT_REFUSAL),
     "rtsp": (554, b"", b"RTSP/1.0 401 Unauthorized\r\nCSeq: 2\r\nWWW-Authenticate: Digest realm=\"cam\"\r\n\r\n"),
     "smb": (445, b"", b"\x00\x00\x00\x49\xfeSMB" + bytes(60)),
     "rdp": (3389, b"", b"\x03\x00\x00\x13" + bytes(15)),

@@ -8,6 +8,7 @@ from model_training.synthetic.home import Home, between
 from model_training.synthetic.talk import Answer, Close, Connection, Say, ask, converse, down, up
 from model_training.synthetic.wire import Host
 
+MQTT_REFUSAL: Final = b"\x20\x02\x00\x05"  # not authorized
 CLOUD_PORTS: Final = (443, 443, 443, 8883, 8886, 5228, 6668, 80, 8080, 32100, 9543, 7777)
 
 
@@ -254,22 +255,19 @@ def controlling(home: Home, who: Host) -> None:
             converse(line, [up(rng.choice(words)), down(30)])
 
 
-REFUSED: Final = b"\x20\x02\x00\x05"  # by a broker: not authorized
-
-
 def reconnecting(home: Home, who: Host) -> None:
     """Connect to a broker that hangs up soon, or refuses, again and again with the same password."""
     rng = home.rng
     peer = rng.choice([home.someone(who), rng.choice(home.world)])
     port = rng.choice((1883, 8883, 443))
     hello = rng.choice((60, mqtt_hello(rng, 10), mqtt_hello(rng, 10)))
-    reply = rng.choice((4, b"\x20\x02\x00\x00", REFUSED))
+    reply = rng.choice((4, b"\x20\x02\x00\x00", MQTT_REFUSAL))
     then = rng.choice(([], [up(60)], [up(200), down(4)]))  # a script that publishes once
     for at in home.times(between(rng, 1, 40), 0.2):
         line = Connection(home.tape, at, who, peer, port, rtt_s=home.rtt_s(who, peer))
         converse(
             line,
-            [up(hello), down(reply), *(then if reply != REFUSED else [])],
+            [up(hello), down(reply), *(then if reply != MQTT_REFUSAL else [])],
             close=rng.choice(("server", "client", "reset")),
         )
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.logins import ACCEPTANCE, ATTEMPT, LOGIN, REFUSAL, logins
+from agent.logins import ACCEPTANCE, ATTEMPT, REFUSAL, WELCOME, logins
 
 REFUSALS = {
     "http": b"HTTP/1.1 401 Unauthorized\r\n",
@@ -32,7 +32,7 @@ ACCEPTANCES = {
     "http empty": b"HTTP/1.0 204 No Content\r\n",
     "rtsp": b"RTSP/1.0 200 OK\r\n",
 }
-LOGINS = {
+WELCOMES = {
     "ftp": b"230 Login successful.\r\n",
     "mqtt 3": b"\x20\x02\x00\x00",
     "mqtt 3, known": b"\x20\x02\x01\x00",
@@ -53,29 +53,22 @@ def said(payload: bytes) -> int:
     return int(logins(np.frombuffer(payload[:64].ljust(64, b"\0"), np.uint8)[None, :])[0])
 
 
-@pytest.mark.parametrize("name", REFUSALS)
-def test_a_refused_login_is_recognised(name: str) -> None:
-    assert said(REFUSALS[name]) == REFUSAL
-
-
-@pytest.mark.parametrize("name", ATTEMPTS)
-def test_a_password_in_the_clear_is_recognised(name: str) -> None:
-    assert said(ATTEMPTS[name]) == ATTEMPT
-
-
-@pytest.mark.parametrize("name", LOGINS)
-def test_who_is_let_in_is_recognised(name: str) -> None:
-    assert said(LOGINS[name]) == LOGIN
-
-
-@pytest.mark.parametrize("name", ACCEPTANCES)
-def test_what_succeeds_is_recognised(name: str) -> None:
-    assert said(ACCEPTANCES[name]) == ACCEPTANCE
-
-
-@pytest.mark.parametrize("name", NEITHER)
-def test_what_is_neither_is_not_taken_for_it(name: str) -> None:
-    assert said(NEITHER[name]) == 0
+@pytest.mark.parametrize(
+    ("payload", "meant"),
+    [
+        pytest.param(payload, meant, id=f"{kind}, {name}")
+        for kind, meant, payloads in (
+            ("refusal", REFUSAL, REFUSALS),
+            ("attempt", ATTEMPT, ATTEMPTS),
+            ("welcome", WELCOME, WELCOMES),
+            ("acceptance", ACCEPTANCE, ACCEPTANCES),
+            ("neither", 0, NEITHER),
+        )
+        for name, payload in payloads.items()
+    ],
+)
+def test_what_a_payload_means_for_a_login_is_recognised(payload: bytes, meant: int) -> None:
+    assert said(payload) == meant
 
 
 @given(st.lists(st.binary(max_size=64), max_size=20))
