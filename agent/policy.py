@@ -257,7 +257,8 @@ class Policy:
         if since_ns < SETTLE_NS or not self.allowance.stands(standing.isolation_id):
             return []
         is_held = _holds(standing.part, verdict.aimed_at, held.alert.attack_type)
-        held.strays += 0 if is_held else _weight(verdict)
+        # What is beyond doubt says who attacks, and not that what was cut off is too little.
+        held.strays += 0 if is_held else _loudness(verdict)
         # Behind what is dropped nobody can see what gets through: no part is trusted for ever.
         is_over = since_ns >= self._config.first_cut_s * SECOND_NS
         if held.strays < self._config.strikes and not is_over:
@@ -378,7 +379,11 @@ def _holds(part: Part, aimed_at: Part | None, attack: AttackType) -> bool:
 
 def _weight(verdict: Verdict) -> int:
     beyond_doubt = verdict.scores.get(verdict.label, 0.0) >= CERTAIN
-    return 2 if beyond_doubt or verdict.packets >= OVERWHELMING_PACKETS else 1
+    return 2 if beyond_doubt else _loudness(verdict)
+
+
+def _loudness(verdict: Verdict) -> int:
+    return 2 if verdict.packets >= OVERWHELMING_PACKETS else 1
 
 
 def _is_apart(one_ns: int, other_ns: int, more_than_ns: int) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from agent.config import HostGroup
 from agent.effects import Isolate, Publish
 from agent.exempt import Exempt, uplinks
+from agent.limits import CERTAIN
 from agent.policy import Policy
 from contract.attacks import AttackType
 from contract.cuts import Part
@@ -128,6 +129,14 @@ def test_windows_with_frames_from_before_the_cut_do_not_count():
     attacked(run, 0, 1)
     assert attacked(run, 2, 3, aimed_at=ELSEWHERE, packets=5000) == []
     assert len(attacked(run, 4, aimed_at=ELSEWHERE, packets=5000)) == 1
+
+
+def test_one_window_beyond_doubt_that_is_aimed_at_nobody_is_not_cut_off_wider():
+    run = enforcing()
+    certain = {"benign": 0.0, "DOS": CERTAIN}
+    attacked(run, 0, 1)
+    assert attacked(run, 4, aimed_at=None, scores=certain) == []
+    assert len(attacked(run, 5, aimed_at=None, scores=certain)) == 1
 
 
 def test_who_attacks_now_here_and_now_there_is_cut_off():

@@ -188,8 +188,9 @@ async def test_an_attacker_is_followed_from_stage_to_stage(centre: Centre):
 
 async def test_an_incident_and_an_alert_are_worked_on_by_somebody(centre: Centre):
     centre_told = at(0, FIRST + 20)
-    async with centre.device("work-pi") as device:
+    async with centre.device("work-pi") as device, centre.watch("?types=incident") as socket:
         await device.tell(centre_told)
+        await next_event(socket, "incident")  # whoever watches from now on sees what changes
     with centre.client("analyst") as client:
         (number,) = found(client, "device_id=work-pi")
         body = {"status": "investigating", "assignee": "operator", "reason": "looks real"}

@@ -77,7 +77,11 @@ async def test_an_alert_like_one_that_was_hidden_is_kept_and_counted_but_not_sho
 async def test_a_hidden_alert_is_announced_to_nobody(centre: Centre):
     with centre.client("analyst") as client:
         async with centre.device("silent-pi") as device:
-            await device.tell(alert(FIRST + 10))
+            async with centre.watch("?types=new_alert") as socket:
+                await device.tell(alert(FIRST + 10))
+                await next_event(
+                    socket, "new_alert"
+                )  # whoever watches from now on does not see it
             suppressed(client, FIRST + 10)
             async with centre.watch("?types=new_alert,alert_updated") as socket:
                 await device.tell(alert(FIRST + 11))
