@@ -16,6 +16,7 @@ CERTAIN: Final = 0.99  # what the class of an exceeded limit scores at least
 SURE: Final = 0.5  # of another attack, and the model is believed
 _COLUMN: Final = {name: column for column, name in enumerate(FEATURE_NAMES)}
 _TELNET: Final = _COLUMN["telnet_syn_60s"]
+_PASSWORDS: Final = _COLUMN["login_attempts_60s"]
 
 
 def with_limits(
@@ -92,6 +93,8 @@ def raised(scores: F32, features: F32, bounds: Bounds, classes: Sequence[Label])
             others[:, classes.index("Replay")] = 0.0
         elif bounds.labels[number] == "Scan":  # a bot knocks at telnet, too
             others[features[rows, _TELNET] == 0, classes.index("Botnet")] = 0.0
+        elif bounds.columns[bounds.starts[number]] == _PASSWORDS:  # no flood tries one after another
+            others[:, classes.index("DOS")] = 0.0
         rows = rows[(others.max(axis=1) <= SURE) & (scores[rows, label] < CERTAIN)]
         rest = 1.0 - scores[rows, label]
         told[rows] *= ((1.0 - CERTAIN) / rest)[:, None]

@@ -69,6 +69,12 @@ def test_who_looks_everywhere_and_never_knocks_at_telnet_is_no_bot():
     assert raised(knocks, scored(Botnet=0.9, Scan=0.1))["Scan"] == 0.1
 
 
+@pytest.mark.parametrize("tries", ["login_attempts_60s", "login_refusals_60s"])
+def test_who_sends_password_after_password_floods_nobody_however_fast_it_is(tries):
+    told = raised(row(**{tries: 70}), scored(DOS=0.7, BruteForce=0.3), SHIPPED)
+    assert told["BruteForce"] == (CERTAIN if tries == "login_attempts_60s" else 0.3)
+
+
 def test_a_score_above_certainty_stays():
     assert raised(row(ports_of_one_host_1s=900), scored(benign=0.005, Scan=0.995))["Scan"] == 0.995
 
@@ -102,10 +108,16 @@ def test_what_exceeds_a_limit_is_named():
         ("DOS", {"sent_rst_1s": 100, "sent_unreturned_1s": 100}),
         ("DOS", {"sent_packets_1s": 2000, "received_rst_1s": 2000, "live_flows_1s": 1900}),
         ("DOS", {"dhcp_clients_10s": 60}),
+        ("DOS", {"sent_data_1s": 1100, "sent_data_10s": 3500, "bytes_per_packet_10s": 280}),  # publications
+        ("DOS", {"dns_queries_1s": 300, "dns_queries_10s": 900}),
         ("DOS", {"sent_unreturned_1s": 360, "sent_udp_1s": 65, "sent_data_1s": 30}),  # in a tunnel
         ("DOS", {"sent_icmp_1s": 60, "contacted_services_1s": 2}),
         ("Scan", {"new_services_60s": 9, "received_rst_60s": 9, "unanswered_ratio_60s": 1, "new_hosts_60s": 1}),
-        ("Replay", {"replayed_frames_60s": 4, "sent_packets_1s": 5}),
+        ("Replay", {"replayed_frames_60s": 2, "sent_packets_1s": 5}),
+        ("Replay", {"odd_repeats_10s": 7, "live_flows_10s": 7}),
+        ("Replay", {"borrowed_payloads_60s": 2.5, "borrowed_payloads_1s": 1, "own_repeats_1s": 1}),
+        ("DOS", {"received_rst_1s": 683, "received_rst_10s": 920, "sent_packets_1s": 2051, "sent_data_1s": 2051, "bytes_per_packet_10s": 566}),
+        ("DOS", {"sent_unreturned_1s": 800, "sent_data_1s": 800, "unreturned_size_10s": 566}),
         ("MITM", {"icmp_redirects_60s": 5, "foreign_source_60s": 5}),
         ("BruteForce", {"login_refusals_60s": 40}),
         ("MITM", {"conflicting_claims_10s": 10, "pushed_replies_10s": 10}),
@@ -141,6 +153,27 @@ def test_the_shipped_limits_tell_a_plain_attack_from_a_calm_model(label, values)
         {"sent_packets_1s": 1300, "received_rst_1s": 400, "live_flows_1s": 1},  # broken off
         {"sent_icmp_1s": 250, "contacted_services_1s": 250},  # looks who is there: no flood
         {"replayed_frames_60s": 1, "sent_packets_1s": 5},
+        {"odd_repeats_10s": 50, "live_flows_10s": 500},  # headers, one by one
+        {"borrowed_payloads_60s": 4, "borrowed_payloads_1s": 4},  # greets as all players do
+        # a copy to a server that is broken off; one of which a single direction is seen; closed ports
+        {
+            "received_rst_1s": 900,
+            "received_rst_10s": 900,
+            "sent_packets_1s": 900,
+            "bytes_per_packet_10s": 1490,
+        },
+        {"sent_unreturned_1s": 900, "sent_data_1s": 900, "unreturned_size_10s": 1490},
+        {
+            "received_rst_1s": 930,
+            "received_rst_10s": 930,
+            "sent_packets_1s": 2,
+        },  # the victim of a flood
+        {
+            "received_rst_1s": 150,
+            "received_rst_10s": 900,
+            "sent_packets_1s": 150,
+            "contacted_services_1s": 150,
+        },
         # one address of an answer after another; peers of a file
         {"unnamed_opens_60s": 9, "unnamed_odd_opens_60s": 0, "new_services_60s": 9},
         {"unnamed_opens_60s": 60, "unnamed_odd_opens_60s": 60, "new_services_60s": 60},
@@ -159,6 +192,15 @@ def test_the_shipped_limits_tell_a_plain_attack_from_a_calm_model(label, values)
         },
         {"sent_unreturned_1s": 900, "sent_empty_1s": 900},  # acknowledges what is not seen
         {"sent_icmp_1s": 60, "contacted_services_1s": 60},  # looks who is there
+        # a copy to a server; its folders, listed; a house that wakes up
+        {"sent_data_1s": 4000, "sent_data_10s": 30000, "bytes_per_packet_10s": 1400},
+        {
+            "sent_data_1s": 900,
+            "sent_data_10s": 9000,
+            "bytes_per_packet_10s": 200,
+            "received_data_1s": 900,
+        },
+        {"dns_queries_1s": 210, "dns_queries_10s": 300},
         # peers of a file that many share: most are gone, and each is another host
         {
             "new_services_60s": 40,

@@ -24,7 +24,7 @@ from tests.agent.isolation.response import (
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
-MOST_S = 2.5
+MOST_S = 4.0  # of five that attacks last: how soon it is, benchmarks show
 MOST_LATE_S = 1.0
 
 
