@@ -215,7 +215,7 @@ class Ingest:
                 chain(
                     marks_and_senders(ordered.moved, heard, now_ns),
                     presences(present),
-                    statements_for(reported, self._community_id_seed),
+                    statements_for(reported, self._community_id_seed, all_new=not known),
                     usage_of(ordered.taken, now_ns),
                     rejects(refused),
                 )

@@ -55,16 +55,22 @@ def of_kind(reported: Sequence[AnyReported], kind: type[M]) -> list[Reported[M]]
 
 
 def statements_for(
-    reported: Sequence[AnyReported], community_id_seed: int = 0
+    reported: Sequence[AnyReported], community_id_seed: int = 0, *, all_new: bool = False
 ) -> Iterator[Statement]:
-    """Yield what stores some reports, except that their senders were heard."""
+    """Yield what stores some reports, except that their senders were heard.
+
+    Args:
+        reported: What they are.
+        community_id_seed: What other tools of the network name flows with.
+        all_new: No alert among them is stored.
+    """
     if health := of_kind(reported, Health):
         yield from save_health(health)
         yield save_device_health(health)
     if models := of_kind(reported, ModelsHave):
         yield save_models(models)
     if alerts := of_kind(reported, Alert):
-        yield from save_alerts(alerts, community_id_seed)
+        yield from save_alerts(alerts, community_id_seed, all_new=all_new)
         yield from gather(look_from_ns(item.message for item in alerts))
     if isolations := of_kind(reported, Isolation):
         yield save_isolations(isolations)

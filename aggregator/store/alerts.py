@@ -109,13 +109,14 @@ class Count(msgspec.Struct, frozen=True):
 
 
 def save_alerts(
-    reported: Sequence[Reported[Alert]], community_id_seed: int = 0
+    reported: Sequence[Reported[Alert]], community_id_seed: int = 0, *, all_new: bool = False
 ) -> tuple[Statement, ...]:
     """Add alerts, or bring known ones up to date; what people decided about them stays.
 
     Args:
         reported: The alerts.
         community_id_seed: What other tools of the network name flows with.
+        all_new: None of them is stored, so that none is counted yet.
     """
     newest = latest(reported, "alert_id")
     texts: dict[str, list[object]] = {
@@ -131,8 +132,9 @@ def save_alerts(
         "since_ns": since_ns,
     }
     fields = columns(newest, *_FIELDS) | texts
-    save = Statement("save_alerts", fields | {"since_ns": since_ns})
-    return as_counted("note_told_alerts", told, save)
+    save = Statement("save_alerts", {"columns": fields, "since_ns": since_ns})
+    before, *rest = as_counted("note_told_alerts", told, save)
+    return tuple(rest) if all_new else (before, *rest)
 
 
 def look_from_ns(alerts: Iterable[Alert]) -> int:

@@ -253,10 +253,8 @@ def save_device_health(reported: Sequence[Reported[Health]]) -> Statement:
         )
         for item in newest
     ]
-    return Statement(
-        "save_device_health",
-        fields | {"condition": conditions, "boot": [item.boot for item in newest]},
-    )
+    more = {"condition": conditions, "boot": [item.boot for item in newest]}
+    return Statement("save_device_health", {"columns": fields | more})
 
 
 def save_models(reported: Sequence[Reported[ModelsHave]]) -> Statement:

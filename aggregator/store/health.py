@@ -59,7 +59,7 @@ def save_health(reported: Sequence[Reported[Health]]) -> tuple[Statement, ...]:
         "queued": [json_text(item.message.queued) for item in reported],
     }
     return (
-        Statement("save_health", columns(reported, *_FIELDS) | boots | texts),
+        Statement("save_health", {"columns": columns(reported, *_FIELDS) | boots | texts}),
         Statement("note_frames", frames),
         Statement("mark_frames", frames),
     )

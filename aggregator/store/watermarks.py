@@ -46,14 +46,11 @@ async def find_marks(database: Database, boots: Sequence[Boot]) -> dict[Boot, Ma
 
 def save_marks(marks: Mapping[Boot, Mark], now_ns: int) -> Statement:
     """Move marks on."""
-    return Statement(
-        "save_watermarks",
-        {
-            "organization": [boot.organization for boot in marks],
-            "device_id": [boot.device_id for boot in marks],
-            "boot": [boot.boot for boot in marks],
-            "last_seq": [mark.last_seq for mark in marks.values()],
-            "lost": [mark.lost for mark in marks.values()],
-            "now_ns": now_ns,
-        },
-    )
+    moved = {
+        "organization": [boot.organization for boot in marks],
+        "device_id": [boot.device_id for boot in marks],
+        "boot": [boot.boot for boot in marks],
+        "last_seq": [mark.last_seq for mark in marks.values()],
+        "lost": [mark.lost for mark in marks.values()],
+    }
+    return Statement("save_watermarks", {"columns": moved, "now_ns": now_ns})

@@ -11,17 +11,31 @@ UPDATE store.devices AS known SET
   last_seen_ns = told.received_ns
 FROM (
   SELECT
-    unnest($organization::JSON::VARCHAR[]) AS organization,
-    unnest($device_id::JSON::VARCHAR[]) AS device_id,
-    unnest($received_ns::JSON::BIGINT[]) AS received_ns,
-    unnest($boot::JSON::VARCHAR[]) AS boot,
-    unnest($condition::JSON::VARCHAR[]) AS condition,
-    unnest($cpu_usage_percent::JSON::DOUBLE[]) AS cpu_usage_percent,
-    unnest($memory_usage_percent::JSON::DOUBLE[]) AS memory_usage_percent,
-    unnest($temperature_celsius::JSON::DOUBLE[]) AS temperature_celsius,
-    unnest($uptime_s::JSON::BIGINT[]) AS uptime_s,
-    unnest($version::JSON::VARCHAR[]) AS version,
-    unnest($model_id::JSON::VARCHAR[]) AS model_id,
-    unnest($mode::JSON::VARCHAR[]) AS mode
+    unnest(given.organization) AS organization,
+    unnest(given.device_id) AS device_id,
+    unnest(given.received_ns) AS received_ns,
+    unnest(given.boot) AS boot,
+    unnest(given.condition) AS condition,
+    unnest(given.cpu_usage_percent) AS cpu_usage_percent,
+    unnest(given.memory_usage_percent) AS memory_usage_percent,
+    unnest(given.temperature_celsius) AS temperature_celsius,
+    unnest(given.uptime_s) AS uptime_s,
+    unnest(given.version) AS version,
+    unnest(given.model_id) AS model_id,
+    unnest(given.mode) AS mode
+  FROM (SELECT json_transform_strict($columns::JSON, '{
+        "organization": ["VARCHAR"],
+        "device_id": ["VARCHAR"],
+        "received_ns": ["BIGINT"],
+        "boot": ["VARCHAR"],
+        "condition": ["VARCHAR"],
+        "cpu_usage_percent": ["DOUBLE"],
+        "memory_usage_percent": ["DOUBLE"],
+        "temperature_celsius": ["DOUBLE"],
+        "uptime_s": ["BIGINT"],
+        "version": ["VARCHAR"],
+        "model_id": ["VARCHAR"],
+        "mode": ["VARCHAR"]
+      }') AS given)
 ) AS told
 WHERE known.organization = told.organization AND known.device_id = told.device_id;

@@ -1,11 +1,18 @@
 MERGE INTO store.watermarks AS known
 USING (
   SELECT
-    unnest($organization::JSON::VARCHAR[]) AS organization,
-    unnest($device_id::JSON::VARCHAR[]) AS device_id,
-    unnest($boot::JSON::VARCHAR[]) AS boot,
-    unnest($last_seq::JSON::BIGINT[]) AS last_seq,
-    unnest($lost::JSON::BIGINT[]) AS lost
+    unnest(given.organization) AS organization,
+    unnest(given.device_id) AS device_id,
+    unnest(given.boot) AS boot,
+    unnest(given.last_seq) AS last_seq,
+    unnest(given.lost) AS lost
+  FROM (SELECT json_transform_strict($columns::JSON, '{
+        "organization": ["VARCHAR"],
+        "device_id": ["VARCHAR"],
+        "boot": ["VARCHAR"],
+        "last_seq": ["BIGINT"],
+        "lost": ["BIGINT"]
+      }') AS given)
 ) AS told
 ON known.organization = told.organization
   AND known.device_id = told.device_id
