@@ -13,7 +13,7 @@ MAX_BATCH: Final = 1000  # messages
 MAX_BYTES: Final = 2_000_000  # of payloads: alerts would wait behind a longer transaction
 GATHER_S: Final = 0.1  # at least, between the beginnings of two batches
 # So many times what the last batch took, and so long at most: for what is urgent, and for the rest if it is much.
-URGENT, MUCH = (2, 0.2), (4, 0.4)
+URGENT, MUCH = (3, 0.2), (4, 0.4)
 MUCH_BYTES: Final = 200_000
 LATE_S: Final = 0.5  # for the rest, however little
 
