@@ -83,9 +83,12 @@ MISSING: Final = """\
   tells them; guesses of `medusa` that are two or three connections.
 - Replay: the six sessions that a host sends again by itself are what it does when a button is pressed twice
   ([0016](adr/0016-a-host-that-says-the-same-again-is-no-replay.md)); foreign replays there are none.
-- Scenes made by hand outside these captures, with tools and habits that no training scene had, showed what is still told late, wrongly or not
-  at all: floods of MQTT publications in one connection, of searches to a group, of DNS questions that are answered; a bot that holds its
-  line and speaks once a minute; forged DNS answers alone; a DHCP server that answers once in ten seconds. Called attackers without being
+- Scenes made by hand outside these captures, twice, with tools and habits that no training scene had, showed what is still told late, wrongly or not
+  at all: floods of datagrams with something in them from one port to one other, which look like a picture that is sent; searches and announcements in floods, to a
+  group as sound is sent, or to one device that answers some; a bot that holds its line and speaks once a minute, calls a named server or an address by HTTP, or asks for
+  invented names; forged DNS answers alone; a DHCP server that answers once in ten seconds. Called attackers without being
   any: a repeater that puts its MAC on others' addresses (MITM), an address that moves between hosts that speak no VRRP (MITM), an
-  inventory that tries closed ports (Scan), a camera that tries forty ports of one address on its way through routers (Scan).
+  inventory that tries closed ports and a monitor that asks ten services of each host (Scan), a router that looks for every address by ARP, or through which
+  somebody scans its own network (Scan, MITM; the gateway is never cut off), a hundred measurements or log lines a second that nobody answers (DOS), a camera that
+  tries forty ports of one address on its way through routers (Scan).
 """
