@@ -11,6 +11,7 @@ from model_training.synthetic.habits_inside import (
     heartbeat,
     inventory,
     knocking_in_vain,
+    monitoring,
     parallel_lines,
     poll,
     polling_many,
@@ -30,6 +31,7 @@ from model_training.synthetic.habits_link import (
     neighbours,
     pings,
     sending_to_all,
+    telling,
 )
 from model_training.synthetic.habits_outside import (
     browsing,
@@ -79,7 +81,7 @@ FREQUENT: Final[tuple[Habit, ...]] = (
 
 
 RARE: Final[tuple[Habit, ...]] = (
-    call, descriptions, failover, transfer, inventory, conversing, advertising, same_pages, knocking_in_vain, reconnecting, shell, boot, leases, gratuitous, sending_to_all, punching, swarm,
+    call, descriptions, failover, transfer, inventory, conversing, advertising, same_pages, knocking_in_vain, reconnecting, shell, boot, leases, gratuitous, sending_to_all, punching, swarm, monitoring, telling,
 )  # fmt: skip
 
 

@@ -329,6 +329,35 @@ def inventory(home: Home, who: Host) -> None:
                      answer="refuse" if refused else "accept")  # fmt: skip
 
 
+CHECKED: Final = (21, 22, 23, 25, 53, 80, 139, 443, 445, 502, 554, 1883, 3306, 5432, 8080, 9100)
+
+
+def monitoring(home: Home, who: Host) -> None:
+    """Ask everybody for everything at every round, as a monitor does, whether it is there or not."""
+    rng = home.rng
+    peers = rng.sample(home.devices, min(len(home.devices), rng.randint(3, 20)))
+    ports = rng.sample(CHECKED, rng.randint(2, 10))
+    missing, asks = rng.choice((0.0, 0.0, 0.2, 0.5)), rng.random() < 0.6
+    absent = {(peer.ip, port) for peer in peers for port in ports if rng.random() < missing}
+    pause_s = between(rng, 0.003, 0.5)
+    for begin_s in home.times(between(rng, 10, 60), 0.05):
+        at = begin_s
+        for peer in peers:
+            if peer.ip == who.ip:
+                continue
+            at += pause_s
+            if asks:
+                source = rng.randint(32768, 60999)
+                answer = rng.randbytes(rng.randint(40, 200)) if rng.random() > missing else b""
+                ask(home.tape, at, who, peer, (source, 161), rng.randbytes(43), answer)
+            for port in ports:
+                line = Connection(home.tape, at, who, peer, port, rtt_s=home.lan_rtt_s)
+                script = [up(40), down(200)] if rng.random() < 0.5 else []
+                refused = (peer.ip, port) in absent
+                converse(line, script, answer="refuse" if refused else "accept")
+                at += pause_s * rng.uniform(0.1, 1)
+
+
 def descriptions(home: Home, who: Host) -> None:
     """Fetch the self-descriptions of devices of the home, as UPnP control points do."""
     rng = home.rng

@@ -36,6 +36,22 @@ def sending_to_all(home: Home, who: Host) -> None:
         home.tape.put(at, ipv4(who, everyone, UDP, datagram(ports, rng.randbytes(size)), ttl=16))
 
 
+def telling(home: Home, who: Host) -> None:
+    """Send log lines, counts of flows or measurements to who never answers."""
+    rng = home.rng
+    peer = home.someone(who)
+    ports = (rng.randint(32768, 60999), rng.choice((514, 2055, 4739, 6343, 8089, 8125)))
+    shortest = rng.randint(20, 200)
+    longest = shortest + rng.choice((5, 200, 1000))
+    begin = rng.uniform(-home.seconds / 2, home.seconds)
+    end = begin + between(rng, 2, 60)
+    for at in home.times(1 / between(rng, 2, 300), 0.9, max(begin, 0.0)):
+        if at > end:
+            break
+        line = rng.randbytes(rng.randint(shortest, longest))
+        home.tape.put(at, ipv4(who, peer, UDP, datagram(ports, line)))
+
+
 def announcements(home: Home, who: Host) -> None:
     """Speak to everyone: mDNS, SSDP, NetBIOS, vendor discovery."""
     rng = home.rng
