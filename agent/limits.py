@@ -93,9 +93,7 @@ def raised(scores: F32, features: F32, bounds: Bounds, classes: Sequence[Label])
             others[:, classes.index("Replay")] = 0.0
         elif bounds.labels[number] == "Scan":  # a bot knocks at telnet, too
             others[features[rows, _TELNET] == 0, classes.index("Botnet")] = 0.0
-        elif (
-            bounds.columns[bounds.starts[number]] == _PASSWORDS
-        ):  # no flood tries one after another
+        elif bounds.columns[bounds.starts[number]] == _PASSWORDS:  # no flood tries them
             others[:, classes.index("DOS")] = 0.0
         rows = rows[(others.max(axis=1) <= SURE) & (scores[rows, label] < CERTAIN)]
         rest = 1.0 - scores[rows, label]

@@ -155,7 +155,7 @@ def test_the_shipped_limits_tell_a_plain_attack_from_a_calm_model(label, values)
         {"replayed_frames_60s": 1, "sent_packets_1s": 5},
         {"odd_repeats_10s": 50, "live_flows_10s": 500},  # headers, one by one
         {"borrowed_payloads_60s": 4, "borrowed_payloads_1s": 4},  # greets as all players do
-        # a copy to a server that is broken off; one of which a single direction is seen; closed ports
+        # a copy to a server that is broken off; one of which a single direction is seen
         {
             "received_rst_1s": 900,
             "received_rst_10s": 900,
@@ -163,11 +163,9 @@ def test_the_shipped_limits_tell_a_plain_attack_from_a_calm_model(label, values)
             "bytes_per_packet_10s": 1490,
         },
         {"sent_unreturned_1s": 900, "sent_data_1s": 900, "unreturned_size_10s": 1490},
-        {
-            "received_rst_1s": 930,
-            "received_rst_10s": 930,
-            "sent_packets_1s": 2,
-        },  # the victim of a flood
+        # the victim of a flood
+        {"received_rst_1s": 930, "received_rst_10s": 930, "sent_packets_1s": 2},
+        # closed ports
         {
             "received_rst_1s": 150,
             "received_rst_10s": 900,

@@ -174,6 +174,16 @@ async def test_one_failing_statement_undoes_its_transaction_and_the_next_goes_on
     assert await count_users(database) == 1
 
 
+@pytest.mark.parametrize("number", [2**64, "many", None])
+async def test_a_column_that_does_not_hold_what_it_should_is_refused(
+    database: Database, number: object
+):
+    sender = {"organization": ["default"], "device_id": ["pi"], "boot": ["b"]}
+    columns = sender | {"last_seq": [number], "lost": [0]}
+    with pytest.raises(RefusedError):
+        await database.write(Statement("save_watermarks", {"columns": columns, "now_ns": 1}))
+
+
 async def test_a_name_or_address_is_taken_whatever_its_case(database: Database):
     first = msgspec.structs.replace(USER, email="ada@example.net")
     assert await add_user(database, first, 1) == 1

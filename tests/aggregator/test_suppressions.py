@@ -79,9 +79,8 @@ async def test_a_hidden_alert_is_announced_to_nobody(centre: Centre):
         async with centre.device("silent-pi") as device:
             async with centre.watch("?types=new_alert") as socket:
                 await device.tell(alert(FIRST + 10))
-                await next_event(
-                    socket, "new_alert"
-                )  # whoever watches from now on does not see it
+                # Whoever watches from now on does not see it.
+                await next_event(socket, "new_alert")
             suppressed(client, FIRST + 10)
             async with centre.watch("?types=new_alert,alert_updated") as socket:
                 await device.tell(alert(FIRST + 11))
