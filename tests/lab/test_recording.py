@@ -26,7 +26,7 @@ SCENE = Scene(
         Step(1, "modbus", "meter"),
         Step(2, "modbus_poll", "hub", "", {"target": "@meter", "period_s": 0.2}),
         Step(1, "rtsp", "camera"),
-        Step(2, "watch_rtsp", "nas", "", {"host": "@camera", "seconds": 8.0}),
+        Step(4, "watch_rtsp", "nas", "", {"host": "@camera", "seconds": 6.0}),
         Step(2, "port_scan", "laptop", "camera", {"ports": "1-60", "rate": 60}),
         Step(3.5, "command", "panel", "", {"commands": [0], "count": 1}),
         Step(6.5, "replay_command", "guest", "lock", {"times": 2, "pause_s": 0.3}),
