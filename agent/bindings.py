@@ -41,7 +41,8 @@ class Bindings:
     The first MAC seen with an address holds it until it is silent; others that use the address
     meanwhile are foreign. Who has only asserted an address (an ARP reply or ND advertisement costs
     nothing) gives way to the first who uses it. Routers that stand in for each other are one holder.
-    An address is behind a router when its packets come with a hop limit that no stack starts with, are answered through the same MAC, and nobody on the link claims it.
+    An address is behind a router when its packets come with a hop limit that no stack starts with,
+    are answered through the same MAC, and nobody on the link claims it.
     """
 
     def __init__(self, seed: int) -> None:

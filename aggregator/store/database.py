@@ -271,7 +271,8 @@ def _run(
 def _values(parameters: Mapping[str, Value]) -> dict[str, Value]:
     # Lists go in as JSON text, which the queries cast: DuckDB takes 5 us for each value of a Python
     # list (where pandas has to be looked for 0.1 ms), and 0.3 us of such a text. A cast of its own
-    # costs 0.3 ms a column, however few rows there are: many columns go in as one object.
+    # costs 0.3 ms a column, however few rows there are: many columns go in as one object, which
+    # the queries give a name before they take it apart, or it is read anew for each column.
     return {
         name: msgspec.json.encode(value).decode() if isinstance(value, list | dict) else value
         for name, value in parameters.items()

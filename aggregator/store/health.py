@@ -53,7 +53,7 @@ class HealthRow(msgspec.Struct, frozen=True):
 def save_health(reported: Sequence[Reported[Health]]) -> tuple[Statement, ...]:
     """Add reports, and count the frames that they tell of."""
     boots: dict[str, list[object]] = {"boot": [item.boot for item in reported]}
-    frames = columns(reported, "frames") | boots
+    frames = {"columns": columns(reported, "frames") | boots}
     texts: dict[str, list[object]] = {
         "dropped": [json_text(item.message.dropped) for item in reported],
         "queued": [json_text(item.message.queued) for item in reported],

@@ -11,57 +11,34 @@ USING (
         AND (s.src_ip IS NULL OR s.src_ip = a.src_ip)
         AND (s.dst_ip IS NULL OR s.dst_ip = a.dst_ip)
     ) AS suppressed_by
-  FROM (SELECT
-    unnest(given.organization) AS organization,
-    unnest(given.device_id) AS device_id,
-    unnest(given.received_ns) AS received_ns,
-    unnest(given.alert_id) AS alert_id,
-    unnest(given.state) AS state,
-    unnest(given.attack_type) AS attack_type,
-    unnest(given.severity) AS severity,
-    unnest(given.host) AS host,
-    unnest(given.src_mac) AS src_mac,
-    unnest(given.src_ip) AS src_ip,
-    unnest(given.dst_ip) AS dst_ip,
-    unnest(given.bridge_port) AS bridge_port,
-    unnest(given.first_seen_ns) AS first_seen_ns,
-    unnest(given.opened_ns) AS opened_ns,
-    unnest(given.last_seen_ns) AS last_seen_ns,
-    unnest(given.confidence) AS confidence,
-    unnest(given.windows) AS windows,
-    unnest(given.packets) AS packets,
-    unnest(given.top_features) AS top_features,
-    unnest(given.counterfactual) AS counterfactual,
-    unnest(given.flow) AS flow,
-    unnest(given.community_id) AS community_id,
-    unnest(given.model_id) AS model_id,
-    unnest(given.evidence_sha256) AS evidence_sha256
-  FROM (SELECT json_transform_strict($columns::JSON, '{
-        "organization": ["VARCHAR"],
-        "device_id": ["VARCHAR"],
-        "received_ns": ["BIGINT"],
-        "alert_id": ["VARCHAR"],
-        "state": ["VARCHAR"],
-        "attack_type": ["VARCHAR"],
-        "severity": ["VARCHAR"],
-        "host": ["VARCHAR"],
-        "src_mac": ["VARCHAR"],
-        "src_ip": ["VARCHAR"],
-        "dst_ip": ["VARCHAR"],
-        "bridge_port": ["VARCHAR"],
-        "first_seen_ns": ["BIGINT"],
-        "opened_ns": ["BIGINT"],
-        "last_seen_ns": ["BIGINT"],
-        "confidence": ["DOUBLE"],
-        "windows": ["BIGINT"],
-        "packets": ["BIGINT"],
-        "top_features": ["VARCHAR"],
-        "counterfactual": ["VARCHAR"],
-        "flow": ["VARCHAR"],
-        "community_id": ["VARCHAR"],
-        "model_id": ["VARCHAR"],
-        "evidence_sha256": ["VARCHAR"]
-      }') AS given)
+  FROM (
+    SELECT unnest(COLUMNS(*))
+    FROM (SELECT unnest(given) FROM (SELECT json_transform_strict($columns::JSON, '{
+      "organization": ["VARCHAR"],
+      "device_id": ["VARCHAR"],
+      "received_ns": ["BIGINT"],
+      "alert_id": ["VARCHAR"],
+      "state": ["VARCHAR"],
+      "attack_type": ["VARCHAR"],
+      "severity": ["VARCHAR"],
+      "host": ["VARCHAR"],
+      "src_mac": ["VARCHAR"],
+      "src_ip": ["VARCHAR"],
+      "dst_ip": ["VARCHAR"],
+      "bridge_port": ["VARCHAR"],
+      "first_seen_ns": ["BIGINT"],
+      "opened_ns": ["BIGINT"],
+      "last_seen_ns": ["BIGINT"],
+      "confidence": ["DOUBLE"],
+      "windows": ["BIGINT"],
+      "packets": ["BIGINT"],
+      "top_features": ["VARCHAR"],
+      "counterfactual": ["VARCHAR"],
+      "flow": ["VARCHAR"],
+      "community_id": ["VARCHAR"],
+      "model_id": ["VARCHAR"],
+      "evidence_sha256": ["VARCHAR"]
+    }') AS given))
   ) AS a
 ) AS told
 ON known.organization = told.organization

@@ -1,18 +1,13 @@
 MERGE INTO store.watermarks AS known
 USING (
-  SELECT
-    unnest(given.organization) AS organization,
-    unnest(given.device_id) AS device_id,
-    unnest(given.boot) AS boot,
-    unnest(given.last_seq) AS last_seq,
-    unnest(given.lost) AS lost
-  FROM (SELECT json_transform_strict($columns::JSON, '{
-        "organization": ["VARCHAR"],
-        "device_id": ["VARCHAR"],
-        "boot": ["VARCHAR"],
-        "last_seq": ["BIGINT"],
-        "lost": ["BIGINT"]
-      }') AS given)
+  SELECT unnest(COLUMNS(*))
+  FROM (SELECT unnest(given) FROM (SELECT json_transform_strict($columns::JSON, '{
+    "organization": ["VARCHAR"],
+    "device_id": ["VARCHAR"],
+    "boot": ["VARCHAR"],
+    "last_seq": ["BIGINT"],
+    "lost": ["BIGINT"]
+  }') AS given))
 ) AS told
 ON known.organization = told.organization
   AND known.device_id = told.device_id

@@ -1,10 +1,12 @@
   SELECT organization, device_id, boot, max(received_ns) AS received_ns, max(frames) AS frames
   FROM (
-    SELECT
-      unnest($organization::JSON::VARCHAR[]) AS organization,
-      unnest($device_id::JSON::VARCHAR[]) AS device_id,
-      unnest($boot::JSON::VARCHAR[]) AS boot,
-      unnest($received_ns::JSON::BIGINT[]) AS received_ns,
-      unnest($frames::JSON::BIGINT[]) AS frames
+    SELECT unnest(COLUMNS(*))
+    FROM (SELECT unnest(given) FROM (SELECT json_transform_strict($columns::JSON, '{
+      "organization": ["VARCHAR"],
+      "device_id": ["VARCHAR"],
+      "boot": ["VARCHAR"],
+      "received_ns": ["BIGINT"],
+      "frames": ["BIGINT"]
+    }') AS given))
   )
   GROUP BY organization, device_id, boot
