@@ -9,6 +9,7 @@ import numpy as np
 from agent.bindings import Bindings
 from agent.decode import Status, decode
 from agent.features import arp, fan_out, names, replay, services, tcp, timing, volume
+from agent.features.routers import Routers
 from agent.features.vector import Histories
 from agent.features.view import View
 from agent.flows import BLOCK_PACKETS, MAX_FLOWS, Ends, Flows, flows_of, folded, merged
@@ -72,10 +73,11 @@ class Observer:
         self._hosts = HostTable(max_hosts, seed)
         self.peers = Peers(seed)
         self._fan_out = fan_out.FanOut()
-        self._claims = arp.AddressClaims()
+        self._routers = Routers()
+        self._claims = arp.AddressClaims(self._routers)
         self._payloads = replay.Payloads(seed)
         self._services = services.Services(seed)
-        self._names = names.Names(seed)
+        self._names = names.Names(self._routers, seed)
         self._timing = timing.Timing(self._hosts.table.capacity)
         self._histories = Histories(self._hosts.table.capacity)
         self._parts: list[Flows] = []
@@ -147,7 +149,7 @@ class Observer:
             "unread_answers": self._names.unread_table,
             "sealed_dns": self._names.sealed_table,
             "dns_askers": self._names.asker_table,
-            "routers": self._names.router_table,
+            "routers": self._routers.table,
             "held_calls": self._names.held_table,
         }
         evicted = {f"evicted.{name}": table.evicted for name, table in tables.items()}
@@ -192,6 +194,7 @@ class Observer:
         self.peers.learn(ends, now_ns)
         view = View(ends, hosts, holders, now_ns, self._seed)
         contacts, opened, called = self._fan_out.count(view)
+        self._routers.learn(view, called)
         counts = {
             **volume.count(view),
             **contacts,

@@ -40,6 +40,12 @@ COUNTERS: Final[dict[str, tuple[Counter, ...]]] = {
         Counter(
             "sent_unreachable", "packets", "ICMP messages sent that something was not reached"
         ),
+        Counter(
+            "received_unreachable",
+            "packets",
+            "ICMP messages received that something was not reached",
+        ),
+        Counter("sent_discovery", "packets", "UDP packets sent to ports that tell who is there"),
         Counter("sent_unreturned", "packets", "packets sent where hardly anything came back"),
         Counter("unreturned_bytes", "bytes", "bytes of those packets, as on the wire"),
     ),
@@ -87,7 +93,7 @@ COUNTERS: Final[dict[str, tuple[Counter, ...]]] = {
         Counter(
             "arp_targets",
             "addresses",
-            "addresses it asked for and had not asked for in the last minute",
+            "addresses it asked for and had not asked for in the last minute, if it is no router",
         ),
         Counter("unasked_claims", "packets", "address claims that nobody asked for"),
         Counter(
@@ -99,7 +105,9 @@ COUNTERS: Final[dict[str, tuple[Counter, ...]]] = {
         Counter("conflicting_claims", "packets", "claims of an address that another MAC holds"),
         Counter("foreign_source", "packets", "packets sent from an address another MAC holds"),
         Counter("misdirected", "packets", "packets received for an address another MAC holds"),
-        Counter("icmp_redirects", "packets", "ICMP redirects sent"),
+        Counter(
+            "icmp_redirects", "packets", "ICMP redirects sent, but for a router's in its own name"
+        ),
         Counter(
             "router_advertisements",
             "packets",
@@ -205,7 +213,7 @@ FEATURE_NAMES: Final = tuple(feature.name for feature in FEATURES)
 FEATURE_COUNT: Final = len(FEATURES)
 
 # Raised by hand when the same name begins to be computed in another way.
-FEATURE_REVISION: Final = 8
+FEATURE_REVISION: Final = 9
 
 
 def feature_schema_id() -> str:

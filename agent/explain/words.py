@@ -17,6 +17,8 @@ _COUNTED: Final[dict[str, str]] = {
     "sent_group": "sent {n} broadcast or multicast packet{s}",
     "sent_empty": "sent {n} packet{s} without payload",
     "sent_unreachable": "answered {n} time{s} that something cannot be reached",
+    "received_unreachable": "was answered {n} time{s} that something cannot be reached",
+    "sent_discovery": "sent {n} UDP packet{s} to ports that tell who is there",
     "sent_fragments": "sent {n} IP fragment{s}",
     "sent_unreturned": "sent {n} packet{s} where hardly anything came back",
     "unreturned_bytes": "sent {bytes} where hardly anything came back",

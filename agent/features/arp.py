@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 
 from agent.features.rivals import Rivals
+from agent.features.routers import Routers
 from agent.features.view import ARP_REPLY, ARP_REQUEST, ICMPV6, View
 from agent.grouping import Groups, distinct
 from agent.records import F64, I64, U64, Bool
@@ -22,10 +23,11 @@ _REDIRECT, _REDIRECT6, _ROUTER_ADVERTISEMENT = 5, 137, 134
 class AddressClaims:
     """Remembers who asked for which address a moment ago, and which routers there are."""
 
-    def __init__(self) -> None:
+    def __init__(self, routers: Routers) -> None:
+        self._routers = routers
         self.request_table = KeyTable(CAPACITY, REQUEST_KEEP_NS)
         self.asked_table = KeyTable(CAPACITY, ASKED_KEEP_NS)
-        self._routers = Rivals(ROUTER_KEEP_NS)
+        self._ways_out = Rivals(ROUTER_KEEP_NS)
 
     def count(self, view: View) -> dict[str, F64]:
         """Count address claims of a window, by the names of the feature schema."""
@@ -42,6 +44,9 @@ class AddressClaims:
         kind = view.flows.dst_port.take(view.icmp)
         is_new = view.flows.protocol.take(view.icmp) == ICMPV6
         redirect = view.icmp[kind == np.where(is_new, _REDIRECT6, _REDIRECT)]
+        # Routers show shorter ways; who is none, or speaks in another's name, shows its own.
+        honest = self._routers.among(view, view.flows.src_mac.take(redirect))
+        redirect = redirect[~(honest & view.holders.own.take(redirect))]
         # Who gives its lifetime as 0 is no way out, such as a border router of Thread.
         leads_out = view.flows.router_lifetime.take(view.icmp) > 0
         advertisement = view.icmp[is_new & (kind == _ROUTER_ADVERTISEMENT) & leads_out]
@@ -59,15 +64,18 @@ class AddressClaims:
             "misdirected": view.received("packets", view.holders.misdirected),
             "icmp_redirects": view.sent("packets", redirect),
             "router_advertisements": view.sent(
-                "packets", self._routers.among(view, advertisement)
+                "packets", self._ways_out.among(view, advertisement)
             ),
         }
 
     def _targets(self, view: View, asked: U64, rows: I64) -> F64:
         """Count the addresses that each host asks for and has not asked for lately."""
-        keys = view.key(view.flows.src_mac.take(rows), asked)
+        asker = view.flows.src_mac.take(rows)
+        keys = view.key(asker, asked)
         first = Groups.of(keys).first
         _, fresh = self.asked_table.claim(keys.take(first), view.now_ns)
+        # A router asks for whoever is called through it, be it by a scan.
+        fresh &= ~self._routers.among(view, asker.take(first))
         return view.number(view.hosts.sender.take(rows.take(first[fresh])))
 
     def _unasked(self, view: View, said: "_Said") -> Bool:

@@ -5,6 +5,7 @@ from typing import Final
 import numpy as np
 
 from agent.answers import Answers, read_answers
+from agent.features.routers import Routers
 from agent.features.tcp import ODD
 from agent.features.view import View
 from agent.grouping import Groups, distinct
@@ -13,7 +14,6 @@ from agent.tables import KeyTable, hashed
 
 KEEP_NS: Final = 86_400_000_000_000  # devices keep what they were told for as long as a day
 UNREAD_KEEP_NS: Final = 60_000_000_000  # one address after another is tried, as one fails
-ROUTER_KEEP_NS: Final = 3_600_000_000_000
 YOUNG_NS: Final = 10_000_000_000
 DEAF_NS: Final = 600_000_000_000
 HELD_KEEP_NS: Final = 600_000_000_000  # without a word, until a connection is forgotten
@@ -23,7 +23,6 @@ HELD_CAPACITY: Final = 2_048
 UNREAD_CAPACITY: Final = 2_048
 SEALED_CAPACITY: Final = 2_048
 ASKER_CAPACITY: Final = 8_192
-ROUTER_CAPACITY: Final = 256
 
 _DNS_OVER_TLS: Final = 853
 
@@ -39,13 +38,13 @@ class Names:
     Only DNS by UDP is read: not by TCP, TLS or HTTPS, nor what neighbours tell each other (mDNS).
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, routers: Routers, seed: int) -> None:
+        self._routers = routers
         self._seed = seed
         self.table = KeyTable(CAPACITY, KEEP_NS)
         self.unread_table = KeyTable(UNREAD_CAPACITY, UNREAD_KEEP_NS)
         self.sealed_table = KeyTable(SEALED_CAPACITY, KEEP_NS)
         self.asker_table = KeyTable(ASKER_CAPACITY, KEEP_NS)
-        self.router_table = KeyTable(ROUTER_CAPACITY, ROUTER_KEEP_NS)
         self.held_table = KeyTable(HELD_CAPACITY, HELD_KEEP_NS)
         self._spoke_ns = np.zeros(self.held_table.capacity, np.int64)
         self._heard: list[Answers] = []  # in the order of their packets, whose windows come later
@@ -152,9 +151,8 @@ class Names:
         """Return which of some calls go out through a router, whether anybody answers or not."""
         behind = view.holders.dst_behind.take(rows)
         mac = view.flows.dst_mac.take(rows)
-        self.router_table.claim(distinct(view.key(mac[behind])), view.now_ns)
         unseen = view.holders.dst_unseen.take(rows)
-        unseen[unseen] = self.router_table.find(view.key(mac[unseen]), view.now_ns) >= 0
+        unseen[unseen] = self._routers.among(view, mac[unseen])
         return rows[behind | unseen]
 
     def _is_young(self, now_ns: int) -> bool:

@@ -66,7 +66,8 @@ def worm(plot: Plot, low: float = 2, high: float = 600) -> None:
                 segment(ports_now, SYN, seq=int.from_bytes(ip), window=window),
                 mark,
             )
-        if rng.random() < 0.03 and ip != plot.attacker.ip:
+        # Few are there in the world, and who is there at home says at least no.
+        if rng.random() < (0.8 if peer else 0.03) and ip != plot.attacker.ip:
             there.reply(
                 at + 0.1, TCP, segment(ports_now[::-1], rng.choice((RST | ACK, SYN | ACK))), mark
             )

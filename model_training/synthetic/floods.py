@@ -88,7 +88,7 @@ def udp_flood(plot: Plot) -> None:
     """Flood with datagrams, to one port or to all."""
     rng, spoofed = plot.home.rng, plot.home.rng.random() < 0.25
     port, size = (
-        rng.choice((53, 123, 1900, 5683, 137, 80, 0, 0)),
+        rng.choice((53, 123, 1900, 5060, 5683, 137, 80, 0, 0, 0)),
         rng.choice((0, 1, 18, 64, 120, 512, 1024, 1400)),
     )
     source, fixed = rng.randint(1024, 65000), rng.random() < 0.5
@@ -97,7 +97,11 @@ def udp_flood(plot: Plot) -> None:
         rng.choice((0, 0, 0, 1, 40, 40)) if port else 40,
         size if port else max(size, 64),
     )
-    answered = rng.choice((0, 0, 0, 1, 3, 20)) if port in {53, 123, 5683} and not refusing else 0
+    answered = (
+        rng.choice((0, 0, 0, 1, 3, 20))
+        if port in {53, 123, 1900, 5060, 5683} and not refusing
+        else 0
+    )
     payload, ident, most = rng.randbytes(size), _number(plot), rng.choice((300, 65535))
     for number, at in enumerate(_flooding(plot, 60, 4000)):
         ports = (source if fixed else rng.randint(1024, 65000), port or rng.randint(1, most))

@@ -17,6 +17,7 @@ from tests.agent.builders import (
     udp,
     who_has,
 )
+from tests.agent.counted_calls import CLOUD, LATER, after, begun
 from tests.agent.counted_frames import (
     GROUP,
     LINK_LOCAL,
@@ -47,6 +48,19 @@ CASES: dict[str, list[Case]] = {
         Case(lambda: every(1, [who_has(EVE, BOB.ip)] * 3), EVE, 0, 2),
         Case(lambda: [(0, who_has(EVE, BOB.ip)), (62, who_has(EVE, BOB.ip))], EVE, 1, 62),
         Case(lambda: every(1, [who_has(ANN, BOB.ip), who_has(EVE, BOB.ip)]), EVE, 1, 1),
+        # a router asks for others; who only takes calls that are meant for it does not pass for one
+        Case(lambda: after(who_has(GATEWAY, BOB.ip)), GATEWAY, 0, LATER),
+        Case(lambda: after(who_has(ANN, BOB.ip)), ANN, 1, LATER),
+        Case(
+            lambda: [
+                *begun(),
+                *every(0.01, [tcp(ANN, Box(66, CLOUD.ip), 44_001, 443, "S")], 5),
+                (LATER, who_has(EVE, BOB.ip)),
+            ],
+            EVE,
+            1,
+            LATER,
+        ),
     ],
     "unasked_claims": [
         Case(lambda: now(who_has(ANN, BOB.ip), is_at(BOB, ANN)), BOB, 0),
@@ -90,6 +104,9 @@ CASES: dict[str, list[Case]] = {
     "icmp_redirects": [
         Case(lambda: now(icmp_redirect(EVE, ANN), ping(EVE, ANN)), EVE, 1),
         Case(lambda: now(neighbour(EVE, ICMPv6ND_Redirect())), EVE, 1),
+        # a router shows a shorter way; somebody speaks in its name
+        Case(lambda: after(icmp_redirect(GATEWAY, ANN)), GATEWAY, 0, LATER),
+        Case(lambda: after(icmp_redirect(Box(66, GATEWAY.ip), ANN)), EVE, 1, LATER),
     ],
     "router_advertisements": [
         Case(

@@ -75,6 +75,24 @@ CASES: dict[str, list[Case]] = {
     "sent_unreachable": [
         Case(lambda: now(unreachable(BOB, EVE), unreachable(BOB, EVE), ping(BOB, EVE)), BOB, 2),
     ],
+    "received_unreachable": [
+        Case(lambda: now(unreachable(BOB, EVE), unreachable(BOB, EVE), ping(EVE, BOB)), EVE, 2),
+        Case(lambda: now(unreachable(BOB, EVE)), BOB, 0),
+    ],
+    "sent_discovery": [
+        Case(
+            lambda: now(
+                udp(ANN, GROUP, 5353, 5353),
+                udp(ANN, GROUP, dport=1900),
+                udp(ANN, BOB, dport=3702),
+                udp(ANN, BOB, dport=53),
+                udp(ANN, BOB, 1900, 40_000),
+                tcp(ANN, BOB, 40_000, 1900),
+            ),
+            ANN,
+            3,
+        ),
+    ],
     "sent_unreturned": [
         Case(lambda: now(udp(ANN, BOB), udp(ANN, BOB, 41_000), tcp(ANN, BOB, flags="R")), ANN, 3),
         Case(lambda: now(udp(ANN, BOB), udp(BOB, ANN, 5000, 40_000)), ANN, 0),

@@ -110,6 +110,8 @@ def test_what_exceeds_a_limit_is_named():
         ("DOS", {"dhcp_clients_10s": 60}),
         ("DOS", {"sent_data_1s": 1100, "sent_data_10s": 3500, "bytes_per_packet_10s": 280}),  # publications
         ("DOS", {"dns_queries_1s": 300, "dns_queries_10s": 900}),
+        ("DOS", {"sent_discovery_1s": 370, "sent_discovery_10s": 1500}),
+        ("DOS", {"received_unreachable_1s": 900, "sent_udp_1s": 1000, "ports_of_one_host_1s": 1}),
         ("DOS", {"sent_unreturned_1s": 360, "sent_udp_1s": 65, "sent_data_1s": 30}),  # in a tunnel
         ("DOS", {"sent_icmp_1s": 60, "contacted_services_1s": 2}),
         ("Scan", {"new_services_60s": 9, "received_rst_60s": 9, "unanswered_ratio_60s": 1, "new_hosts_60s": 1}),
@@ -199,6 +201,9 @@ def test_the_shipped_limits_tell_a_plain_attack_from_a_calm_model(label, values)
             "received_data_1s": 900,
         },
         {"dns_queries_1s": 210, "dns_queries_10s": 300},
+        {"sent_discovery_1s": 250, "sent_discovery_10s": 300},
+        # the victim of a flood in its name
+        {"received_unreachable_1s": 900, "sent_udp_1s": 3},
         # peers of a file that many share: most are gone, and each is another host
         {
             "new_services_60s": 40,
