@@ -10,6 +10,7 @@ from skl2onnx.common.data_types import FloatTensorType
 from sklearn.ensemble import IsolationForest
 
 from agent.novelty import matters
+from agent.policy import ANOMALOUS_WINDOWS
 from agent.records import F32, I64
 from contract.attacks import CLASSES, Label
 from contract.features import FEATURE_NAMES
@@ -19,14 +20,7 @@ from model_training.errors import ParamsError
 from model_training.histories import Deviating
 from model_training.labels import BENIGN_INDEX
 from model_training.params import NoveltyParams
-from model_training.strikes import (
-    ANOMALOUS_WINDOWS,
-    Alerts,
-    alerts,
-    host_keys,
-    verdicts,
-    weighty,
-)
+from model_training.strikes import Alerts, alerts, host_keys, verdicts, weighty
 from model_training.thresholds import benign_hours, innocent
 
 HOURS_A_DAY: Final = 24

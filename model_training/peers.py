@@ -6,13 +6,14 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from agent.policy import STRIKE_MEMORY_NS
 from agent.records import F32, I64
 from contract.attacks import CLASSES, Label
 from model_training.baseline import limit_scores
 from model_training.dataset import Dataset, part
 from model_training.labels import BENIGN_INDEX
 from model_training.params import ThresholdParams
-from model_training.strikes import MEMORY_NS, Alerts, alerts, host_keys, verdicts, weighty
+from model_training.strikes import Alerts, alerts, host_keys, verdicts, weighty
 from model_training.thresholds import benign_hours, innocent
 
 HOURS_A_DAY: Final = 24
@@ -105,7 +106,7 @@ def _beside(name: str, seen: Dataset, opened: Alerts, *, named: bool) -> Beside:
     for host, label in _attackers(seen).tolist():
         when = seen.window_start_ns[(hosts == host) & (seen.label == label)]
         mine = (opened.host == host) & (opened.opened_ns > when.min())
-        mine &= opened.opened_ns <= when.max() + MEMORY_NS
+        mine &= opened.opened_ns <= when.max() + STRIKE_MEMORY_NS
         accused.append((host, label) if mine.any() else (host, BENIGN_INDEX))
         right.append(
             (host, label) if (opened.label[mine] == label).any() else (host, BENIGN_INDEX)

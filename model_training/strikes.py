@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 
 from agent.limits import CERTAIN
+from agent.policy import BOTNET_MEMORY_NS, OVERWHELMING_PACKETS, STRIKE_MEMORY_NS
 from agent.records import F32, I64, Bool
 from contract.attacks import CLASSES, Label
 from contract.features import FEATURE_NAMES
@@ -13,14 +14,10 @@ from model_training.dataset import Dataset
 from model_training.labels import BENIGN_INDEX
 
 STRIKES: Final = 2  # the agent's default
-MEMORY_NS: Final = 10_000_000_000
-BOTNET_MEMORY_NS: Final = 25_000_000_000
 QUIET_NS: Final = (
     60_000_000_000  # an alert that is quiet for so long is closed; the next is another
 )
-ANOMALOUS_WINDOWS: Final = 5  # what the agent asks for where no class explains
 WINDOW_NS: Final = 1_000_000_000
-OVERWHELMING_PACKETS: Final = 200  # a window that saw so many counts as two strikes
 _BOTNET: Final = CLASSES.index("Botnet")
 _SENT: Final = FEATURE_NAMES.index("sent_packets_1s")
 
@@ -74,7 +71,7 @@ def alerts(
     key = host[order] * len(CLASSES) + verdict[order]
     for run in np.split(order, np.flatnonzero(np.diff(key)) + 1):
         is_bot = bool((verdict[run] == _BOTNET).any())
-        memory_ns = BOTNET_MEMORY_NS if is_bot else MEMORY_NS
+        memory_ns = BOTNET_MEMORY_NS if is_bot else STRIKE_MEMORY_NS
         moments = _opened(window_start_ns[run], heavy[run], needed, memory_ns)
         opened += [(int(host[run[0]]), int(verdict[run[0]]), at) for at in moments]
     columns = np.array(opened, np.int64).reshape(-1, 3)

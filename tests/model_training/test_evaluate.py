@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from agent.limits import CERTAIN
+from agent.policy import OVERWHELMING_PACKETS
 from contract.attacks import CLASSES
 from contract.features import FEATURE_NAMES
 from model_training.evaluate import judge
 from model_training.labels import UNKNOWN
 from model_training.params import ThresholdParams
-from model_training.strikes import OVERWHELMING_PACKETS, alerts, verdicts, weighty
+from model_training.strikes import alerts, verdicts, weighty
 from model_training.thresholds import benign_hours, choose
 from tests.model_training.builders import SECOND_NS, START_NS
 from tests.model_training.datasets import certain, dataset

@@ -4,11 +4,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from agent import policy
 from agent.baselines import LEARNS_EVERY, WARM
 from contract.attacks import CLASSES
 from contract.features import FEATURE_NAMES
-from model_training import strikes
 from model_training.captures import read_captures
 from model_training.dataset import Dataset
 from model_training.errors import ParamsError
@@ -35,10 +33,6 @@ PARAMS = NoveltyParams(
 THRESHOLDS = dict.fromkeys(CLASSES[1:], 0.5)
 DAY = 86_400
 SCAN = CLASSES.index("Scan")
-
-
-def test_training_counts_novel_windows_as_the_agent_does() -> None:
-    assert strikes.ANOMALOUS_WINDOWS == policy.ANOMALOUS_WINDOWS
 
 
 def test_a_feature_that_there_is_not_is_named() -> None:
