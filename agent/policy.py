@@ -9,23 +9,23 @@ import msgspec
 from agent.allowance import REMAINDER, Allowance
 from agent.config import FIRST_CUTS, Mode, PolicyConfig
 from agent.effects import Effect, Isolate, Publish
-from agent.limits import CERTAIN
 from agent.open_alert import OpenAlert, Reasons
+from agent.strikes import (
+    ANOMALOUS_WINDOWS,
+    BEYOND_DOUBT,
+    BOTNET_MEMORY_NS,
+    MEMORY_NS,
+    OVERWHELMING_PACKETS,
+)
 from contract.attacks import ANOMALY, ATTACKS, AttackType
 from contract.cuts import Part
 from contract.messages import Alert, Isolation, Verdict
 from runtime.errors import ConfigError
 
 SECOND_NS: Final = 1_000_000_000
-STRIKE_MEMORY_NS: Final = 10 * SECOND_NS
-# A bot calls home now and then, and a host that says nothing else is judged only then.
-BOTNET_MEMORY_NS: Final = 25 * SECOND_NS
-# A window that saw so many packets, or is beyond a limit, proves as much as two others.
-OVERWHELMING_PACKETS: Final = 200
 LAST_NS: Final = 2**63 - 1
 UPDATE_NS: Final = 10 * SECOND_NS  # an open alert is told again at most this often
 MOST_DOUBLED: Final = 6  # how often the wait is doubled after an isolation failed
-ANOMALOUS_WINDOWS: Final = 5  # within the memory of strikes, however many packets they saw
 MAX_SUSPECTS: Final = 4096
 MAX_OPEN_ALERTS: Final = 256
 SETTLE_NS: Final = 2 * SECOND_NS  # windows that begin later have no frames of before a cut
@@ -113,7 +113,7 @@ class Policy:
     def _recent(self, key: Suspect, now_ns: int) -> deque[Verdict]:
         """Return the strikes that still count, as the suspect heard of last."""
         strikes = self._strikes.pop(key, None) or deque(maxlen=self._needed(key[2]))
-        kept_ns = BOTNET_MEMORY_NS if key[2] == "Botnet" else STRIKE_MEMORY_NS
+        kept_ns = BOTNET_MEMORY_NS if key[2] == "Botnet" else MEMORY_NS
         kept_ns = max(kept_ns, self._least_memory_ns)
         while strikes and _is_apart(strikes[0].window_start_ns, now_ns, kept_ns):
             strikes.popleft()
@@ -378,7 +378,7 @@ def _holds(part: Part, aimed_at: Part | None, attack: AttackType) -> bool:
 
 
 def _weight(verdict: Verdict) -> int:
-    beyond_doubt = verdict.scores.get(verdict.label, 0.0) >= CERTAIN
+    beyond_doubt = verdict.scores.get(verdict.label, 0.0) >= BEYOND_DOUBT
     return 2 if beyond_doubt else _loudness(verdict)
 
 

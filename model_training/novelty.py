@@ -10,8 +10,8 @@ from skl2onnx.common.data_types import FloatTensorType
 from sklearn.ensemble import IsolationForest
 
 from agent.novelty import matters
-from agent.policy import ANOMALOUS_WINDOWS
 from agent.records import F32, I64
+from agent.strikes import ANOMALOUS_WINDOWS
 from contract.attacks import CLASSES, Label
 from contract.features import FEATURE_NAMES
 from contract.model_metadata import METADATA_KEY, NoveltyMetadata

@@ -6,8 +6,8 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from agent.policy import STRIKE_MEMORY_NS
 from agent.records import F32, I64
+from agent.strikes import MEMORY_NS
 from contract.attacks import CLASSES, Label
 from model_training.baseline import limit_scores
 from model_training.dataset import Dataset, part
@@ -106,7 +106,7 @@ def _beside(name: str, seen: Dataset, opened: Alerts, *, named: bool) -> Beside:
     for host, label in _attackers(seen).tolist():
         when = seen.window_start_ns[(hosts == host) & (seen.label == label)]
         mine = (opened.host == host) & (opened.opened_ns > when.min())
-        mine &= opened.opened_ns <= when.max() + STRIKE_MEMORY_NS
+        mine &= opened.opened_ns <= when.max() + MEMORY_NS
         accused.append((host, label) if mine.any() else (host, BENIGN_INDEX))
         right.append(
             (host, label) if (opened.label[mine] == label).any() else (host, BENIGN_INDEX)

@@ -5,9 +5,8 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from agent.limits import CERTAIN
-from agent.policy import BOTNET_MEMORY_NS, OVERWHELMING_PACKETS, STRIKE_MEMORY_NS
 from agent.records import F32, I64, Bool
+from agent.strikes import BEYOND_DOUBT, BOTNET_MEMORY_NS, MEMORY_NS, OVERWHELMING_PACKETS
 from contract.attacks import CLASSES, Label
 from contract.features import FEATURE_NAMES
 from model_training.dataset import Dataset
@@ -71,7 +70,7 @@ def alerts(
     key = host[order] * len(CLASSES) + verdict[order]
     for run in np.split(order, np.flatnonzero(np.diff(key)) + 1):
         is_bot = bool((verdict[run] == _BOTNET).any())
-        memory_ns = BOTNET_MEMORY_NS if is_bot else STRIKE_MEMORY_NS
+        memory_ns = BOTNET_MEMORY_NS if is_bot else MEMORY_NS
         moments = _opened(window_start_ns[run], heavy[run], needed, memory_ns)
         opened += [(int(host[run[0]]), int(verdict[run[0]]), at) for at in moments]
     columns = np.array(opened, np.int64).reshape(-1, 3)
@@ -105,7 +104,9 @@ def weighty(dataset: Dataset, rows: I64, scores: F32 | None = None) -> Bool:
         scores: Of those rows, (rows, classes), where the judge gives scores.
     """
     many: Bool = packets_sent(dataset, rows) >= OVERWHELMING_PACKETS
-    return many if scores is None else many | (scores[:, 1:].max(axis=1, initial=0) >= CERTAIN)
+    return (
+        many if scores is None else many | (scores[:, 1:].max(axis=1, initial=0) >= BEYOND_DOUBT)
+    )
 
 
 def packets_sent(dataset: Dataset, rows: I64) -> F32:

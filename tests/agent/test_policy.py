@@ -7,15 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.config import Mode, PolicyConfig
-from agent.limits import CERTAIN
 from agent.open_alert import Explanation
 from agent.policy import (
-    ANOMALOUS_WINDOWS,
     MAX_OPEN_ALERTS,
     MAX_SUSPECTS,
-    OVERWHELMING_PACKETS,
     Policy,
 )
+from agent.strikes import ANOMALOUS_WINDOWS, BEYOND_DOUBT, OVERWHELMING_PACKETS
 from contract.attacks import ATTACKS, AttackType
 from contract.codec import decode_envelope, encode
 from contract.messages import Alert, Envelope, Verdict
@@ -66,7 +64,7 @@ def test_a_window_beyond_doubt_proves_as_much_as_two() -> None:
     run.strike(verdict(0, scores={"benign": 0.02, "Scan": 0.98}))
     assert run.alerts() == []
     run = Run()
-    run.strike(verdict(0, scores={"benign": 0.01, "Scan": CERTAIN}))
+    run.strike(verdict(0, scores={"benign": 0.01, "Scan": BEYOND_DOUBT}))
     assert len(run.alerts()) == 1
 
 

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from agent.limits import CERTAIN
-from agent.policy import OVERWHELMING_PACKETS
+from agent.strikes import BEYOND_DOUBT, OVERWHELMING_PACKETS
 from contract.attacks import CLASSES
 from contract.features import FEATURE_NAMES
 from model_training.evaluate import judge
@@ -50,7 +49,10 @@ def test_very_many_packets_and_what_is_beyond_doubt_prove_as_much_as_two_windows
     sent[:] = OVERWHELMING_PACKETS, OVERWHELMING_PACKETS - 1, 1
     assert weighty(seen, rows).tolist() == [True, False, False]
     scores = np.zeros((3, len(CLASSES)), np.float32)
-    scores[:, 0], scores[2, SCAN] = CERTAIN, CERTAIN  # benign beyond doubt proves nothing
+    scores[:, 0], scores[2, SCAN] = (
+        BEYOND_DOUBT,
+        BEYOND_DOUBT,
+    )  # benign beyond doubt proves nothing
     assert weighty(seen, rows, scores).tolist() == [True, False, True]
 
 
