@@ -95,7 +95,9 @@ class Policy:
             return []  # a class explains it
         strikes = self._recent(key, verdict.window_start_ns)
         strikes.append(verdict)
-        proof = len(strikes) if attack == ANOMALY else sum(map(_weight, strikes))
+        proof = (
+            len(strikes) if attack == ANOMALY else sum(_weight(each, attack) for each in strikes)
+        )
         if proof < self._needed(attack):
             return []
         # Oddities leave room for attacks.
@@ -377,8 +379,8 @@ def _holds(part: Part, aimed_at: Part | None, attack: AttackType) -> bool:
     return aimed_at == part if part.kind == "flow" else _pair(aimed_at) == part
 
 
-def _weight(verdict: Verdict) -> int:
-    beyond_doubt = verdict.scores.get(verdict.label, 0.0) >= BEYOND_DOUBT
+def _weight(verdict: Verdict, attack: AttackType) -> int:
+    beyond_doubt = verdict.scores.get(attack, 0.0) >= BEYOND_DOUBT[attack]
     return 2 if beyond_doubt else _loudness(verdict)
 
 

@@ -2,10 +2,17 @@
 
 from typing import Final
 
+from contract.attacks import CLASSES, Label
+
 MEMORY_NS: Final = 10_000_000_000
 # A bot calls home now and then, and a host that says nothing else is judged only then.
 BOTNET_MEMORY_NS: Final = 25_000_000_000
 # A window that saw so many packets, or is beyond doubt, proves as much as two others.
 OVERWHELMING_PACKETS: Final = 200
-BEYOND_DOUBT: Final = 0.99
+# Innocents score highest as forgers, bots and who repeats, and then for one window.
+BEYOND_DOUBT: Final[dict[Label, float]] = dict.fromkeys(CLASSES[1:], 0.99) | {
+    "DOS": 0.95,
+    "Scan": 0.95,
+    "BruteForce": 0.95,
+}
 ANOMALOUS_WINDOWS: Final = 5  # within the memory, however many packets they saw

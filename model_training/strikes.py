@@ -18,6 +18,7 @@ QUIET_NS: Final = (
 )
 WINDOW_NS: Final = 1_000_000_000
 _BOTNET: Final = CLASSES.index("Botnet")
+_BEYOND_DOUBT: Final = np.array([BEYOND_DOUBT.get(name, np.inf) for name in CLASSES], np.float32)
 _SENT: Final = FEATURE_NAMES.index("sent_packets_1s")
 
 
@@ -104,9 +105,7 @@ def weighty(dataset: Dataset, rows: I64, scores: F32 | None = None) -> Bool:
         scores: Of those rows, (rows, classes), where the judge gives scores.
     """
     many: Bool = packets_sent(dataset, rows) >= OVERWHELMING_PACKETS
-    return (
-        many if scores is None else many | (scores[:, 1:].max(axis=1, initial=0) >= BEYOND_DOUBT)
-    )
+    return many if scores is None else many | (scores >= _BEYOND_DOUBT).any(axis=1)
 
 
 def packets_sent(dataset: Dataset, rows: I64) -> F32:

@@ -133,7 +133,7 @@ def test_windows_with_frames_from_before_the_cut_do_not_count():
 
 def test_one_window_beyond_doubt_that_is_aimed_at_nobody_is_not_cut_off_wider():
     run = enforcing()
-    certain = {"benign": 0.0, "DOS": BEYOND_DOUBT}
+    certain = {"benign": 0.0, "DOS": BEYOND_DOUBT["DOS"]}
     attacked(run, 0, 1)
     assert attacked(run, 4, aimed_at=None, scores=certain) == []
     assert len(attacked(run, 5, aimed_at=None, scores=certain)) == 1

@@ -13,7 +13,7 @@ from agent.policy import (
     MAX_SUSPECTS,
     Policy,
 )
-from agent.strikes import ANOMALOUS_WINDOWS, BEYOND_DOUBT, OVERWHELMING_PACKETS
+from agent.strikes import ANOMALOUS_WINDOWS, OVERWHELMING_PACKETS
 from contract.attacks import ATTACKS, AttackType
 from contract.codec import decode_envelope, encode
 from contract.messages import Alert, Envelope, Verdict
@@ -59,13 +59,14 @@ def test_a_window_with_very_many_packets_proves_as_much_as_two() -> None:
     assert len(run.alerts()) == 1
 
 
-def test_a_window_beyond_doubt_proves_as_much_as_two() -> None:
-    run = Run()
-    run.strike(verdict(0, scores={"benign": 0.02, "Scan": 0.98}))
-    assert run.alerts() == []
-    run = Run()
-    run.strike(verdict(0, scores={"benign": 0.01, "Scan": BEYOND_DOUBT}))
-    assert len(run.alerts()) == 1
+@pytest.mark.parametrize(
+    ("attack", "score"), [("DOS", 0.95), ("Scan", 0.95), ("BruteForce", 0.95), ("MITM", 0.99)]
+)
+def test_a_window_beyond_doubt_proves_as_much_as_two(attack: AttackType, score: float) -> None:
+    for least, alerts in ((score - 0.01, 0), (score, 1)):
+        run = Run()
+        run.strike(verdict(0, attack, scores={"benign": 1 - least, attack: least}))
+        assert len(run.alerts()) == alerts
 
 
 @pytest.mark.parametrize("strikes", [1, 3, 30])
