@@ -91,6 +91,8 @@ def raised(scores: F32, features: F32, bounds: Bounds, classes: Sequence[Label])
         others[:, [0, label]] = 0.0  # benign is no attack
         if bounds.labels[number] == "DOS":  # a flood says the same for ever
             others[:, classes.index("Replay")] = 0.0
+            # Asking for what is refused is no guess where no password is tried.
+            others[features[rows, _PASSWORDS] == 0, classes.index("BruteForce")] = 0.0
         elif bounds.labels[number] == "Scan":  # a bot knocks at telnet, too
             others[features[rows, _TELNET] == 0, classes.index("Botnet")] = 0.0
         elif bounds.columns[bounds.starts[number]] == _PASSWORDS:  # no flood tries them

@@ -75,6 +75,13 @@ def test_who_sends_password_after_password_floods_nobody_however_fast_it_is(trie
     assert told["BruteForce"] == (CERTAIN if tries == "login_attempts_60s" else 0.3)
 
 
+def test_who_asks_for_what_is_refused_and_tries_no_password_floods():
+    flood = {"sent_syn_1s": 460, "contacted_services_1s": 1, "login_refusals_60s": 3400}
+    guesses = scored(BruteForce=0.9, DOS=0.1)
+    assert raised(row(**flood), guesses, SHIPPED)["DOS"] == CERTAIN
+    assert raised(row(**flood, login_attempts_60s=9), guesses, SHIPPED)["DOS"] == 0.1
+
+
 def test_a_score_above_certainty_stays():
     assert raised(row(ports_of_one_host_1s=900), scored(benign=0.005, Scan=0.995))["Scan"] == 0.995
 
@@ -127,6 +134,10 @@ def test_what_exceeds_a_limit_is_named():
         ("Botnet", {"unnamed_opens_60s": 3, "new_services_60s": 2}),
         ("Botnet", {"unnamed_odd_opens_60s": 3, "new_services_60s": 2}),
         ("Botnet", {"unnamed_talks_60s": 2, "ports_of_one_host_10s": 10}),  # beside a stream
+        # every three quarters of a minute, or every minute
+        ("Botnet", {"unnamed_opens_60s": 1.67, "new_services_60s": 0.47}),
+        ("Botnet", {"unnamed_odd_opens_60s": 1.52, "new_services_60s": 0.37}),
+        ("Botnet", {"unnamed_talks_60s": 1.47, "new_services_60s": 0.55}),
         ("Botnet", {"arp_targets_10s": 150, "telnet_syn_60s": 3, "worm_share_10s": 0.9}),
     ],
 )  # fmt: skip
@@ -178,6 +189,8 @@ def test_the_shipped_limits_tell_a_plain_attack_from_a_calm_model(label, values)
         {"unnamed_opens_60s": 9, "unnamed_odd_opens_60s": 0, "new_services_60s": 9},
         {"unnamed_opens_60s": 60, "unnamed_odd_opens_60s": 60, "new_services_60s": 60},
         {"unnamed_talks_60s": 9, "new_services_60s": 9},
+        # for the second time, in a connection that is lost
+        {"unnamed_opens_60s": 1.9, "unnamed_odd_opens_60s": 1.9, "new_services_60s": 0.9},
         {"arp_targets_10s": 90, "telnet_syn_60s": 3, "worm_share_10s": 0.2},  # an inventory
         {"icmp_redirects_60s": 20},  # a router
         {"dhcp_clients_10s": 8},
