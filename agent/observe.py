@@ -151,6 +151,7 @@ class Observer:
             "dns_askers": self._names.asker_table,
             "routers": self._routers.table,
             "held_calls": self._names.held_table,
+            "inward_calls": self._names.inward_table,
         }
         evicted = {f"evicted.{name}": table.evicted for name, table in tables.items()}
         refused = {f"refused.{name}": table.refused for name, table in tables.items()}

@@ -18,13 +18,32 @@ YOUNG_NS: Final = 10_000_000_000
 DEAF_NS: Final = 600_000_000_000
 HELD_KEEP_NS: Final = 600_000_000_000  # without a word, until a connection is forgotten
 PAUSE_NS: Final = 4_000_000_000  # who speaks in a held connection after it calls again
+# Servers in another network of the house are called by number, every minute or so, by honest devices.
+HASTE_NS: Final = 30_000_000_000
 CAPACITY: Final = 32_768
 HELD_CAPACITY: Final = 2_048
+INWARD_CAPACITY: Final = 2_048
 UNREAD_CAPACITY: Final = 2_048
 SEALED_CAPACITY: Final = 2_048
 ASKER_CAPACITY: Final = 8_192
 
 _DNS_OVER_TLS: Final = 853
+_V4: Final = np.uint64(0xFFFF_0000_0000)  # how an IPv4 address is written in the low half
+# Networks that are nobody's in the world: mask and network, of IPv4, and of the high half of IPv6.
+_INWARD4: Final = tuple(
+    (np.uint64(mask), _V4 | np.uint64(network))
+    for mask, network in (
+        (0xFFFF_FF00_0000, 0x0A00_0000),
+        (0xFFFF_FFF0_0000, 0xAC10_0000),
+        (0xFFFF_FFFF_0000, 0xC0A8_0000),
+        (0xFFFF_FFC0_0000, 0x6440_0000),
+        (0xFFFF_FFFF_0000, 0xA9FE_0000),
+    )
+)
+_INWARD6: Final = (
+    (np.uint64(0xFE << 56), np.uint64(0xFC << 56)),
+    (np.uint64(0xFFC0 << 48), np.uint64(0xFE80 << 48)),
+)
 
 
 class Names:
@@ -34,6 +53,8 @@ class Names:
     first YOUNG_NS, by who has not been answered since (it was resolved before us), by who asks DNS
     over TLS, within UNREAD_KEEP_NS of an answer to its caller that cannot be read to its end, or within DEAF_NS
     of answers that were missed or forgotten: sampled out, or too many for a table.
+
+    A server in a private network counts only where it was called, or spoken to, HASTE_NS ago at most.
 
     Only DNS by UDP is read: not by TCP, TLS or HTTPS, nor what neighbours tell each other (mDNS).
     """
@@ -47,6 +68,7 @@ class Names:
         self.asker_table = KeyTable(ASKER_CAPACITY, KEEP_NS)
         self.held_table = KeyTable(HELD_CAPACITY, HELD_KEEP_NS)
         self._spoke_ns = np.zeros(self.held_table.capacity, np.int64)
+        self.inward_table = KeyTable(INWARD_CAPACITY, HASTE_NS)
         self._heard: list[Answers] = []  # in the order of their packets, whose windows come later
         self._young_until_ns: int | None = None
         self._deaf_until_ns = 0
@@ -113,14 +135,25 @@ class Names:
         maybe |= deaf | (new & ~odd)
         self._remember(keys[named | maybe], view.now_ns)
         unnamed = ~named & ~maybe
-        strange, stranger = rows[unnamed & ~new], rows[unnamed & odd]
         again = self._spoken_again(view)
-        self._hold(view, stranger)
+        self._hold(view, rows[unnamed & odd])
+        told = unnamed & self._hasty(view, rows, unnamed)
+        strange, stranger = rows[told & ~new], rows[told & odd]
         return {
             "unnamed_opens": view.distinct(view.service.take(strange), strange),
             "unnamed_odd_opens": view.distinct(view.service.take(stranger), stranger),
             "unnamed_talks": view.distinct(view.service.take(again), again),
         }
+
+    def _hasty(self, view: View, rows: I64, unnamed: Bool) -> Bool:
+        """Tell which of some calls go out to the world, or to where their caller called a moment ago."""
+        hasty = ~_inward(view, rows)
+        inward = (unnamed & ~hasty).nonzero()[0]
+        chosen = rows.take(inward)
+        calls = view.key(view.flows.src_mac.take(chosen), view.service.take(chosen))
+        hasty[inward] = self.inward_table.find(calls, view.now_ns) >= 0
+        self.inward_table.claim(distinct(calls), view.now_ns)
+        return hasty
 
     def _hold(self, view: View, rows: I64) -> None:
         """Remember connections that their callers may hold, from now on."""
@@ -143,7 +176,8 @@ class Names:
             return held
         rows = rows.take(held)
         slots, _ = self.held_table.claim(keys.take(held), view.now_ns)
-        paused = view.now_ns - self._spoke_ns[slots] >= PAUSE_NS
+        pause_ns = view.now_ns - self._spoke_ns[slots]
+        paused = (pause_ns >= PAUSE_NS) & ((pause_ns <= HASTE_NS) | ~_inward(view, rows))
         self._spoke_ns[slots] = view.now_ns
         return rows[paused]
 
@@ -172,3 +206,15 @@ class Names:
 def _directions(view: View, rows: I64) -> U64:
     """Return keys of the flows of some rows, each direction its own."""
     return view.key(view.flow.take(rows), view.turned.take(rows).astype(np.uint64))
+
+
+def _inward(view: View, rows: I64) -> Bool:
+    """Return which of some rows go to a private network."""
+    high, low = view.flows.dst_ip_high.take(rows), view.flows.dst_ip_low.take(rows)
+    inward = np.zeros(len(rows), np.bool_)
+    for mask, network in _INWARD4:
+        inward |= low & mask == network
+    inward &= high == 0
+    for mask, network in _INWARD6:
+        inward |= high & mask == network
+    return inward

@@ -7,7 +7,8 @@ from tests.agent.builders import ANN, BOB, EVE, GATEWAY, Box, Timed, every, hand
 from tests.agent.counted_frames import Case
 
 CLOUD = Box(1, "203.0.113.5")
-LAIR = Box(1, "10.9.0.66")
+LAIR = Box(1, "192.0.2.66")
+SITE = Box(1, "10.9.0.66")  # in another network of the house
 LATER = 12  # the first seconds tell nothing
 
 
@@ -134,6 +135,20 @@ CASES: dict[str, list[Case]] = {
         Case(lambda: after(*call(ANN, CLOUD, 50_002, 853), *call(EVE, LAIR)), EVE, 1, LATER),
     ],
     "unnamed_odd_opens": [
+        # in another network of the house, only in haste: again within half a minute
+        *(
+            Case(
+                lambda pause=pause: [
+                    *after(*call(EVE, SITE, dport=666)),
+                    *every(0.01, call(EVE, SITE, 50_001, 666), LATER + pause),
+                ],
+                EVE,
+                counted,
+                LATER + pause,
+            )
+            for pause, counted in ((30, 1), (31, 0))
+        ),
+        Case(lambda: after(*call(EVE, SITE, dport=666)), EVE, 0, LATER),
         Case(lambda: after(*call(EVE, LAIR, dport=666)), EVE, 1, LATER),
         Case(lambda: after(*call(EVE, LAIR)), EVE, 0, LATER),
         Case(lambda: after(*call(EVE, LAIR, dport=3478)), EVE, 0, LATER),
@@ -148,6 +163,9 @@ CASES: dict[str, list[Case]] = {
         Case(lambda: held(0, 2), EVE, 0, LATER + 2),  # goes on, after no pause
         Case(lambda: held(0, 5, 7), EVE, 0, LATER + 7),
         Case(lambda: held(0, 5, 10), EVE, 1, LATER + 10),
+        Case(lambda: held(0, 45), EVE, 1, LATER + 45),
+        Case(lambda: held(0, 30, server=SITE), EVE, 1, LATER + 30),
+        Case(lambda: held(0, 45, server=SITE), EVE, 0, LATER + 45),
         Case(lambda: held(5, back=True), LAIR.ip, 0, LATER + 5),  # only who called
         Case(lambda: held(5, dport=443), EVE, 0, LATER + 5),
         Case(lambda: held(5, server=CLOUD), EVE, 0, LATER + 5),  # DNS named it

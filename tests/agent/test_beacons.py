@@ -8,7 +8,7 @@ import pytest
 from agent.limits import CERTAIN, Bounds
 from model_training.params import DEFAULT_PARAMS, read_params
 from tests.agent.builders import EVE, SECOND, Box, Timed, every, observed, tcp
-from tests.agent.counted_calls import CLOUD, LAIR, LATER, answer, begun, call, held
+from tests.agent.counted_calls import CLOUD, LAIR, LATER, SITE, answer, begun, call, held
 from tests.agent.policy_runs import Run, verdict
 
 SHIPPED = Bounds.of(read_params(DEFAULT_PARAMS).limits)
@@ -16,8 +16,13 @@ LONGEST_S = 120
 Call = Callable[[int, int], list[Timed]]
 
 
-def accepted(at_s: int, dport: int) -> list[Timed]:
-    return every(0.01, call(EVE, LAIR, 50_000 + at_s, dport), at_s)
+def accepted(at_s: int, dport: int, server: Box = LAIR) -> list[Timed]:
+    return every(0.01, call(EVE, server, 50_000 + at_s, dport), at_s)
+
+
+def on_site(at_s: int, dport: int) -> list[Timed]:
+    """A server in another network of the house."""
+    return accepted(at_s, dport, SITE)
 
 
 def refused(at_s: int, dport: int) -> list[Timed]:
@@ -53,10 +58,17 @@ def opened(frames: Iterable[Timed]) -> list[tuple[str, int]]:
 
 
 @pytest.mark.parametrize("dport", [443, 1883, 4444])
-@pytest.mark.parametrize("period_s", [4, 5, 8, 12, 15, 20])
+@pytest.mark.parametrize("period_s", [4, 5, 8, 12, 15, 20, 30, 45])
 @pytest.mark.parametrize("way", [accepted, refused, unanswered])
 def test_a_beacon_is_told_within_two_minutes(way: Call, period_s: int, dport: int) -> None:
     ((attack, after_s),) = opened(beacon(way, period_s, dport))
+    assert attack == "Botnet"
+    assert after_s <= LONGEST_S
+
+
+@pytest.mark.parametrize("period_s", [4, 8, 15, 20])
+def test_a_beacon_within_the_house_is_told_where_it_is_in_haste(period_s: int) -> None:
+    ((attack, after_s),) = opened(beacon(on_site, period_s, 4444))
     assert attack == "Botnet"
     assert after_s <= LONGEST_S
 
@@ -66,7 +78,7 @@ def words(period_s: int, server: Box = LAIR) -> list[Timed]:
     return held(*range(0, LONGEST_S, period_s), server=server)
 
 
-@pytest.mark.parametrize("period_s", [5, 10, 20, 30])
+@pytest.mark.parametrize("period_s", [5, 10, 20, 30, 45])
 def test_words_in_a_held_call_are_told_within_two_minutes(period_s: int) -> None:
     ((attack, after_s),) = opened(words(period_s))
     assert attack == "Botnet"
@@ -81,6 +93,10 @@ def seldom_words() -> list[Timed]:
     return words(60)
 
 
+def words_to_site() -> list[Timed]:
+    return words(40, SITE)
+
+
 def named_beacon() -> list[Timed]:
     return [*beacon(accepted, 5, 443), (LATER - 1, answer(LAIR.ip))]
 
@@ -91,7 +107,16 @@ def long_before_us() -> list[Timed]:
 
 
 def seldom() -> list[Timed]:
-    return beacon(accepted, 45, 4444)
+    return beacon(accepted, 70, 4444)
+
+
+def reports_to_site() -> list[Timed]:
+    return beacon(on_site, 40, 4444)
+
+
+def reconnects() -> list[Timed]:
+    """A connection to what was resolved long ago is lost, and opened again twice."""
+    return [*begun(), *accepted(LATER, 4444), *accepted(LATER + 20, 4444)]
 
 
 def tries_again() -> list[Timed]:
@@ -108,7 +133,18 @@ def sharing_files() -> list[Timed]:
 
 @pytest.mark.parametrize(
     "way",
-    [named_beacon, long_before_us, seldom, tries_again, sharing_files, named_words, seldom_words],
+    [
+        named_beacon,
+        long_before_us,
+        seldom,
+        tries_again,
+        sharing_files,
+        named_words,
+        seldom_words,
+        words_to_site,
+        reports_to_site,
+        reconnects,
+    ],
 )
 def test_who_calls_as_honest_hosts_do_is_left_alone(way: Callable[[], list[Timed]]) -> None:
     frames = sorted(way(), key=lambda timed: timed[0])
