@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Self, TypeVar
 
 import msgspec
@@ -20,7 +20,7 @@ from agent.model_bundle import Bundle
 from agent.records import F32, I64, Bool
 from contract.attacks import BENIGN, CLASSES, Label
 from contract.features import FEATURE_COUNT, FEATURE_NAMES, WINDOW_S, feature_schema_id
-from contract.model_metadata import METADATA_KEY, Evidence, ModelMetadata
+from contract.model_metadata import METADATA_KEY, Evidence, Limit, ModelMetadata
 
 T = TypeVar("T")
 
@@ -65,13 +65,13 @@ class OnnxScorer:
             message = f"model {self.metadata.model_id}: needs one input and `{_PROBABILITIES}`"
             raise ModelError(message)
         self._input: str = inputs[0].name
-        self._floors = Floors.of(self.metadata.evidence)
+        self._gate = Gate.of(self.metadata.evidence, self.metadata.limits)
         self._bounds = Bounds.of(self.metadata.limits)
         self._benign = np.array([name == BENIGN for name in self.metadata.classes], np.float32)
 
     def evident(self, features: F32) -> Bool:
         """Return which rows the model is asked about, shape (n,)."""
-        return self._floors.reached(features)
+        return self._gate.passed(features)
 
     def score(self, features: F32, evident: Bool | None = None) -> F32:
         """Return the probability of each class, identical vectors scored only once.
@@ -130,37 +130,53 @@ class OnnxScorer:
         return scores
 
 
-class Floors(msgspec.Struct, frozen=True, eq=False):
-    """What every class asks for before it can be told, as columns."""
+class Gate(msgspec.Struct, frozen=True, eq=False):
+    """What every class asks for before it can be told, as columns, and limits that are beyond it."""
 
     columns: I64
     least: F32
+    bounds: Bounds  # of the limits that a row may exceed without what its class asks for
 
     @classmethod
-    def of(cls, evidence: Mapping[Label, Evidence]) -> Self:
-        """Return the floors of what each class asks for; where nothing is, every row shows enough."""
+    def of(cls, evidence: Mapping[Label, Evidence], limits: Sequence[Limit] = ()) -> Self:
+        """Return the gate of what each class asks for; where nothing is, every row shows enough."""
         least: dict[int, float] = {}
         for asked in evidence.values():
             for name in asked.features:
                 column = _COLUMN[name]
                 least[column] = min(asked.least, least.get(column, asked.least))
-        return cls(np.array([*least], np.int64), np.array([*least.values()], np.float32))
+        beyond = [
+            limit
+            for limit in limits
+            if all(
+                value < least.get(_COLUMN[name], np.inf) for name, value in limit.at_least.items()
+            )
+        ]
+        return cls(
+            np.array([*least], np.int64),
+            np.array([*least.values()], np.float32),
+            Bounds.of(beyond),
+        )
 
-    def reached(self, features: F32) -> Bool:
+    def passed(self, features: F32) -> Bool:
         """Return which rows show enough of any class, shape (n,)."""
         if not len(self.columns):
             return np.ones(len(features), np.bool_)
-        return np.asarray((features[:, self.columns] >= self.least).any(axis=1))
+        shows = np.asarray((features[:, self.columns] >= self.least).any(axis=1))
+        return shows | self.bounds.exceeded(features).any(axis=1)
 
 
-def is_evident(features: F32, evidence: Mapping[Label, Evidence]) -> Bool:
+def is_evident(
+    features: F32, evidence: Mapping[Label, Evidence], limits: Sequence[Limit] = ()
+) -> Bool:
     """Return which rows show evidence of an attack of any class, shape (n,).
 
     Args:
         features: Of shape (n, FEATURE_COUNT).
         evidence: What each class asks for; where nothing is asked for, every row does.
+        limits: Who is beyond one of them does, too.
     """
-    return Floors.of(evidence).reached(features)
+    return Gate.of(evidence, limits).passed(features)
 
 
 def _are_probabilities(scores: F32) -> bool:

@@ -20,9 +20,11 @@ def as_told(
     Args:
         scores: What a booster says of every row, of the same shape.
         features: The rows, (n, FEATURE_COUNT).
-        evidence: What each class asks for; a row without any is benign.
+        evidence: What each class asks for; a row without any, and within all limits, is benign.
         limits: What no honest host does.
     """
     told = with_limits(scores, features, limits, CLASSES)
-    told[~is_evident(features, evidence)] = np.eye(scores.shape[1], dtype=np.float32)[BENIGN_INDEX]
+    told[~is_evident(features, evidence, limits)] = np.eye(scores.shape[1], dtype=np.float32)[
+        BENIGN_INDEX
+    ]
     return told

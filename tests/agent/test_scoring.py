@@ -76,6 +76,15 @@ def test_where_nothing_speaks_of_an_attack_the_model_is_not_asked():
     np.testing.assert_array_equal(scores.sum(axis=1)[::7], 1)
 
 
+def test_who_is_beyond_a_limit_is_told_though_its_class_asks_for_more():
+    asked = {"Botnet": {"least": 2.2, "features": ["unnamed_talks_60s", "telnet_syn_60s"]}}
+    beyond = [{"label": "Botnet", "at_least": {"unnamed_talks_60s": 1.45}}]
+    features = np.zeros((3, FEATURE_COUNT), np.float32)
+    features[:, FEATURE_NAMES.index("unnamed_talks_60s")] = [1.4, 1.5, 0.0]
+    scores = OnnxScorer(exported(evidence=asked, limits=beyond)).score(features)
+    assert (scores[:, CLASSES.index("Botnet")] > 0.9).tolist() == [False, True, False]
+
+
 def test_columns_that_are_a_view_of_something_larger_can_be_scored():
     wide = np.zeros((5, 2 * FEATURE_COUNT), np.float32)
     wide[:, ::2], _ = vectors(5)
