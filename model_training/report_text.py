@@ -83,12 +83,23 @@ MISSING: Final = """\
   tells them; guesses of `medusa` that are two or three connections.
 - Replay: the six sessions that a host sends again by itself are what it does when a button is pressed twice
   ([0016](adr/0016-a-host-that-says-the-same-again-is-no-replay.md)); foreign replays there are none.
-- Scenes made by hand outside these captures, twice, with tools and habits that no training scene had, showed what is still told late, wrongly or not
-  at all: floods of datagrams with something in them from one port to one other, which look like a picture that is sent; searches and announcements in floods, to a
-  group as sound is sent, or to one device that answers some; a bot that holds its line and speaks once a minute, calls a named server or an address by HTTP, or asks for
-  invented names; forged DNS answers alone; a DHCP server that answers once in ten seconds. Called attackers without being
+- Scenes made outside these captures, three times, by somebody who had read neither model nor limits, with the tools and habits of public data sets,
+  show what is still told late, wrongly or not at all: floods of datagrams with something in them from one port to one other, which look like a picture that is
+  sent, where fewer than 2,000 a second; invitations by SIP; passwords by SIP and SNMP; floods of forty packets a second; requests for one file after another (called BruteForce); a bot that
+  holds its line and speaks once a minute, calls a named server, or an address by HTTP from a host that asked DNS for nothing, or asks for invented names; a search of one
+  address in five seconds; forged DNS answers alone; a DHCP server that answers once in ten seconds; moving pictures that are sent again. Called attackers without being
   any: a repeater that puts its MAC on others' addresses (MITM), an address that moves between hosts that speak no VRRP (MITM), an
-  inventory that tries closed ports and a monitor that asks ten services of each host (Scan), a router that looks for every address by ARP, or through which
-  somebody scans its own network (Scan, MITM; the gateway is never cut off), a hundred measurements or log lines a second that nobody answers (DOS), a camera that
+  inventory that tries closed ports and a monitor that asks ten services of each host (Scan), a router through which
+  somebody scans its own network (Scan; the gateway is never cut off), a hundred and twenty measurements a second that nobody answers (DOS), a camera that
   tries forty ports of one address on its way through routers (Scan).
+
+| Scenes | Loud | in 5 s | Slow | in 120 s | Benign | False alerts |
+|---|---|---|---|---|---|---|
+| first set | 121 | 105 (87%) | 25 | 20 (80%) | 34 | 7 |
+| second set, half asks on purpose for what was missed | 146 | 131 (90%) | 26 | 15 (58%) | 60 | 10 |
+| third set, most of it recorded with real tools | 75 | 70 (93%) | 23 | 17 (74%) | 25 | 2 |
+
+The first two were judged after the limits had learned from them. The third was made when model and limits were done but for three limits on slow bots, that on passwords
+which nobody tries, and when one window is enough; the model and limits that shipped before, which knew nothing of it, found 70 loud and 15 slow ones in time, and accused the
+same two hosts: a camera in whose name a flood is sent, a router through which masscan goes.
 """
