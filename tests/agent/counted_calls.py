@@ -57,6 +57,12 @@ def held(
     return [*after(*call(EVE, server, dport=dport)), *words]
 
 
+def twice(pause_s: int) -> list[Timed]:
+    """Call a server in another network of the house, and again after a while."""
+    again = call(EVE, SITE, 50_001, 666)
+    return [*after(*call(EVE, SITE, dport=666)), *every(0.01, again, LATER + pause_s)]
+
+
 LONG = [f"198.51.100.{n}" for n in range(20)]
 
 CASES: dict[str, list[Case]] = {
@@ -136,18 +142,8 @@ CASES: dict[str, list[Case]] = {
     ],
     "unnamed_odd_opens": [
         # in another network of the house, only in haste: again within half a minute
-        *(
-            Case(
-                lambda pause=pause: [
-                    *after(*call(EVE, SITE, dport=666)),
-                    *every(0.01, call(EVE, SITE, 50_001, 666), LATER + pause),
-                ],
-                EVE,
-                counted,
-                LATER + pause,
-            )
-            for pause, counted in ((30, 1), (31, 0))
-        ),
+        Case(lambda: twice(30), EVE, 1, LATER + 30),
+        Case(lambda: twice(31), EVE, 0, LATER + 31),
         Case(lambda: after(*call(EVE, SITE, dport=666)), EVE, 0, LATER),
         Case(lambda: after(*call(EVE, LAIR, dport=666)), EVE, 1, LATER),
         Case(lambda: after(*call(EVE, LAIR)), EVE, 0, LATER),
