@@ -23,7 +23,7 @@ def params(tmp_path):
 
 
 def test_what_is_alike_everywhere_is_known_in_origins_that_were_held_out(params):
-    data = learnable(900, origins=3)
+    data = learnable(1200, origins=3)
     crossed = cross_fit(data, params)
     right = crossed.scores.argmax(axis=1) == data.label
     assert right.mean() > 0.9
