@@ -1,6 +1,5 @@
 """Who talks to whom, and by which service: what a cut would take away; in a table of fixed size."""
 
-import ipaddress
 import re
 from collections.abc import Sequence
 from typing import Final, Literal, Self
@@ -8,7 +7,7 @@ from typing import Final, Literal, Self
 import msgspec
 import numpy as np
 
-from agent.addresses import ip_text, mac_text
+from agent.addresses import halves, ip_text, mac_text, network_columns
 from agent.bindings import ARP
 from agent.exempt import configured
 from agent.flows import TCP, UDP, Ends, Flows
@@ -27,7 +26,6 @@ ESTABLISHED_WINDOWS: Final = 5
 DYNAMIC_PORTS: Final = 32_768  # from here on a port names no service
 _SALT: Final = 8
 _PORT_BITS: Final = np.uint64(16)
-_MAPPED: Final = 0xFFFF_0000_0000
 _SERVICE: Final = re.compile(r"(tcp|udp)/([1-9][0-9]{0,4})")
 _NUMBERS: Final = {"tcp": TCP, "udp": UDP}
 _NAMES: Final[dict[int, Literal["tcp", "udp"]]] = {TCP: "tcp", UDP: "udp"}
@@ -62,7 +60,7 @@ class Critical(msgspec.Struct, frozen=True):
         if not who:
             return cls(text, None, None, service)
         (host,) = configured(who, "critical", "policy.critical")
-        network = None if host.network is None else _network(host.network)
+        network = None if host.network is None else network_columns(host.network)
         return cls(text, _mac(host.mac), network, service)
 
     def names(self, end: Sequence[U64]) -> Bool:
@@ -72,7 +70,7 @@ class Critical(msgspec.Struct, frozen=True):
         if self.mac is not None:
             found &= mac == np.uint64(self.mac)
         if self.network is not None:
-            wanted, mask = map(_halves, self.network)
+            wanted, mask = map(halves, self.network)
             for half in (0, 1):
                 found &= ip[half] & mask[half] == wanted[half]
         return found
@@ -298,20 +296,8 @@ def _columns(flows: Flows, rows: I64, to_server: Bool) -> dict[str, U64]:
 
 
 def _end(mac: str | None, ip: str | None) -> Critical:
-    return Critical("", _mac(mac), None if ip is None else _network(ip), None)
+    return Critical("", _mac(mac), None if ip is None else network_columns(ip), None)
 
 
 def _mac(text: str | None) -> int | None:
     return None if text is None else int(text.replace(":", ""), 16)
-
-
-def _network(text: str) -> tuple[int, int]:
-    """Return address and mask as the columns have them: IPv4 mapped into IPv6."""
-    network = ipaddress.ip_network(text)
-    address, bits = int(network.network_address), network.max_prefixlen
-    mask = (1 << 128) - 1 & ~((1 << bits - network.prefixlen) - 1)
-    return (address | _MAPPED if network.version == 4 else address), mask  # noqa: PLR2004
-
-
-def _halves(number: int) -> tuple[np.uint64, np.uint64]:
-    return np.uint64(number >> 64), np.uint64(number & (1 << 64) - 1)

@@ -9,7 +9,7 @@ MEMORY_NS: Final = 10_000_000_000
 BOTNET_MEMORY_NS: Final = 25_000_000_000
 # A window that saw so many packets, or is beyond doubt, proves as much as two others.
 OVERWHELMING_PACKETS: Final = 200
-# Innocents score highest as forgers, bots and who repeats, and then for one window.
+# Lower, single windows of MITM and Replay open false alerts, held out, and of Botnet they find nothing.
 BEYOND_DOUBT: Final[dict[Label, float]] = dict.fromkeys(CLASSES[1:], 0.99) | {
     "DOS": 0.95,
     "Scan": 0.95,

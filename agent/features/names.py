@@ -4,6 +4,7 @@ from typing import Final
 
 import numpy as np
 
+from agent.addresses import halves, network_columns
 from agent.answers import Answers, read_answers
 from agent.features.routers import Routers
 from agent.features.tcp import ODD
@@ -28,22 +29,13 @@ SEALED_CAPACITY: Final = 2_048
 ASKER_CAPACITY: Final = 8_192
 
 _DNS_OVER_TLS: Final = 853
-_V4: Final = np.uint64(0xFFFF_0000_0000)  # how an IPv4 address is written in the low half
-# Networks that are nobody's in the world: mask and network, of IPv4, and of the high half of IPv6.
-_INWARD4: Final = tuple(
-    (np.uint64(mask), _V4 | np.uint64(network))
-    for mask, network in (
-        (0xFFFF_FF00_0000, 0x0A00_0000),
-        (0xFFFF_FFF0_0000, 0xAC10_0000),
-        (0xFFFF_FFFF_0000, 0xC0A8_0000),
-        (0xFFFF_FFC0_0000, 0x6440_0000),
-        (0xFFFF_FFFF_0000, 0xA9FE_0000),
+_INWARD: Final = [
+    tuple(map(halves, network_columns(text)))
+    for text in (
+        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16"),
+        *("fc00::/7", "fe80::/10"),
     )
-)
-_INWARD6: Final = (
-    (np.uint64(0xFE << 56), np.uint64(0xFC << 56)),
-    (np.uint64(0xFFC0 << 48), np.uint64(0xFE80 << 48)),
-)
+]  # networks that are nobody's in the world: address and mask
 
 
 class Names:
@@ -135,23 +127,23 @@ class Names:
         maybe |= deaf | (new & ~odd)
         self._remember(keys[named | maybe], view.now_ns)
         unnamed = ~named & ~maybe
+        rows, new, odd = rows[unnamed], new[unnamed], odd[unnamed]
         again = self._spoken_again(view)
-        self._hold(view, rows[unnamed & odd])
-        told = unnamed & self._hasty(view, rows, unnamed)
-        strange, stranger = rows[told & ~new], rows[told & odd]
+        self._hold(view, rows[odd])
+        hasty = self._hasty(view, rows)
+        strange, stranger = rows[hasty & ~new], rows[hasty & odd]
         return {
             "unnamed_opens": view.distinct(view.service.take(strange), strange),
             "unnamed_odd_opens": view.distinct(view.service.take(stranger), stranger),
             "unnamed_talks": view.distinct(view.service.take(again), again),
         }
 
-    def _hasty(self, view: View, rows: I64, unnamed: Bool) -> Bool:
+    def _hasty(self, view: View, rows: I64) -> Bool:
         """Tell which of some calls go out to the world, or to where their caller called a moment ago."""
         hasty = ~_inward(view, rows)
-        inward = (unnamed & ~hasty).nonzero()[0]
-        chosen = rows.take(inward)
-        calls = view.key(view.flows.src_mac.take(chosen), view.service.take(chosen))
-        hasty[inward] = self.inward_table.find(calls, view.now_ns) >= 0
+        inward = rows[~hasty]
+        calls = view.key(view.flows.src_mac.take(inward), view.service.take(inward))
+        hasty[~hasty] = self.inward_table.find(calls, view.now_ns) >= 0
         self.inward_table.claim(distinct(calls), view.now_ns)
         return hasty
 
@@ -212,9 +204,6 @@ def _inward(view: View, rows: I64) -> Bool:
     """Return which of some rows go to a private network."""
     high, low = view.flows.dst_ip_high.take(rows), view.flows.dst_ip_low.take(rows)
     inward = np.zeros(len(rows), np.bool_)
-    for mask, network in _INWARD4:
-        inward |= low & mask == network
-    inward &= high == 0
-    for mask, network in _INWARD6:
-        inward |= high & mask == network
+    for (high_part, low_part), (high_mask, low_mask) in _INWARD:
+        inward |= (high & high_mask == high_part) & (low & low_mask == low_part)
     return inward
