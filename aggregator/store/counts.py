@@ -97,8 +97,15 @@ class Counts:
 
 
 def fold() -> Sequence[Statement]:
-    """Return what brings what was noted to the counts by minute, hour and day."""
-    names = ("fold_minutes", "fold_hours", "fold_days", "forget_fresh_counts")
+    """Return what brings what was noted to the counts by minute, hour and day, and to the usage by month."""
+    names = (
+        "fold_minutes",
+        "fold_hours",
+        "fold_days",
+        "forget_fresh_counts",
+        "fold_usage",
+        "forget_fresh_usage",
+    )
     return [Statement(name, {}) for name in names]
 
 

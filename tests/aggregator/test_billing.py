@@ -10,9 +10,19 @@ import pytest
 
 from aggregator.api.calls import Calls
 from aggregator.errors import TooManyAttemptsError
+from aggregator.store.counts import fold
 from aggregator.store.database import Database
 from aggregator.store.organizations import add_organization
-from aggregator.store.usage import Plan, find_calls, month_of, set_plan
+from aggregator.store.usage import (
+    Plan,
+    Told,
+    add_calls,
+    add_usage,
+    find_calls,
+    find_usage,
+    month_of,
+    set_plan,
+)
 from tests.aggregator.conftest import PASSWORD, Centre
 from tests.aggregator.messages import alert, health
 
@@ -127,6 +137,30 @@ def test_calls_are_counted_and_bounded_but_for_what_lets_somebody_go(centre: Cen
             assert admin.get("/alerts").status_code == 200
         with centre.client("stranger") as stranger:
             assert usage(stranger)["organization"] == "elsewhere"
+
+
+async def test_what_devices_told_is_counted_the_same_before_and_after_it_is_folded(
+    database: Database,
+):
+    await database.write(add_organization("acme", "Acme", 1))
+    now_ns = 1_798_761_600 * 10**9
+    months = [month_of(now_ns - 1), month_of(now_ns)]
+
+    async def used() -> list[tuple[int, int]]:
+        found = [await find_usage(database, "acme", month) for month in months]
+        return [(row.messages, row.payload_bytes) for row in found if row]
+
+    assert await used() == [(0, 0), (0, 0)]
+    for folds in (0, 1, 2):
+        told = {"acme": Told(3, 500), "other": Told(7, 9)}
+        await database.write(add_usage(told, now_ns - 1), add_usage(told, now_ns))
+        await database.write(add_usage({"acme": Told(1, 100)}, now_ns))
+        expected = [(3 * (folds + 1), 500 * (folds + 1)), (4 * (folds + 1), 600 * (folds + 1))]
+        assert await used() == expected
+        await database.write(*fold())
+        assert await used() == expected
+        await database.write(add_calls({"acme": 1}, months[1]))
+        assert await used() == expected
 
 
 async def test_calls_are_written_now_and_then_and_at_the_end_and_counted_on_after_a_restart(

@@ -3,8 +3,8 @@ SELECT
   o.keep_alerts_days,
   (SELECT count(*) FROM store.devices WHERE organization = $organization) AS devices,
   (SELECT count(*) FROM store.users WHERE organization = $organization AND is_active) AS users,
-  coalesce(u.messages, 0) AS messages,
-  coalesce(u.payload_bytes, 0) AS payload_bytes,
+  (coalesce(u.messages, 0) + coalesce(f.messages, 0))::BIGINT AS messages,
+  (coalesce(u.payload_bytes, 0) + coalesce(f.payload_bytes, 0))::BIGINT AS payload_bytes,
   coalesce(u.api_calls, 0) AS api_calls,
   (
     SELECT count(*) FROM store.alerts
@@ -15,4 +15,9 @@ SELECT
   )::BIGINT AS archive_bytes
 FROM store.organizations AS o
 LEFT JOIN store.usage AS u ON u.organization = o.organization AND u.month = $month::DATE
+CROSS JOIN (
+  SELECT sum(messages) AS messages, sum(payload_bytes) AS payload_bytes
+  FROM store.fresh_usage
+  WHERE organization = $organization AND month = $month::DATE
+) AS f
 WHERE o.organization = $organization;
