@@ -49,7 +49,7 @@ def write_card(
             "## Judged on origins that it had not seen",
             "",
             "Each line by a model trained without that origin. An attacker is found when an alert of",
-            "the right class opens on it: two verdicts within ten seconds, of a bot twenty-five, or one scored 0.95 and more (of MITM, Botnet and Replay 0.99).",
+            "the right class opens on it: two verdicts within ten seconds, of a bot twenty-five, or one scored 0.95 and more (of BruteForce 0.85; of MITM, Botnet and Replay 0.99).",
             "",
             *_found(evaluation.held_out.found),
             "",

@@ -9,7 +9,7 @@ HOW: Final = """\
 Every figure here is made by one command, `edgewarden-train evaluate`, from the captures named in the
 [model card](../agent/models/default/card.md). Each origin is judged by a model that was trained on all others and saw
 nothing of it, through the agent's own observer and with its rules for alerts: two verdicts within ten seconds (of a bot twenty-five), or one
-window of 200 packets and more or scored 0.95 and more (as MITM, Botnet or Replay 0.99). The thresholds were chosen on these same scores, for a budget of false alerts over all
+window of 200 packets and more or scored 0.95 and more (as BruteForce 0.85; as MITM, Botnet or Replay 0.99). The thresholds were chosen on these same scores, for a budget of false alerts over all
 origins; fresh captures may show somewhat more of them. What shows no evidence
 of an attack is benign without a score, and a few limits tell plain attacks by themselves
 ([0014](adr/0014-no-verdict-without-evidence.md), [0015](adr/0015-plain-attacks-are-told-by-limits.md)); the limits were set

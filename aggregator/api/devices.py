@@ -270,7 +270,7 @@ async def get_health(
 ) -> HealthShape:
     """Return how a device is, and for our agents everything they dropped, by reason."""
     organization = request.user.organization
-    row = await _find_row(database, organization, device_id)
+    row = await find_row(database, organization, device_id)
     common = HealthShape(
         device_id=row.device_id,
         status=row.status,
@@ -313,15 +313,16 @@ _OF_AGENTS = (
 
 
 async def find_device(database: Database, organization: str, device_id: str) -> DeviceShape:
-    """Return a device.
+    """Return a device as it is shown; raises as `find_row` does."""
+    return device_shape(await find_row(database, organization, device_id))
+
+
+async def find_row(database: Database, organization: str, device_id: str) -> DeviceRow:
+    """Return a device as it is kept.
 
     Raises:
         NotFoundError: There is none of that name in the organization.
     """
-    return device_shape(await _find_row(database, organization, device_id))
-
-
-async def _find_row(database: Database, organization: str, device_id: str) -> DeviceRow:
     rows = await find_devices(
         database, organization, now_ns=time.time_ns(), device_ids=[device_id]
     )

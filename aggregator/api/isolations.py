@@ -13,7 +13,7 @@ from litestar.openapi import ResponseSpec
 
 from aggregator.addresses import GivenMac, as_mac
 from aggregator.api.authorization import AuthorizationCodes
-from aggregator.api.devices import find_device
+from aggregator.api.devices import find_row
 from aggregator.api.identity import EVEN_OVER_PLAN, OPERATOR, ApiRequest, person
 from aggregator.api.paging import Limit, Skip, paged
 from aggregator.commands.commander import Commander
@@ -117,7 +117,9 @@ async def isolate(
     if mac is not None and NOBODY.match(mac):
         message = f"{mac} is a group's address, no host's"
         raise InvalidError(message)
-    await find_device(database, who.organization, data.device_id)
+    if not (await find_row(database, who.organization, data.device_id)).has_agent:
+        message = f"{data.device_id} has no agent that could: name the device whose agent watches that network"
+        raise ConflictError(message)
     command = Isolate(
         isolation_id=secrets.token_hex(16),
         mac=mac,

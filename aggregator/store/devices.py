@@ -44,6 +44,7 @@ class DeviceRow(msgspec.Struct, frozen=True):
     created_ns: int
     pending: bool
     drifting_ns: int | None
+    has_agent: bool  # which has told of itself
 
 
 class KeyOwner(msgspec.Struct, frozen=True):

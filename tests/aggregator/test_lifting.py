@@ -296,6 +296,18 @@ async def test_what_makes_no_sense_is_refused_before_anybody_is_told(
         assert answer.status_code == 404
 
 
+async def test_nobody_waits_for_a_device_without_an_agent_to_cut(
+    centre: Centre, api: httpx.AsyncClient
+):
+    with centre.client() as admin:
+        admin.post("/devices", json={"device_id": "lift-lamp"}).raise_for_status()
+    body = {"device_id": "lift-lamp", "mac": "02:00:00:00:0b:01", "duration_s": 60}
+    answer = await api.post("/ports/isolate", json=body)
+    assert answer.status_code == 409
+    assert answer.json()["detail"].startswith("lift-lamp has no agent that could: name the device")
+    assert not (await api.get("/devices/lift-lamp/commands")).json()
+
+
 async def test_every_command_is_in_the_audit_and_no_code_is(
     centre: Centre, api: httpx.AsyncClient, device: Agent, codes: Codes
 ):

@@ -11,7 +11,8 @@ SELECT
     SELECT d.differs_ns FROM store.desired AS d
     WHERE d.organization = k.organization AND d.device_id = k.device_id
       AND d.differs_ns <= $drift_ns::BIGINT
-  ) AS drifting_ns
+  ) AS drifting_ns,
+  boot IS NOT NULL AS has_agent
 FROM store.devices AS k
 WHERE k.organization = $organization
   AND ($device_ids::JSON::VARCHAR[] IS NULL
