@@ -46,6 +46,7 @@ from aggregator.store.backups import Backups
 from aggregator.store.counts import Counts
 from aggregator.store.database import Database, seek_no_pandas
 from aggregator.store.evidence import EvidenceFiles
+from aggregator.store.history import History
 from aggregator.store.models import ModelFiles
 from aggregator.store.retention import Retention
 from aggregator.store.room import Room
@@ -142,6 +143,7 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
             room=room,
             backups=Backups(database, archive),
             archive=archive,
+            history=History(database, archive),
             evidence=evidence,
             exporter=exporter,
             ask_ingest=lambda: {

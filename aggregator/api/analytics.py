@@ -13,6 +13,7 @@ from aggregator.api.identity import ApiRequest
 from aggregator.api.paging import Text
 from aggregator.api.tallies import TypeCount, by_severity, by_type
 from aggregator.api.times import DAY_S, HOUR_S, steps
+from aggregator.errors import InvalidError
 from aggregator.shapes import NS_PER_S, rfc3339
 from aggregator.store.analytics import (
     CostRow,
@@ -24,6 +25,7 @@ from aggregator.store.analytics import (
 from aggregator.store.counts import count_since
 from aggregator.store.database import Database
 from aggregator.store.devices import Page, find_devices
+from aggregator.store.history import History
 from contract.attacks import SEVERITIES
 
 MAX_DEVICES = 100_000
@@ -105,13 +107,16 @@ async def would_have(
 
 @get("/summary")
 async def summary(
-    request: ApiRequest, database: NamedDependency[Database], hours: Hours = 24
+    request: ApiRequest,
+    database: NamedDependency[Database],
+    history: NamedDependency[History],
+    hours: Hours = 24,
 ) -> Summary:
     """Return the last hours in numbers, by when things reached us; of alerts, to the minute."""
     organization = request.user.organization
     now_ns = time.time_ns()
     since_ns = now_ns - hours * HOUR_S * NS_PER_S
-    row = await summarize(database, organization, since_ns=since_ns, now_ns=now_ns)
+    row = await summarize(history, organization, since_ns=since_ns, now_ns=now_ns)
     counts = (await count_since(database, organization, since_ns)).alerts
     shown = [each for each in counts if not each.suppressed]
     severities = by_severity(shown)
@@ -136,7 +141,7 @@ async def summary(
 @get("/trends")
 async def trends(  # noqa: PLR0913  one parameter for each filter
     request: ApiRequest,
-    database: NamedDependency[Database],
+    history: NamedDependency[History],
     *,
     metric: Metric = "alerts",
     hours: Hours = 24,
@@ -144,11 +149,23 @@ async def trends(  # noqa: PLR0913  one parameter for each filter
     device_id: Text = None,
     sensor_type: Text = None,
 ) -> Trends:
-    """Return how alerts, malicious verdicts or readings went."""
+    """Return how alerts, malicious verdicts or readings went.
+
+    Verdicts of earlier days than the database has are counted by the hour.
+    """
+    organization = request.user.organization
     starts = steps(time.time_ns(), hours, step_s)
+    if metric == "detections" and step_s % HOUR_S:
+        begins = await history.begins("verdicts", organization)
+        if begins is not None and starts[0] < begins.timestamp() * NS_PER_S:
+            message = (
+                f"detections before {begins:%Y-%m-%d} are counted by the hour: "
+                "ask for fewer hours, or for steps of whole hours (step_s=3600)"
+            )
+            raise InvalidError(message)
     rows = await find_trend(
-        database,
-        request.user.organization,
+        history,
+        organization,
         metric,
         since_ns=starts[0],
         step_ns=step_s * NS_PER_S,

@@ -78,6 +78,7 @@ from aggregator.store.archive import Archive
 from aggregator.store.backups import Backups
 from aggregator.store.database import Database
 from aggregator.store.evidence import EvidenceFiles
+from aggregator.store.history import History
 from aggregator.store.models import ModelFiles
 from aggregator.store.room import Room
 from aggregator.wall import Wall
@@ -109,6 +110,7 @@ class Parts(msgspec.Struct, frozen=True):
     room: Room
     backups: Backups
     archive: Archive
+    history: History
     evidence: EvidenceFiles
     exporter: Exporter
     ask_ingest: AskIngest
@@ -238,6 +240,7 @@ def _cors(http: HttpConfig) -> CORSConfig | None:
             "X-Rows",
             "X-Truncated",
             "X-As-Of",
+            "X-Since",
             "X-Community-ID",
             REQUEST_ID_HEADER,
         ],

@@ -16,6 +16,7 @@ from aggregator.api.times import to_ns
 from aggregator.shapes import rfc3339
 from aggregator.store.database import Database
 from aggregator.store.devices import hear_device
+from aggregator.store.history import History, back_to
 from aggregator.store.reported import Reported
 from aggregator.store.telemetry import LogFilter, LogRow, count_logs, find_logs, save_logs
 from contract.identifiers import LongText, ShortText
@@ -105,39 +106,48 @@ async def list_device_logs(  # noqa: PLR0913  what a request needs
     request: ApiRequest,
     device_id: str,
     database: NamedDependency[Database],
+    history: NamedDependency[History],
     wanted: NamedDependency[LogFilter],
     *,
     skip: Skip = 0,
     limit: Limit = 100,
 ) -> Response[list[LogShape]]:
-    """Return lines of a device's log, newest first."""
+    """Return lines of a device's log, newest first.
+
+    Without `since` or `until` of the last days, from X-Since on.
+    """
     organization = request.user.organization
     await find_device(database, organization, device_id)
     wanted = msgspec.structs.replace(wanted, device_id=device_id)
-    return await _page(database, organization, wanted, limit, skip)
+    return await _page(history, organization, wanted, limit, skip)
 
 
 @get("/logs")
 async def list_logs(  # noqa: PLR0913  what a request needs
     request: ApiRequest,
-    database: NamedDependency[Database],
+    history: NamedDependency[History],
     wanted: NamedDependency[LogFilter],
     *,
     device_id: Text = None,
     skip: Skip = 0,
     limit: Limit = 100,
 ) -> Response[list[LogShape]]:
-    """Return lines of all devices' logs, newest first."""
+    """Return lines of all devices' logs, newest first.
+
+    Without `since` or `until` of the last days, from X-Since on.
+    """
     wanted = msgspec.structs.replace(wanted, device_id=device_id)
-    return await _page(database, request.user.organization, wanted, limit, skip)
+    return await _page(history, request.user.organization, wanted, limit, skip)
 
 
 async def _page(
-    database: Database, organization: str, wanted: LogFilter, limit: int, skip: int
+    history: History, organization: str, wanted: LogFilter, limit: int, skip: int
 ) -> Response[list[LogShape]]:
-    rows = await find_logs(database, organization, wanted, limit=limit, skip=skip)
-    total = await count_logs(database, organization, wanted)
-    return paged([_shape(row) for row in rows], total)
+    rows = await find_logs(history, organization, wanted, limit=limit, skip=skip)
+    total = await count_logs(history, organization, wanted)
+    looked_back_ns = back_to(wanted.since_ns, wanted.until_ns)
+    begins = await history.begins("logs", organization, looked_back_ns)
+    return paged([_shape(row) for row in rows], total, begins)
 
 
 def _shape(row: LogRow) -> LogShape:

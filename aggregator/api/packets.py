@@ -9,14 +9,14 @@ from aggregator.api.identity import ApiRequest
 from aggregator.api.paging import Limit, Skip, Text, paged
 from aggregator.api.times import to_ns
 from aggregator.samples import PacketShape, packet_shape
-from aggregator.store.database import Database
+from aggregator.store.history import History, back_to
 from aggregator.store.packets import PacketFilter, count_packets, find_packets
 
 
 @get("/")
 async def list_packets(  # noqa: PLR0913  one parameter for each filter
     request: ApiRequest,
-    database: NamedDependency[Database],
+    history: NamedDependency[History],
     *,
     device_id: Text = None,
     protocol: Text = None,
@@ -28,7 +28,10 @@ async def list_packets(  # noqa: PLR0913  one parameter for each filter
     skip: Skip = 0,
     limit: Limit = 100,
 ) -> Response[list[PacketShape]]:
-    """Return samples, newest first; X-Total-Count says how many there are in all."""
+    """Return samples, newest first; X-Total-Count says how many there are in all.
+
+    Without `since` or `until` of the last days, from X-Since on.
+    """
     wanted = PacketFilter(
         device_id=device_id,
         protocol=protocol,
@@ -39,9 +42,11 @@ async def list_packets(  # noqa: PLR0913  one parameter for each filter
         until_ns=to_ns(until),
     )
     organization = request.user.organization
-    rows = await find_packets(database, organization, wanted, limit=limit, skip=skip)
-    total = await count_packets(database, organization, wanted)
-    return paged([packet_shape(row) for row in rows], total)
+    rows = await find_packets(history, organization, wanted, limit=limit, skip=skip)
+    total = await count_packets(history, organization, wanted)
+    looked_back_ns = back_to(wanted.since_ns, wanted.until_ns)
+    begins = await history.begins("packets", organization, looked_back_ns)
+    return paged([packet_shape(row) for row in rows], total, begins)
 
 
 router = Router("/packets", route_handlers=[list_packets], tags=["packets"])

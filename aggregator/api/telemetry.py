@@ -19,8 +19,10 @@ from aggregator.samples import ReadingShape, reading_shape, readings_told
 from aggregator.shapes import NS_PER_S, rfc3339
 from aggregator.store.database import Database
 from aggregator.store.devices import hear_device
+from aggregator.store.history import History, back_to
 from aggregator.store.reported import Reported
 from aggregator.store.telemetry import (
+    MAX_SENSORS,
     ReadingFilter,
     count_readings,
     find_readings,
@@ -33,7 +35,6 @@ from contract.messages import MAX_ROWS, Name, Number, Reading, Readings
 Status = Literal["online", "warning", "error", "offline"]
 
 DAY_NS = 24 * 3600 * NS_PER_S
-MAX_SENSORS = 1000
 
 
 class ReadingGiven(msgspec.Struct, frozen=True):
@@ -115,6 +116,7 @@ async def list_readings(  # noqa: PLR0913  one parameter for each filter
     request: ApiRequest,
     device_id: str,
     database: NamedDependency[Database],
+    history: NamedDependency[History],
     *,
     sensor_type: Text = None,
     since: datetime | None = None,
@@ -122,16 +124,21 @@ async def list_readings(  # noqa: PLR0913  one parameter for each filter
     skip: Skip = 0,
     limit: Limit = 100,
 ) -> Response[list[ReadingShape]]:
-    """Return values of a device's sensors, newest first."""
+    """Return values of a device's sensors, newest first.
+
+    Without `since` or `until` of the last days, from X-Since on.
+    """
     organization = request.user.organization
     await find_device(database, organization, device_id)
     wanted = ReadingFilter(
         device_id=device_id, sensor_type=sensor_type, since_ns=to_ns(since), until_ns=to_ns(until)
     )
-    rows = await find_readings(database, organization, wanted, limit=limit, skip=skip)
-    total = await count_readings(database, organization, wanted)
+    rows = await find_readings(history, organization, wanted, limit=limit, skip=skip)
+    total = await count_readings(history, organization, wanted)
     shapes = [reading_shape(row) for row in rows]
-    return paged(shapes, total)
+    looked_back_ns = back_to(wanted.since_ns, wanted.until_ns)
+    begins = await history.begins("readings", organization, looked_back_ns)
+    return paged(shapes, total, begins)
 
 
 @get("/{device_id:str}/readings/latest")
@@ -150,6 +157,7 @@ async def list_reading_stats(  # noqa: PLR0913  one parameter for each filter
     request: ApiRequest,
     device_id: str,
     database: NamedDependency[Database],
+    history: NamedDependency[History],
     *,
     sensor_type: Text = None,
     since: datetime | None = None,
@@ -176,7 +184,7 @@ async def list_reading_stats(  # noqa: PLR0913  one parameter for each filter
             first_at=rfc3339(row.first_ns),
             last_at=rfc3339(row.last_ns),
         )
-        for row in await reading_stats(database, organization, wanted, MAX_SENSORS)
+        for row in await reading_stats(history, organization, wanted, MAX_SENSORS)
     ]
 
 

@@ -7,6 +7,7 @@ import msgspec
 
 from aggregator.store.counts import NS_PER_S, Counted, source_of
 from aggregator.store.database import Database
+from aggregator.store.history import History
 from contract.attacks import AttackType
 
 Metric = Literal["alerts", "detections", "readings"]
@@ -51,15 +52,15 @@ async def find_cost(database: Database, organization: str, since_ns: int) -> lis
 
 
 async def summarize(
-    database: Database, organization: str, *, since_ns: int, now_ns: int
+    history: History, organization: str, *, since_ns: int, now_ns: int
 ) -> SummaryRow:
     """Return what reached us since a moment."""
     parameters = {"organization": organization, "since_ns": since_ns, "now_ns": now_ns}
-    return (await database.read("summary", parameters, SummaryRow))[0]
+    return (await history.read("summary", parameters, SummaryRow, since_ns=since_ns))[0]
 
 
 async def find_trend(  # noqa: PLR0913  one parameter for each filter
-    database: Database,
+    history: History,
     organization: str,
     metric: Metric,
     *,
@@ -78,12 +79,12 @@ async def find_trend(  # noqa: PLR0913  one parameter for each filter
     }
     source = source_of(step_ns // NS_PER_S)
     if source is None or metric == "readings":
-        return await database.read(f"trend_{metric}", parameters, TrendRow)
+        return await history.read(f"trend_{metric}", parameters, TrendRow, since_ns=since_ns)
     if sensor_type is not None:
         return []
     del parameters["sensor_type"]
     parameters |= {"source": source, "counted": _COUNTED[metric]}
-    return await database.read("counts_by_time", parameters, TrendRow)
+    return await history.read("counts_by_time", parameters, TrendRow, since_ns=since_ns)
 
 
 async def count_alerts_by_time(

@@ -21,6 +21,7 @@ import msgspec
 
 from aggregator.errors import InUseError, RefusedError, StoreError
 from aggregator.store.reading import INTERRUPT_S, Reading
+from aggregator.store.texts import sql
 from runtime.systemd import notify
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,8 @@ SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": False,
 }
 
-WHICH = re.compile(r"/\* which: (\w+) \*/")  # the conditions that a list and its count share
+
+NO_FILES: Mapping[str, Sequence[str]] = {}
 
 Value = object
 R = TypeVar("R", bound=msgspec.Struct)
@@ -109,12 +111,26 @@ class Database:
         await self._on(self._writer, self._open_connection().close)
         self._writer.shutdown(wait=False)
 
-    async def read(self, query: str, parameters: Mapping[str, Value], row: type[R]) -> list[R]:
-        """Return the rows of a query, each as a Struct whose fields are its columns in order."""
+    async def read(
+        self,
+        query: str,
+        parameters: Mapping[str, Value],
+        row: type[R],
+        *,
+        files: Mapping[str, Sequence[str]] = NO_FILES,
+    ) -> list[R]:
+        """Return the rows of a query, each as a Struct whose fields are its columns in order.
+
+        Args:
+            query: Its file name.
+            parameters: Single values, or columns as lists.
+            row: The Struct.
+            files: Of the archive, to be read beside tables that only grow.
+        """
+        text = sql(query, tuple(files))
+        values = _values({**parameters, **{f"{view}_files": files[view] for view in files}})
         async with self._reading:
-            rows = await self._read(
-                lambda cursor: cursor.execute(sql(query), _values(parameters)).fetchall()
-            )
+            rows = await self._read(lambda cursor: cursor.execute(text, values).fetchall())
         return [row(*values) for values in rows]
 
     async def write(self, *statements: Statement) -> None:
@@ -284,17 +300,6 @@ def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
         connection.rollback()
     except duckdb.Error:
         return  # a failed commit has ended the transaction already; the first error is raised
-
-
-@functools.cache
-def sql(query: str) -> str:
-    """Return the text of queries/<query>.sql; `/* which: x */` stands for queries/which/x.sql."""
-    return WHICH.sub(lambda found: _query_file("which", found[1]).strip(), _query_file(query))
-
-
-def _query_file(*names: str) -> str:
-    path = "/".join(names)
-    return resources.files("aggregator.store").joinpath("queries", f"{path}.sql").read_text()
 
 
 class Migration(msgspec.Struct, frozen=True):

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from aggregator.store.database import Database, Statement
+from aggregator.store.database import Statement
+from aggregator.store.history import History, back_to
 from aggregator.store.reported import Reported, columns
 from contract.messages import PacketSample
 
@@ -52,16 +53,19 @@ def save_packets(reported: Sequence[Reported[PacketSample]]) -> Statement:
 
 
 async def find_packets(
-    database: Database, organization: str, wanted: PacketFilter, *, limit: int, skip: int
+    history: History, organization: str, wanted: PacketFilter, *, limit: int, skip: int
 ) -> list[PacketRow]:
     """Return samples of an organization, newest first."""
     parameters = _sought(organization, wanted) | {"limit": limit, "skip": skip}
-    return await database.read("packets", parameters, PacketRow)
+    since_ns = back_to(wanted.since_ns, wanted.until_ns)
+    return await history.read("packets", parameters, PacketRow, since_ns=since_ns)
 
 
-async def count_packets(database: Database, organization: str, wanted: PacketFilter) -> int:
+async def count_packets(history: History, organization: str, wanted: PacketFilter) -> int:
     """Return how many samples of an organization there are."""
-    return (await database.read("count_packets", _sought(organization, wanted), _Count))[0].count
+    since_ns = back_to(wanted.since_ns, wanted.until_ns)
+    sought = _sought(organization, wanted)
+    return (await history.read("count_packets", sought, _Count, since_ns=since_ns))[0].count
 
 
 def _sought(organization: str, wanted: PacketFilter) -> dict[str, object]:

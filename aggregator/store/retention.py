@@ -14,6 +14,7 @@ from aggregator.store.counts import forget_counts
 from aggregator.store.database import Database, Statement
 from aggregator.store.notifications import forget_notifications
 from aggregator.store.room import Room
+from aggregator.store.telemetry import MAX_SENSORS
 from aggregator.store.usage import Keeping, find_keeping
 
 log = logging.getLogger(__name__)
@@ -70,9 +71,12 @@ class Retention:
             if plan.keep_days is not None and plan.keep_days < self._config.hot_days:
                 begin_ns = midnight_ns - plan.keep_days * DAY_S * NS_PER_S
                 await self._forget_archived(begin_ns, plan.organization)
+            if plan.keep_days is not None:
+                await self._trim_last_readings(now_ns, plan.keep_days, plan.organization)
             if plan.keep_alerts_days is not None:
                 begin_ns = now_ns - plan.keep_alerts_days * DAY_S * NS_PER_S
                 await self._forget_alerts(begin_ns, plan.organization)
+        await self._trim_last_readings(now_ns, self._config.keep_days)
         await self._database.write(
             Statement("forget_incidents", {}),
             Statement("forget_judges", {}),
@@ -91,8 +95,21 @@ class Retention:
 
     async def _forget_archived(self, before_ns: int, organization: str | None = None) -> None:
         bounds = {"before_ns": before_ns, "organization": organization}
+        left = {"day": _day_before(before_ns, 0), "organization": organization}
         for view in GROWING:
-            await self._database.write(Statement(f"forget_archived_{view}", bounds))
+            kept = [Statement("keep_last_readings", bounds)] if view == "readings" else []
+            await self._database.write(
+                *kept,
+                Statement(f"forget_archived_{view}", bounds),
+                Statement("note_left", {**left, "view": view}),
+            )
+
+    async def _trim_last_readings(
+        self, now_ns: int, keep_days: int, organization: str | None = None
+    ) -> None:
+        before_ns = now_ns - keep_days * DAY_S * NS_PER_S
+        bounds = {"before_ns": before_ns, "most": MAX_SENSORS, "organization": organization}
+        await self._database.write(Statement("trim_last_readings", bounds))
 
     async def _forget_alerts(self, before_ns: int, organization: str | None = None) -> None:
         bounds = {"before_ns": before_ns, "organization": organization}

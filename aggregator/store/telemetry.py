@@ -5,8 +5,11 @@ from collections.abc import Sequence
 import msgspec
 
 from aggregator.store.database import Database, Statement
+from aggregator.store.history import History, back_to
 from aggregator.store.reported import Reported, columns, json_text
 from contract.messages import CommandAck, LogLines, Readings
+
+MAX_SENSORS = 1000  # of one device, whose newest values are told and kept
 
 
 def save_logs(reported: Reported[LogLines]) -> Statement:
@@ -106,16 +109,23 @@ class _Count(msgspec.Struct, frozen=True):
 
 
 async def find_readings(
-    database: Database, organization: str, wanted: ReadingFilter, *, limit: int, skip: int
+    history: History, organization: str, wanted: ReadingFilter, *, limit: int, skip: int
 ) -> list[ReadingRow]:
     """Return readings of a device, newest first."""
     parameters = _sought(organization, wanted) | {"limit": limit, "skip": skip}
-    return await database.read("readings", parameters, ReadingRow)
+    return await history.read(
+        "readings", parameters, ReadingRow, since_ns=back_to(wanted.since_ns, wanted.until_ns)
+    )
 
 
-async def count_readings(database: Database, organization: str, wanted: ReadingFilter) -> int:
+async def count_readings(history: History, organization: str, wanted: ReadingFilter) -> int:
     """Return how many readings of a device there are."""
-    rows = await database.read("count_readings", _sought(organization, wanted), _Count)
+    rows = await history.read(
+        "count_readings",
+        _sought(organization, wanted),
+        _Count,
+        since_ns=back_to(wanted.since_ns, wanted.until_ns),
+    )
     return rows[0].count
 
 
@@ -128,24 +138,36 @@ async def latest_readings(
 
 
 async def reading_stats(
-    database: Database, organization: str, wanted: ReadingFilter, limit: int
+    history: History, organization: str, wanted: ReadingFilter, limit: int
 ) -> list[ReadingStats]:
     """Return what the values of each sensor of a device were."""
     parameters = _sought(organization, wanted) | {"limit": limit}
-    return await database.read("reading_stats", parameters, ReadingStats)
+    return await history.read(
+        "reading_stats",
+        parameters,
+        ReadingStats,
+        since_ns=back_to(wanted.since_ns, wanted.until_ns),
+    )
 
 
 async def find_logs(
-    database: Database, organization: str, wanted: LogFilter, *, limit: int, skip: int
+    history: History, organization: str, wanted: LogFilter, *, limit: int, skip: int
 ) -> list[LogRow]:
     """Return lines of an organization's devices, newest first."""
     parameters = _sought(organization, wanted) | {"limit": limit, "skip": skip}
-    return await database.read("logs", parameters, LogRow)
+    return await history.read(
+        "logs", parameters, LogRow, since_ns=back_to(wanted.since_ns, wanted.until_ns)
+    )
 
 
-async def count_logs(database: Database, organization: str, wanted: LogFilter) -> int:
+async def count_logs(history: History, organization: str, wanted: LogFilter) -> int:
     """Return how many lines of an organization's devices there are."""
-    rows = await database.read("count_logs", _sought(organization, wanted), _Count)
+    rows = await history.read(
+        "count_logs",
+        _sought(organization, wanted),
+        _Count,
+        since_ns=back_to(wanted.since_ns, wanted.until_ns),
+    )
     return rows[0].count
 
 

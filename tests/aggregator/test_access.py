@@ -40,6 +40,7 @@ from aggregator.store.archive import Archive
 from aggregator.store.backups import Backups
 from aggregator.store.database import Database
 from aggregator.store.evidence import EvidenceFiles
+from aggregator.store.history import History
 from aggregator.store.models import ModelFiles
 from aggregator.store.room import Room
 from aggregator.wall import Wall
@@ -80,6 +81,7 @@ def routes(folder: Path) -> Iterator[str]:
         room=Room(folder, 0),
         backups=Backups(database, archive),
         archive=archive,
+        history=History(database, archive),
         evidence=EvidenceFiles(database, StoreConfig(path=folder)),
         exporter=Exporter(database, live, []),
         ask_ingest=dict,

@@ -18,6 +18,7 @@ from aggregator.store.archive import Archive
 from aggregator.store.counts import count_since, fold, source_of
 from aggregator.store.database import FILE_NAME, Database
 from aggregator.store.devices import Added
+from aggregator.store.history import History as RowsAndFiles
 from aggregator.store.retention import Retention
 from aggregator.store.room import Room
 from aggregator.store.suppressions import Match, add_suppression, delete_suppression
@@ -257,6 +258,7 @@ async def test_what_the_dashboard_reads_equals_a_count_over_all_rows(
                 by_arrival=by_arrival,
             )
             assert by_counts == by_rows
+        rows_and_files = RowsAndFiles(database, Archive(database))
         for device_id in (None, "edge-1"):
             which = {"since_ns": first_ns, "step_ns": step_s * SECOND_NS}
             for metric in ("alerts", "detections"):
@@ -267,7 +269,7 @@ async def test_what_the_dashboard_reads_equals_a_count_over_all_rows(
                     TrendRow,
                 )
                 by_counts = await find_trend(
-                    database,
+                    rows_and_files,
                     "default",
                     metric,
                     since_ns=first_ns,

@@ -18,7 +18,6 @@ from aggregator.store.database import (
     Statement,
     migrations,
     seek_no_pandas,
-    sql,
 )
 from aggregator.store.devices import Page
 from aggregator.store.isolations import save_isolations
@@ -32,6 +31,7 @@ from aggregator.store.sessions import (
     revoke_session,
     sessions_of,
 )
+from aggregator.store.texts import sql
 from aggregator.store.users import NewUser, add_user, count_users, user_by_name
 from tests.aggregator.messages import BOOT, isolation
 

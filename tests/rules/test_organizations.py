@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from aggregator.store.database import sql
+from aggregator.store.texts import sql
 
 STORE = Path(__file__).parents[2] / "aggregator" / "store"
 QUERIES = {path.stem: sql(path.stem) for path in sorted((STORE / "queries").glob("*.sql"))}
@@ -37,6 +37,8 @@ ACROSS = {
     "forget_archived_logs": "what is too old, whose ever it was",
     "forget_archived_packets": "what is too old, whose ever it was",
     "forget_archived_readings": "what is too old, whose ever it was",
+    "keep_last_readings": "what is about to leave the database, whose ever it was",
+    "trim_last_readings": "what is too old or too much, whose ever it was",
     "forget_archived_verdicts": "what is too old, whose ever it was",
     "forget_notifications": "what is over, whoever was told",
     "forget_judges": "who judged nothing that is still here, whose ever it was",

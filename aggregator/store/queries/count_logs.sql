@@ -1,3 +1,3 @@
 SELECT count(*)
-FROM store.logs
+FROM /* rows: logs */
 WHERE /* which: logs */;

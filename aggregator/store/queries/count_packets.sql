@@ -1,3 +1,3 @@
 SELECT count(*)
-FROM store.packets
+FROM /* rows: packets */
 WHERE /* which: packets */;

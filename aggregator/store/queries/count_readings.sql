@@ -1,3 +1,3 @@
 SELECT count(*)
-FROM store.readings
+FROM /* rows: readings */
 WHERE /* which: readings */;

@@ -1,7 +1,7 @@
 SELECT
   sensor_type, arg_max(unit, read_ns), count(*), min(value), max(value), avg(value),
   arg_max(value, read_ns), min(read_ns), max(read_ns)
-FROM store.readings
+FROM /* rows: readings */
 WHERE organization = $organization
   AND device_id = $device_id
   AND ($sensor_type::VARCHAR IS NULL OR sensor_type = $sensor_type::VARCHAR)
