@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import time
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -43,7 +44,7 @@ class HealthReporter:
         self.model_id = model_id  # of what judges now
         self._version = version("edgewarden")
         self._process = psutil.Process()
-        self._started_s = self._process.create_time()
+        self._started_s = time.monotonic()
         psutil.cpu_percent()
 
     def report(
@@ -65,7 +66,7 @@ class HealthReporter:
         """
         return Health(
             sent_ns=now_ns,
-            uptime_s=max(0, int(now_ns / 1e9 - self._started_s)),
+            uptime_s=int(time.monotonic() - self._started_s),
             cpu_usage_percent=min(max(psutil.cpu_percent(), 0.0), _PERCENT),
             memory_usage_percent=psutil.virtual_memory().percent,
             temperature_celsius=temperature_celsius(),

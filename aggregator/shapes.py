@@ -43,6 +43,10 @@ class AlertShape(msgspec.Struct, frozen=True, kw_only=True):
     detected_at: str
     first_seen_at: str
     last_seen_at: str
+    received_at: str  # by our clock
+    clock_offset_s: (
+        float  # was added to the three times above, because the device's clock was wrong
+    )
     acknowledged_at: str | None
     resolved_at: str | None
     windows: int
@@ -256,6 +260,8 @@ def _alert_fields(row: AlertRow, features: list[TopFeature]) -> dict[str, Any]:
         "detected_at": rfc3339(row.opened_ns),
         "first_seen_at": rfc3339(row.first_seen_ns),
         "last_seen_at": rfc3339(row.last_seen_ns),
+        "received_at": rfc3339(row.received_ns),
+        "clock_offset_s": row.clock_offset_ns / NS_PER_S,
         "acknowledged_at": maybe_rfc3339(row.acknowledged_ns),
         "resolved_at": maybe_rfc3339(row.resolved_ns),
         "reason": features[0].words if features else "",

@@ -236,6 +236,7 @@ class Presence(Message, frozen=True, kw_only=True, tag="presence"):
     version: Name
     model_id: ModelId
     device_type: Literal["feature_extraction", "edge_ml"] = "edge_ml"
+    uptime_s: Count | None = None  # of the agent, whatever its clock says; None: an older agent
 
 
 class LogLine(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -82,6 +83,7 @@ class Publisher:
         self._spool = spool
         self._address = address
         self.presence = presence
+        self._started_s = time.monotonic()
         self._presence_topic = topic_for(presence, address.organization, address.device_id)
         self._take_order = take_order
         self._resend_after_s = resend_after_s
@@ -155,7 +157,13 @@ class Publisher:
 
     def _present(self, *, online: bool) -> bytes:
         # Presence stands beside the numbered messages: the last word counts, none is missed.
-        message = msgspec.structs.replace(self.presence, online=online)
+        # How long we run tells the centre when things were, even where our clock is wrong.
+        message = msgspec.structs.replace(
+            self.presence,
+            online=online,
+            since_ns=time.time_ns(),
+            uptime_s=int(time.monotonic() - self._started_s),
+        )
         return encode(Envelope(boot=message.boot, seq=1, floor=1, message=message))
 
 

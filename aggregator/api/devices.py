@@ -15,6 +15,7 @@ from aggregator.api.paging import Limit, Skip, paged
 from aggregator.errors import ConflictError, NotFoundError
 from aggregator.live import LiveFeed
 from aggregator.shapes import (
+    NS_PER_S,
     DeviceShape,
     NewDeviceShape,
     device_shape,
@@ -114,6 +115,7 @@ class HealthShape(msgspec.Struct, frozen=True, kw_only=True):
     process_rss_bytes: int | None = None
     throttled: bool | None = None
     clock_synchronized: bool | None = None
+    clock_offset_s: float | None = None  # is added to the times that it tells
     reported_at: str | None = None
 
 
@@ -288,7 +290,8 @@ async def get_health(
         **{name: getattr(told, name) for name in _OF_AGENTS},
         dropped=msgspec.json.decode(told.dropped, type=dict[str, int]),
         queued=msgspec.json.decode(told.queued, type=dict[str, int]),
-        reported_at=rfc3339(told.sent_ns),
+        clock_offset_s=row.clock_offset_ns / NS_PER_S,
+        reported_at=rfc3339(told.sent_ns + row.clock_offset_ns),
     )
 
 

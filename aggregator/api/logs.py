@@ -11,8 +11,8 @@ from litestar.di import NamedDependency, Provide
 from aggregator.api.devices import find_device, note_person
 from aggregator.api.identity import OPERATOR_OR_DEVICE, ApiRequest
 from aggregator.api.paging import Limit, Skip, Text, paged
-from aggregator.api.telemetry import Taken
-from aggregator.api.times import to_ns
+from aggregator.api.telemetry import Taken, corrected
+from aggregator.api.times import by_our_clock, to_ns
 from aggregator.shapes import rfc3339
 from aggregator.store.database import Database
 from aggregator.store.devices import hear_device
@@ -80,7 +80,12 @@ async def post_logs(
         hear_device(organization, device_id, now_ns),
         *note_person(request, "device.logs", device_id, now_ns, {"count": len(data.logs)}),
     )
-    return Taken(message="Logs stored", device_id=device_id, accepted=len(data.logs))
+    return Taken(
+        message="Logs stored",
+        device_id=device_id,
+        accepted=len(data.logs),
+        clock_corrected=corrected((given.timestamp for given in data.logs), now_ns),
+    )
 
 
 def which_lines(
@@ -166,7 +171,7 @@ def _lines(data: LogsGiven, now_ns: int) -> LogLines:
     return LogLines(
         lines=[
             LogLine(
-                logged_ns=now_ns if given.timestamp is None else to_ns(given.timestamp) or 0,
+                logged_ns=by_our_clock(given.timestamp, now_ns)[0],
                 level=LEVELS[given.level.lower()],
                 component=given.component,
                 event=given.message,

@@ -1,6 +1,7 @@
 """/api/v1/devices/…: what devices tell of themselves over HTTP, and reading it back."""
 
 import time
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -12,7 +13,7 @@ from litestar.status_codes import HTTP_200_OK
 from aggregator.api.devices import StatusShape, find_device, note_person
 from aggregator.api.identity import OPERATOR_OR_DEVICE, ApiRequest
 from aggregator.api.paging import Limit, Skip, Text, paged
-from aggregator.api.times import to_ns
+from aggregator.api.times import by_our_clock, to_ns
 from aggregator.live import LiveFeed
 from aggregator.presence import PresenceKeeper
 from aggregator.samples import ReadingShape, reading_shape, readings_told
@@ -58,6 +59,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     device_id: str
     accepted: int
+    clock_corrected: int  # of these, told by a clock that cannot be right: they are of now
 
 
 class StatsShape(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,7 +110,12 @@ async def post_readings(
         *note_person(request, "device.readings", device_id, now_ns, {"count": len(data.readings)}),
     )
     live.publish(organization, "readings", readings_told(told), device_id=device_id)
-    return Taken(message="Readings stored", device_id=device_id, accepted=len(data.readings))
+    return Taken(
+        message="Readings stored",
+        device_id=device_id,
+        accepted=len(data.readings),
+        clock_corrected=corrected((given.timestamp for given in data.readings), now_ns),
+    )
 
 
 @get("/{device_id:str}/readings")
@@ -241,6 +248,11 @@ async def _note(
     return StatusShape(device_id, shape.status, shape.last_seen)
 
 
+def corrected(moments: Iterable[datetime | None], now_ns: int) -> int:
+    """Return how many moments are told by a clock that cannot be right."""
+    return sum(not by_our_clock(moment, now_ns)[1] for moment in moments)
+
+
 def _readings(data: ReadingsGiven, now_ns: int) -> Readings:
     return Readings(
         readings=[
@@ -248,7 +260,7 @@ def _readings(data: ReadingsGiven, now_ns: int) -> Readings:
                 sensor_type=given.sensor_type,
                 value=given.value,
                 unit=given.unit,
-                read_ns=now_ns if given.timestamp is None else to_ns(given.timestamp) or 0,
+                read_ns=by_our_clock(given.timestamp, now_ns)[0],
             )
             for given in data.readings
         ]

@@ -9,6 +9,8 @@ HOUR_S = 3600
 DAY_S = 24 * HOUR_S
 MAX_STEPS = 2000
 
+AHEAD_NS = 300 * NS_PER_S  # that a device's clock may be
+NOTHING_BEFORE_NS = 1_577_836_800 * NS_PER_S  # 2020: the clock was never set
 MAX_NS = 2**63 - 1  # what a column holds: April 2262
 
 
@@ -22,6 +24,19 @@ def to_ns(moment: datetime | None) -> int | None:
     aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     whole = int(aware.replace(microsecond=0).timestamp())
     return min(max(whole * NS_PER_S + aware.microsecond * 1000, 0), MAX_NS)
+
+
+def by_our_clock(moment: datetime | None, now_ns: int) -> tuple[int, bool]:
+    """Return when something was that a device tells over HTTP, and whether its clock was believed.
+
+    Nothing says how wrong a clock is that never was set, or is ahead of ours: what it tells counts
+    as of now. Otherwise a value from the year 2200 would be the newest for ever.
+    """
+    told_ns = to_ns(moment)
+    if told_ns is None:
+        return now_ns, True
+    believed = NOTHING_BEFORE_NS <= told_ns <= now_ns + AHEAD_NS
+    return told_ns if believed else now_ns, believed
 
 
 def steps(now_ns: int, hours: int, step_s: int) -> list[int]:

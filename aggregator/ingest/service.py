@@ -13,6 +13,7 @@ import msgspec
 from aggregator.commands.commander import Commander
 from aggregator.errors import RefusedError, StoreError
 from aggregator.ingest.announcing import Announcer, alerts_in
+from aggregator.ingest.clocks import Clocks
 from aggregator.ingest.gathering import Gatherer
 from aggregator.ingest.inbox import MOST_WAITING, Inbox
 from aggregator.ingest.memory import Memory
@@ -109,6 +110,7 @@ class Ingest:
         self.connected = False
         self._database = database
         self._memory = Memory(database)
+        self._clocks = Clocks()
         self._room = room
         self._evidence = evidence
         self._announcer = Announcer(database, live)
@@ -204,7 +206,8 @@ class Ingest:
         stored = await self._memory.marks(item.boot for item in numbered)
         ordered = order(numbered, stored)
         refused += [_refusal(item) for item in ordered.taken if item.message is None]
-        reported = _reported(ordered.taken)
+        self._clocks.meet(present)
+        reported = self._clocks.corrected(_reported(ordered.taken))
         known = await self._known(reported)
         if self._evidence is not None:
             # Before it is noted that they came: a crash between brings them again.

@@ -48,7 +48,14 @@ AnyReported = Reported[Message]
 def of_kind(reported: Sequence[AnyReported], kind: type[M]) -> list[Reported[M]]:
     """Return those reports whose message is of one kind."""
     return [
-        Reported(item.organization, item.device_id, item.boot, item.received_ns, item.message)
+        Reported(
+            item.organization,
+            item.device_id,
+            item.boot,
+            item.received_ns,
+            item.message,
+            item.clock_offset_ns,
+        )
         for item in reported
         if isinstance(item.message, kind)
     ]

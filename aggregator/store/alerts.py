@@ -63,6 +63,7 @@ class AlertRow(msgspec.Struct, frozen=True):
     model_id: str
     evidence_sha256: str | None
     received_ns: int
+    clock_offset_ns: int  # was added to the three times above
     acknowledged_ns: int | None
     acknowledged_by: int | None
     resolved_ns: int | None
@@ -124,6 +125,7 @@ def save_alerts(
         for name in ("top_features", "counterfactual")
     }
     flows = [item.message.flow for item in newest]
+    texts["clock_offset_ns"] = [item.clock_offset_ns for item in newest]
     texts["flow"] = [flow and json_text(flow) for flow in flows]
     texts["community_id"] = [flow and community_id(flow, community_id_seed) for flow in flows]
     since_ns = look_from_ns(item.message for item in newest)

@@ -44,6 +44,9 @@ class DeviceRow(msgspec.Struct, frozen=True):
     created_ns: int
     pending: bool
     drifting_ns: int | None
+    clock_offset_ns: (
+        int  # is added to the times that it tells; 0: its clock is right, or not known
+    )
     has_agent: bool  # which has told of itself
 
 
@@ -254,7 +257,11 @@ def save_device_health(reported: Sequence[Reported[Health]]) -> Statement:
         )
         for item in newest
     ]
-    more = {"condition": conditions, "boot": [item.boot for item in newest]}
+    more: dict[str, list[object]] = {
+        "condition": list(conditions),
+        "boot": [item.boot for item in newest],
+        "clock_offset_ns": [item.clock_offset_ns for item in newest],
+    }
     return Statement("save_device_health", {"columns": fields | more})
 
 

@@ -18,6 +18,7 @@ class Reported(msgspec.Struct, Generic[M], frozen=True):
     boot: str
     received_ns: int
     message: M
+    clock_offset_ns: int = 0  # was added to its times, because its device's clock is wrong
 
 
 def columns(reported: Sequence[Reported[M]], *names: str) -> dict[str, list[object]]:

@@ -85,6 +85,7 @@ def row(**changes: Any) -> AlertRow:
         model_id="m",
         evidence_sha256=None,
         received_ns=NS,
+        clock_offset_ns=0,
         acknowledged_ns=None,
         acknowledged_by=None,
         resolved_ns=None,

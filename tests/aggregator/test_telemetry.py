@@ -42,7 +42,8 @@ def test_readings_are_taken_and_read_back_newest_first(centre: Centre, device: h
     given.append({"sensor_type": "humidity", "value": 40, "unit": "%", "timestamp": at(2)})
     taken = device.post("/readings", json={"readings": given})
     assert taken.status_code == 201
-    assert taken.json() == {"message": "Readings stored", "device_id": DEVICE, "accepted": 6}
+    expected = {"message": "Readings stored", "device_id": DEVICE, "accepted": 6}
+    assert taken.json() == expected | {"clock_corrected": 0}
     path = f"/devices/{DEVICE}/readings"
     with centre.client("viewer") as client:
         page = client.get(f"{path}?sensor_type=temperature&limit=2&skip=1")
@@ -203,3 +204,23 @@ def test_reading_back_is_for_people_of_the_organization(centre: Centre, key: str
     with centre.client("stranger") as client:
         assert client.get(f"/devices/{DEVICE}/{path}").status_code == 404
         assert client.get("/logs").json() == []
+
+
+@pytest.mark.parametrize("wrong", ["2200-01-01T00:00:00Z", "1970-01-02T03:04:05Z"])
+def test_what_a_clock_tells_that_cannot_be_right_is_of_now(
+    centre: Centre, device: httpx.Client, wrong: str
+):
+    name = f"clock-{wrong[:4]}"
+    for value, more in ((1.0, {"timestamp": wrong}), (2.0, {})):
+        given = {"sensor_type": name, "value": value, "unit": ""} | more
+        taken = device.post("/readings", json={"readings": [given]}).raise_for_status()
+        assert taken.json()["clock_corrected"] == len(more)
+    logged = device.post("/logs", json={"logs": [{"message": name, "timestamp": wrong}]})
+    assert logged.json()["clock_corrected"] == 1
+    with centre.client("viewer") as client:
+        latest = client.get(f"/devices/{DEVICE}/readings/latest").json()
+        assert {row["sensor_type"]: row["value"] for row in latest}[name] == 2.0
+        rows = client.get(f"/devices/{DEVICE}/readings?sensor_type={name}").json()
+        rows += client.get(f"/devices/{DEVICE}/logs?q={name}").json()
+        assert len(rows) == 3
+        assert all(row["timestamp"][:4] not in {"2200", "1970"} for row in rows)

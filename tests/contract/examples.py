@@ -163,6 +163,7 @@ MESSAGES: Mapping[str, AnyMessage] = {
         version="0.1.0",
         model_id="home-1",
         device_type="feature_extraction",
+        uptime_s=7,
     ),
     "log_lines": LogLines(
         lines=[

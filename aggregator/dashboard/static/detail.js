@@ -136,6 +136,7 @@ function facts(alert) {
     ["First seen", exactTime(alert.first_seen_at)],
     ["Detected", exactTime(alert.detected_at)],
     ["Last seen", exactTime(alert.last_seen_at)],
+    ["Clock", alert.clock_offset_s ? `the device's was wrong: ${count(Math.round(alert.clock_offset_s))} s were added` : null],
     ["Windows", `${count(alert.windows)} of one second, ${count(alert.packets)} packets`],
     ["Techniques", [...alert.techniques, ...alert.ics_techniques].join(", ") || "–"],
     ["Seen by", alert.device_id],

@@ -12,7 +12,7 @@ SELECT
     WHERE d.organization = k.organization AND d.device_id = k.device_id
       AND d.differs_ns <= $drift_ns::BIGINT
   ) AS drifting_ns,
-  boot IS NOT NULL AS has_agent
+  clock_offset_ns, boot IS NOT NULL AS has_agent
 FROM store.devices AS k
 WHERE k.organization = $organization
   AND ($device_ids::JSON::VARCHAR[] IS NULL

@@ -37,7 +37,8 @@ USING (
       "flow": ["VARCHAR"],
       "community_id": ["VARCHAR"],
       "model_id": ["VARCHAR"],
-      "evidence_sha256": ["VARCHAR"]
+      "evidence_sha256": ["VARCHAR"],
+      "clock_offset_ns": ["BIGINT"]
     }') AS given))
   ) AS a
 ) AS told
@@ -82,11 +83,12 @@ WHEN NOT MATCHED THEN INSERT (
   id, organization, device_id, alert_id, state, attack_type, severity, status, host, src_mac,
   src_ip, dst_ip, bridge_port, first_seen_ns, opened_ns, last_seen_ns, confidence, windows,
   packets, top_features, counterfactual, flow, community_id, model_id, evidence_sha256, received_ns,
-  suppressed_by, incident_id
+  suppressed_by, incident_id, clock_offset_ns
 ) VALUES (
   nextval('store.alert_ids'), told.organization, told.device_id, told.alert_id, told.state,
   told.attack_type, told.severity, 'active', told.host, told.src_mac, told.src_ip, told.dst_ip,
   told.bridge_port, told.first_seen_ns, told.opened_ns, told.last_seen_ns, told.confidence,
   told.windows, told.packets, told.top_features, told.counterfactual, told.flow, told.community_id,
-  told.model_id, told.evidence_sha256, told.received_ns, told.suppressed_by, CASE WHEN told.suppressed_by IS NULL THEN 0 END
+  told.model_id, told.evidence_sha256, told.received_ns, told.suppressed_by, CASE WHEN told.suppressed_by IS NULL THEN 0 END,
+  told.clock_offset_ns
 );

@@ -8,6 +8,7 @@ UPDATE store.devices AS known SET
   version = told.version,
   model_id = told.model_id,
   mode = told.mode,
+  clock_offset_ns = told.clock_offset_ns,
   last_seen_ns = told.received_ns
 FROM (
   SELECT unnest(COLUMNS(*))
@@ -23,7 +24,8 @@ FROM (
     "uptime_s": ["BIGINT"],
     "version": ["VARCHAR"],
     "model_id": ["VARCHAR"],
-    "mode": ["VARCHAR"]
+    "mode": ["VARCHAR"],
+    "clock_offset_ns": ["BIGINT"]
   }') AS given))
 ) AS told
 WHERE known.organization = told.organization AND known.device_id = told.device_id;
