@@ -12,6 +12,7 @@ from aggregator.api.authenticator import new_device_key
 from aggregator.api.billing import OVER_PLAN, check_plan
 from aggregator.api.identity import ADMIN, OPERATOR_OR_DEVICE, ApiRequest, Person, person
 from aggregator.api.paging import Limit, Skip, paged
+from aggregator.commands.commander import Commander
 from aggregator.errors import ConflictError, NotFoundError
 from aggregator.live import LiveFeed
 from aggregator.shapes import (
@@ -23,6 +24,7 @@ from aggregator.shapes import (
     rfc3339,
 )
 from aggregator.store.audit import audit
+from aggregator.store.commands import end_commands
 from aggregator.store.database import Database, Statement
 from aggregator.store.desired import delete_desired
 from aggregator.store.devices import (
@@ -49,6 +51,9 @@ Location = Annotated[str, msgspec.Meta(max_length=200)]
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 Celsius = Annotated[float, msgspec.Meta(ge=-100, le=200)]
 Seconds = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
+# Why commands end before their time.
+REMOVED, ANOTHER = "the device was removed", "another device has its name now"
 
 
 class Enrolment(msgspec.Struct, frozen=True):
@@ -136,13 +141,18 @@ async def list_devices(
 
 @post("/", opt=ADMIN | OVER_PLAN)
 async def create_device(
-    request: ApiRequest, data: Enrolment, database: NamedDependency[Database]
+    request: ApiRequest,
+    data: Enrolment,
+    database: NamedDependency[Database],
+    commander: NamedDependency[Commander],
 ) -> NewDeviceShape:
     """Enrol a device; its API key is shown here and never again."""
-    return await enrol(database, person(request), data)
+    return await enrol(database, commander, person(request), data)
 
 
-async def enrol(database: Database, who: Person, data: Enrolment) -> NewDeviceShape:
+async def enrol(
+    database: Database, commander: Commander, who: Person, data: Enrolment
+) -> NewDeviceShape:
     """Enrol a device.
 
     Raises:
@@ -163,11 +173,14 @@ async def enrol(database: Database, who: Person, data: Enrolment) -> NewDeviceSh
     added = await database.change(
         Added,
         add_device(who.organization, new, key_hash, now_ns),
+        # Somebody may have queued one while the former device of that name was being removed.
+        end_commands(who.organization, data.device_id, ANOTHER, now_ns),
         audit(who.user, "device.create", data.device_id, now_ns=now_ns, after=new),
     )
     if not added:
         message = f"there is a device {data.device_id} already"
         raise ConflictError(message)
+    await commander.tell_ended(who.organization, data.device_id, now_ns)
     shape = await find_device(database, who.organization, data.device_id)
     return NewDeviceShape(**msgspec.structs.asdict(shape), api_key=key)
 
@@ -209,24 +222,30 @@ async def update_device(
 
 @delete("/{device_id:str}", opt=ADMIN)
 async def remove_device(
-    request: ApiRequest, device_id: str, database: NamedDependency[Database]
+    request: ApiRequest,
+    device_id: str,
+    database: NamedDependency[Database],
+    commander: NamedDependency[Commander],
 ) -> None:
-    """Forget a device and its key; what it reported stays."""
-    await forget(database, person(request), device_id)
+    """Forget a device and its key, and end its open commands; what it reported stays."""
+    await forget(database, commander, person(request), device_id)
 
 
-async def forget(database: Database, who: Person, device_id: str) -> None:
-    """Forget a device and its key.
+async def forget(database: Database, commander: Commander, who: Person, device_id: str) -> None:
+    """Forget a device and its key, and end its open commands.
 
     Raises:
         NotFoundError: There is none of that name in the organization.
     """
     before = await find_device(database, who.organization, device_id)
+    now_ns = time.time_ns()
     await database.write(
         delete_device(who.organization, device_id),
         delete_desired(who.organization, device_id),
-        audit(who.user, "device.delete", device_id, now_ns=time.time_ns(), before=before),
+        end_commands(who.organization, device_id, REMOVED, now_ns),
+        audit(who.user, "device.delete", device_id, now_ns=now_ns, before=before),
     )
+    await commander.tell_ended(who.organization, device_id, now_ns)
 
 
 @put("/{device_id:str}/health", opt=OPERATOR_OR_DEVICE)

@@ -12,7 +12,7 @@ from litestar.di import NamedDependency
 
 from aggregator.api.authenticator import Authenticator, digest, new_device_key
 from aggregator.api.billing import check_plan
-from aggregator.api.devices import Name, find_device
+from aggregator.api.devices import ANOTHER, REMOVED, Name, find_device
 from aggregator.api.identity import ADMIN, OPERATOR, PUBLIC, ApiRequest, address_of, person
 from aggregator.api.paging import Limit, RowId, Skip, paged
 from aggregator.broker_access import BrokerFiles, files_for, hash_for_broker, username_of
@@ -21,6 +21,7 @@ from aggregator.config import EnrolmentConfig
 from aggregator.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from aggregator.shapes import NS_PER_S, DeviceShape, rfc3339
 from aggregator.store.audit import Somebody, audit
+from aggregator.store.commands import end_commands
 from aggregator.store.database import Database
 from aggregator.store.devices import Added, Page, find_devices
 from aggregator.store.enrolments import (
@@ -187,7 +188,8 @@ async def enrol_itself(  # noqa: PLR0913  each is a part, given by name
         pending=enrolment.pending,
         replaces=found.replaces,
     )
-    await _admit(database, found, _hash_of(data.code), device, address)
+    ended_ns = await _admit(database, found, _hash_of(data.code), device, address)
+    await commander.tell_ended(device.organization, device.device_id, ended_ns)
     return Enrolled(
         organization=device.organization,
         device_id=device.device_id,
@@ -208,7 +210,8 @@ async def _found(database: Database, code: str, now_ns: int) -> EnrolmentRow:
 
 async def _admit(
     database: Database, found: EnrolmentRow, code_hash: str, device: EnrollingDevice, address: str
-) -> None:
+) -> int:
+    """Enrol a device; return the moment at which what its name was told before has ended."""
     now_ns = time.time_ns()
     if not await find_devices(
         database, device.organization, now_ns=now_ns, device_ids=[device.device_id]
@@ -220,6 +223,7 @@ async def _admit(
         Added,
         use_enrolment(code_hash, now_ns),
         enrol_device(device, now_ns),
+        end_commands(device.organization, device.device_id, ANOTHER, now_ns),
         audit(actor, "device.enrol", device.device_id, now_ns=now_ns, after=told),
     )
     if not enrolled:
@@ -228,6 +232,7 @@ async def _admit(
             " another name, or a code that an admin makes for this one"
         )
         raise ConflictError(message)
+    return now_ns
 
 
 def _login(enrolment: EnrolmentConfig, device: EnrollingDevice, password: str) -> BrokerLogin:
@@ -258,16 +263,24 @@ async def accept(
 
 
 @post("/devices/{device_id:str}/refuse", opt=ADMIN, status_code=204)
-async def refuse(request: ApiRequest, device_id: str, database: NamedDependency[Database]) -> None:
-    """Refuse a pending device: it and its keys are forgotten."""
+async def refuse(
+    request: ApiRequest,
+    device_id: str,
+    database: NamedDependency[Database],
+    commander: NamedDependency[Commander],
+) -> None:
+    """Refuse a pending device: it and its keys are forgotten, and its open commands end."""
     who = person(request).user
+    now_ns = time.time_ns()
     refused = await database.change(
         Added,
         refuse_device(who.organization, device_id),
-        audit(who, "device.refuse", device_id, now_ns=time.time_ns()),
+        end_commands(who.organization, device_id, REMOVED, now_ns),
+        audit(who, "device.refuse", device_id, now_ns=now_ns),
     )
     if not refused:
         raise NotFoundError(_NONE_PENDING)
+    await commander.tell_ended(who.organization, device_id, now_ns)
 
 
 _NONE_PENDING = "no pending device of that name"

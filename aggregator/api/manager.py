@@ -19,6 +19,7 @@ from aggregator.api.devices import Enrolment, GivenDeviceId, enrol, find_device,
 from aggregator.api.errors import HANDLERS, Problem
 from aggregator.api.identity import ADMIN, PUBLIC, ApiRequest, person
 from aggregator.api.paging import Limit, Skip
+from aggregator.commands.commander import Commander
 from aggregator.config import ShellConfig
 from aggregator.errors import ConflictError, InvalidError
 from aggregator.shapes import DeviceShape, device_shape
@@ -129,6 +130,7 @@ async def add_managed(
     request: ApiRequest,
     data: ManagedGiven,
     database: NamedDependency[Database],
+    commander: NamedDependency[Commander],
     shells: NamedDependency[Shells],
 ) -> Envelope[ManagedDevice]:
     """Add a device; its API key is shown here and never again."""
@@ -136,9 +138,8 @@ async def add_managed(
     if data.host is not None:
         check_host(data.host)
     device_id = data.device_id or await _free_name(database, who.organization, data.name)
-    enrolled = await enrol(
-        database, who, Enrolment(device_id=device_id, name=data.name, type=data.type)
-    )
+    new = Enrolment(device_id=device_id, name=data.name, type=data.type)
+    enrolled = await enrol(database, commander, who, new)
     where = DeviceHost(
         device_id=device_id,
         host=data.host,
@@ -169,10 +170,13 @@ async def get_managed(
 
 @delete("/devices/{device_id:str}", opt=ADMIN, status_code=HTTP_200_OK)
 async def remove_managed(
-    request: ApiRequest, device_id: str, database: NamedDependency[Database]
+    request: ApiRequest,
+    device_id: str,
+    database: NamedDependency[Database],
+    commander: NamedDependency[Commander],
 ) -> Envelope[None]:
-    """Forget a device and its key; what it reported stays."""
-    await forget(database, person(request), device_id)
+    """Forget a device and its key, and end its open commands; what it reported stays."""
+    await forget(database, commander, person(request), device_id)
     return Envelope(None, "Device deleted")
 
 

@@ -205,6 +205,14 @@ class Commander:
             await self.tell(ended)
             await asyncio.sleep(POLL_S)
 
+    async def tell_ended(self, organization: str, device_id: str, now_ns: int) -> None:
+        """Tell those who watch which commands of a device were ended at a moment."""
+        wanted = CommandFilter(device_id=device_id, ended_ns=now_ns)
+        for row in await find_commands(self._database, organization, wanted):
+            extra = {"id": row.command_id, "device": device_id, "why": row.detail}
+            log.warning("command_ended", extra=extra)
+            self._live.publish(organization, COMMAND, command_shape(row))
+
     async def tell(self, keys: Sequence[CommandKey]) -> None:
         """Tell those who watch how far some commands are, and who lifted what."""
         for organization in {key.organization for key in keys}:

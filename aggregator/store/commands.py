@@ -98,6 +98,7 @@ class CommandFilter(msgspec.Struct, frozen=True, kw_only=True):
     isolation_id: str | None = None
     kind: str | None = None
     open_only: bool = False  # those that the device has not answered and still may
+    ended_ns: int | None = None  # those that were ended at this moment, before their time
     limit: int = 100
     skip: int = 0
 
@@ -158,6 +159,15 @@ def note_sent(sent: DueCommand, now_ns: int) -> Statement:
 def expire_commands(now_ns: int) -> Statement:
     """End what nobody answered in time; returns CommandKey for each."""
     return Statement("expire_commands", {"now_ns": now_ns})
+
+
+def end_commands(organization: str, device_id: str, why: str, now_ns: int) -> Statement:
+    """End what a device has not answered, before its time: whoever has the name next is another.
+
+    What the device says of it all the same counts, as for what is past its time by our clock.
+    """
+    who = {"organization": organization, "device_id": device_id}
+    return Statement("end_commands", who | {"why": why, "now_ns": now_ns})
 
 
 def move_commands(reported: Sequence[Reported[CommandAck]]) -> Statement:

@@ -105,6 +105,25 @@ async def test_the_feed_tells_how_far_a_command_is(centre: Centre, key: str):
     assert told == ["queued", "sent"]
 
 
+async def test_what_a_removed_device_was_to_do_reaches_no_other_of_its_name(centre: Centre):
+    path, lamp = "/devices/lamp/commands", {"device_id": "lamp", "type": "esp32"}
+    with centre.client() as admin, centre.client("operator") as operator:
+        admin.post("/devices", json=lamp).raise_for_status()
+        made = operator.post(path, json={"command": "unlock"}).raise_for_status().json()
+        async with centre.watch("?types=command") as socket:
+            admin.delete("/devices/lamp").raise_for_status()
+            told = (await next_event(socket, "command"))["data"]
+        assert [told[name] for name in ("command_id", "state")] == [made["command_id"], "expired"]
+        assert told["detail"] == "the device was removed"
+        key = admin.post("/devices", json=lamp).raise_for_status().json()["api_key"]
+        headers = {"Authorization": f"Bearer {key}"}
+        async with httpx.AsyncClient(headers=headers, verify=TLS) as device:
+            given = await device.get(f"{centre.url}/api/v1{path}")
+        assert given.json() == []
+        (kept,) = operator.get(path).json()
+    assert (kept["state"], kept["expires_at"]) == ("expired", told["expires_at"])
+
+
 def test_an_agent_is_told_only_what_it_understands_and_no_lift_goes_past_the_code(centre: Centre):
     with centre.client() as admin:
         agent = {"device_id": "poll-agent", "type": "edge_ml"}

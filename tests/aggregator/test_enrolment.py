@@ -65,10 +65,21 @@ def test_only_an_admins_code_for_its_name_gives_a_device_other_keys(centre: Cent
     assert show(centre, code_for(centre), device_id="twice").status_code == 409
     assert show(centre, code_for(centre, device_id="twice")).status_code == 409
     assert show(centre, code_for(centre, "admin"), device_id="twice").status_code == 409
+    mode = {"command": "set_mode", "parameters": {"mode": "suggest"}}
+    with centre.client() as admin:
+        admin.post("/devices/twice/commands", json=mode).raise_for_status()
     new = show(centre, code_for(centre, "admin", device_id="twice")).json()["api_key"]
     url = f"{centre.url}/api/v1/devices/twice/heartbeat"
     answers = [httpx.post(url, headers={"Authorization": f"Bearer {k}"}) for k in (old, new)]
     assert [answer.status_code for answer in answers] == [401, 200]
+    assert ended(centre, "twice") == ["another device has its name now"]
+
+
+def ended(centre: Centre, device_id: str) -> list[str]:
+    """Return why the commands of a device ended."""
+    with centre.client() as client:
+        rows = client.get(f"/devices/{device_id}/commands").raise_for_status().json()
+    return [row["detail"] for row in rows if row["state"] == "expired"]
 
 
 def test_a_code_ends_with_the_right_of_who_made_it(centre: Centre):
@@ -117,12 +128,16 @@ def test_a_pending_devices_keys_open_nothing_until_an_admin_accepts_it(tmp_path:
             assert admin.get("/enrollments/broker-files").json()["passwords"] == ""
             assert not admin.post("/devices/a/accept").raise_for_status().json()["pending"]
             assert admin.post("/devices/a/accept").status_code == 404
+            mode = {"command": "set_mode", "parameters": {"mode": "suggest"}}
+            admin.post("/devices/b/commands", json=mode).raise_for_status()
             assert admin.post("/devices/b/refuse").status_code == 204
             assert [device["device_id"] for device in admin.get("/devices").json()] == ["a"]
             actions = {entry["action"] for entry in admin.get("/audit").json()}
             assert {"device.enrol", "device.accept", "device.refuse"} <= actions
             listed = admin.get("/enrollments/broker-files").json()
         assert httpx.post(url, headers=headers).is_success
+        show(centre, code_for(centre, "admin"), device_id="b").raise_for_status()
+        assert ended(centre, "b") == ["the device was removed"]
         deadline = time.monotonic() + 10
         passwords = folder / "edgewarden.passwd"
         while not passwords.read_text() and time.monotonic() < deadline:

@@ -5,3 +5,4 @@ organization = $organization
   AND ($isolation_id::VARCHAR IS NULL OR isolation_id = $isolation_id::VARCHAR)
   AND ($kind::VARCHAR IS NULL OR kind = $kind::VARCHAR)
   AND (NOT $open_only::BOOLEAN OR rank < 2)
+  AND ($ended_ns::BIGINT IS NULL OR (rank = 2 AND expires_ns = $ended_ns::BIGINT))
