@@ -38,6 +38,7 @@ Every payload is an **Envelope**, an array `[boot, seq, floor, message]`; `messa
 `seq` counts from 1 in each `boot` without a hole. The centre stores `seq` only after `seq - 1` (or `floor`, whichever
 is higher) and tells the device on `receipts` with a **Receipt** `{{boot, upto}}` once it is stored for good; only then the
 device forgets. A receipt may be lost: a device that hears none for ten seconds tells again, and is told again. What the device had to drop before it arrived lies below `floor` and is counted as lost.
+Of an organization that does not exist nothing is stored, and nothing receipted: a device keeps it until there is one, and then tells it.
 `presence` is retained and stands outside of the count (`seq` = `floor` = 1).
 
 """

@@ -41,7 +41,10 @@ class Present(msgspec.Struct, frozen=True):
     retained: bool
 
 
-def read(arrival: Arrival) -> Numbered | Present | Reject:
+Item = Numbered | Present | Reject
+
+
+def read(arrival: Arrival) -> Item:
     """Read an arrival. The sender is who the topic says, never what a payload claims.
 
     A message that we cannot read but whose number we can is numbered all the same: its device

@@ -18,7 +18,8 @@ from aggregator.ingest.gathering import Gatherer
 from aggregator.ingest.inbox import MOST_WAITING, Inbox
 from aggregator.ingest.memory import Memory
 from aggregator.ingest.ordering import Ordered, order
-from aggregator.ingest.reading import Arrival, Numbered, Present, read, reject
+from aggregator.ingest.organizations import Organizations
+from aggregator.ingest.reading import Arrival, Item, Numbered, Present, read, reject
 from aggregator.ingest.receipts import Receipts
 from aggregator.ingest.storing import (
     AnyReported,
@@ -56,9 +57,6 @@ AT_LEAST_ONCE = 1
 REFUSED = 128  # the first reason code that says no
 
 
-Item = Numbered | Present | Reject
-
-
 class Stored(msgspec.Struct, frozen=True):
     """What a transaction brought, and what is still to be said of it."""
 
@@ -78,6 +76,7 @@ class Counters(msgspec.Struct):
     rejected: int = 0
     lost: int = 0
     without_room: int = 0
+    unknown_organization: int = 0
     batches: int = 0
 
 
@@ -111,6 +110,7 @@ class Ingest:
         self._database = database
         self._memory = Memory(database)
         self._clocks = Clocks()
+        self._organizations = Organizations(database)
         self._room = room
         self._evidence = evidence
         self._announcer = Announcer(database, live)
@@ -178,10 +178,12 @@ class Ingest:
     async def store(self, arrivals: Sequence[Arrival]) -> list[Stored]:
         """Store a batch, in one transaction if it can be, and return what is to be told of it.
 
-        On a full disk only who is there is noted: without a receipt, a device keeps what it told
-        and tells it again.
+        On a full disk only who is there is noted, and of an organization that there is not nothing
+        is: without a receipt, a device keeps what it told and tells it again.
         """
-        items = [item async for item in _read(arrivals)]
+        came = [item async for item in _read(arrivals)]
+        items = await self._organizations.known(came)
+        self.counters.unknown_organization += len(came) - len(items)
         if self._room is not None and not self._room.is_enough():
             self.counters.without_room += sum(not isinstance(item, Present) for item in items)
             items = [item for item in items if isinstance(item, Present)]

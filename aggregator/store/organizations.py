@@ -16,7 +16,7 @@ class OrganizationRow(msgspec.Struct, frozen=True):
 
 
 class Named(msgspec.Struct, frozen=True):
-    """The organization that was added or changed."""
+    """An organization by its identifier."""
 
     organization: str
 
@@ -27,6 +27,12 @@ async def find_organizations(
     """Return one organization, or all of them (None), by their identifiers."""
     parameters = {"organization": organization} | msgspec.structs.asdict(page)
     return await database.read("organizations", parameters, OrganizationRow)
+
+
+async def every_organization(database: Database) -> frozenset[str]:
+    """Return the identifiers of all organizations."""
+    rows = await database.read("every_organization", {}, Named)
+    return frozenset(row.organization for row in rows)
 
 
 async def count_organizations(database: Database, organization: str | None) -> int:

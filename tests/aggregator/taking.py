@@ -8,11 +8,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from aggregator.commands.commander import Commander
 from aggregator.commands.signing import Signer
 from aggregator.config import CommandsConfig
-from aggregator.ingest.reading import Arrival
-from aggregator.ingest.service import Ingest, Item, Stored
+from aggregator.ingest.reading import Arrival, Item
+from aggregator.ingest.service import Ingest, Stored
 from aggregator.live import LiveFeed
 from aggregator.presence import PresenceKeeper
-from aggregator.store.database import Database
+from aggregator.store.database import Database, sql
 from aggregator.store.room import Room
 from aggregator.store.watermarks import Boot, Mark
 from contract.messages import AnyMessage
@@ -35,6 +35,11 @@ def arrival(  # noqa: PLR0913
 
 
 def ingest(database: Database, room: Room | None = None) -> Ingest:
+    """Return who takes in what devices of two organizations tell."""
+    with database._open_connection().cursor() as cursor:
+        for organization in ("default", "elsewhere"):
+            values = {"organization": organization, "name": organization, "now_ns": 1}
+            cursor.execute(sql("add_organization"), values)
     live = LiveFeed()
     signer = Signer(Ed25519PrivateKey.generate())
     commander = Commander(database, live, signer, CommandsConfig())

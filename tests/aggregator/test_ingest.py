@@ -10,8 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aggregator.ingest import service
-from aggregator.ingest.reading import Arrival, Numbered, Present, read
-from aggregator.ingest.service import Item
+from aggregator.ingest.reading import Arrival, Item, Numbered, Present, read
 from aggregator.shapes import alert_shape, isolation_shape
 from aggregator.store.alert_changes import AlertChange, change_alerts
 from aggregator.store.alerts import AlertFilter, find_alerts

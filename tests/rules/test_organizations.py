@@ -64,6 +64,7 @@ ACROSS = {
     "due_commands": "what the broker is to be given, whoever asked for it",
     "due_notifications": "what is to be sent, whoever is told; answers with the organization",
     "enrolment_by_code": "the code says whose it is",
+    "every_organization": "whose messages are taken, for ingest itself",
     "expire_commands": "what is past its time, whoever asked for it",
     "forget_api_tokens": "what is over, whoever had it",
     "forget_enrolments": "what is over, whoever made it",

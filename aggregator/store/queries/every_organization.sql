@@ -1,0 +1,1 @@
+SELECT organization FROM store.organizations;
