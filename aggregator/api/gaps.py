@@ -78,6 +78,11 @@ async def metrics(  # noqa: PLR0913  one for each part that counts
     lines = [
         *_family("ingest_batches_total", "transactions", [({}, outcomes.pop("batches"))]),
         *_family(
+            "ingest_boots_forgotten_total",
+            "beyond what is kept of a device",
+            [({}, outcomes.pop("boots_forgotten"))],
+        ),
+        *_family(
             "ingest_messages_total",
             "messages since the start, by what became of them",
             [({"outcome": name}, count) for name, count in outcomes.items()],

@@ -4,7 +4,7 @@ import asyncio
 import functools
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from itertools import chain
 
 import aiomqtt
@@ -40,7 +40,7 @@ from aggregator.store.evidence import EvidenceFiles
 from aggregator.store.rejects import Reject
 from aggregator.store.reported import Reported
 from aggregator.store.room import Room
-from aggregator.store.watermarks import Boot, Mark
+from aggregator.store.watermarks import Boot, Mark, trim_marks
 from contract import topics
 from contract.messages import CommandAck, EvidencePart
 from runtime import backoff, broker
@@ -77,6 +77,7 @@ class Counters(msgspec.Struct):
     lost: int = 0
     without_room: int = 0
     unknown_organization: int = 0
+    boots_forgotten: int = 0
     batches: int = 0
 
 
@@ -230,6 +231,8 @@ class Ingest:
             raise
         self._memory.stored(ordered.moved, heard, now_ns)
         self._count(ordered, stored, len(refused))
+        if new := ordered.moved.keys() - stored.keys():
+            await self._trim(new)
         return Stored(ordered.marks, reported, known, bool(present), now_ns)
 
     async def announce(self, stored: Stored) -> None:
@@ -245,6 +248,14 @@ class Ingest:
     async def _known(self, reported: Sequence[AnyReported]) -> set[AlertKey]:
         told = alerts_in(reported)
         return await known_alerts(self._database, told.ids, told.since_ns) if told.keys else set()
+
+    async def _trim(self, new: Iterable[Boot]) -> None:
+        # By itself, since it is seldom: to look in each transaction for what is too much costs more.
+        gone = await self._database.write_returning(Boot, trim_marks(new))
+        if gone and not self.counters.boots_forgotten:
+            extra = {"device": gone[0].device_id, "see": "/metrics, ingest_boots_forgotten_total"}
+            log.warning("first_boot_forgotten", extra=extra)
+        self.counters.boots_forgotten += len(gone)
 
     def _count(self, ordered: Ordered, stored: dict[Boot, Mark], rejected: int) -> None:
         self.counters.batches += 1

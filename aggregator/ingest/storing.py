@@ -20,7 +20,7 @@ from aggregator.store.isolations import save_isolations
 from aggregator.store.packets import save_packets
 from aggregator.store.rejects import Reject, save_rejects
 from aggregator.store.reported import Reported, latest
-from aggregator.store.telemetry import save_command_acks, save_logs, save_readings
+from aggregator.store.telemetry import save_logs, save_readings
 from aggregator.store.usage import Told, add_usage
 from aggregator.store.verdicts import save_verdicts
 from aggregator.store.watermarks import Boot, Mark, save_marks
@@ -84,7 +84,6 @@ def statements_for(
     if packets := of_kind(reported, PacketSample):
         yield save_packets(packets)
     if acks := of_kind(reported, CommandAck):
-        yield save_command_acks(acks)
         yield move_commands(acks)
     if verdicts := of_kind(reported, VerdictBatch):
         yield from save_verdicts(verdicts)

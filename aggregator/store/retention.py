@@ -16,6 +16,7 @@ from aggregator.store.notifications import forget_notifications
 from aggregator.store.room import Room
 from aggregator.store.telemetry import MAX_SENSORS
 from aggregator.store.usage import Keeping, find_keeping
+from aggregator.store.watermarks import forget_marks
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,8 @@ class Retention:
         await self._trim_last_readings(now_ns, self._config.keep_days)
         await self._database.write(
             Statement("forget_incidents", {}),
+            Statement("forget_alert_changes", {}),
+            forget_marks(now_ns - self._longest_days() * DAY_S * NS_PER_S),
             Statement("forget_judges", {}),
             Statement("forget_suppressions", {"before_ns": old_ns}),
             forget_notifications(
@@ -92,6 +95,10 @@ class Retention:
                 days_days=self._config.keep_alerts_days,
             ),
         )
+
+    def _longest_days(self) -> int:
+        # One more than anything is kept that is stored as it comes: the archive goes by whole days.
+        return max(self._config.keep_days, self._config.keep_alerts_days, HOURS_DAYS) + 1
 
     async def _forget_archived(self, before_ns: int, organization: str | None = None) -> None:
         bounds = {"before_ns": before_ns, "organization": organization}
@@ -117,6 +124,7 @@ class Retention:
             Statement("note_forgotten_alerts", bounds),
             Statement("forget_alerts", bounds),
             Statement("forget_isolations", bounds),
+            Statement("forget_commands", bounds),
         )
 
     async def _organizations(self) -> list[str]:

@@ -1,13 +1,11 @@
 """What devices tell besides detection: log lines, readings, how far commands have come."""
 
-from collections.abc import Sequence
-
 import msgspec
 
 from aggregator.store.database import Database, Statement
 from aggregator.store.history import History, back_to
-from aggregator.store.reported import Reported, columns, json_text
-from contract.messages import CommandAck, LogLines, Readings
+from aggregator.store.reported import Reported, json_text
+from contract.messages import LogLines, Readings
 
 MAX_SENSORS = 1000  # of one device, whose newest values are told and kept
 
@@ -173,10 +171,3 @@ async def count_logs(history: History, organization: str, wanted: LogFilter) -> 
 
 def _sought(organization: str, wanted: ReadingFilter | LogFilter) -> dict[str, object]:
     return {"organization": organization} | msgspec.structs.asdict(wanted)
-
-
-def save_command_acks(reported: Sequence[Reported[CommandAck]]) -> Statement:
-    """Add what devices said of commands."""
-    return Statement(
-        "save_command_acks", columns(reported, "command_id", "state", "at_ns", "detail")
-    )

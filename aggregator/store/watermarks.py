@@ -1,10 +1,15 @@
 """Watermarks: how far the messages of one boot of one device are stored."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
 from aggregator.store.database import Database, Statement
+
+MOST_BOOTS: Final = (
+    1000  # of one device; it tells of one at a time, and of those before while it was cut off
+)
 
 
 class Boot(msgspec.Struct, frozen=True):
@@ -54,3 +59,27 @@ def save_marks(marks: Mapping[Boot, Mark], now_ns: int) -> Statement:
         "lost": [mark.lost for mark in marks.values()],
     }
     return Statement("save_watermarks", {"columns": moved, "now_ns": now_ns})
+
+
+def trim_marks(boots: Iterable[Boot]) -> Statement:
+    """Forget of the devices of some boots those heard longest ago, beyond MOST_BOOTS; returns Boot for each.
+
+    What such a boot tells again is stored again. It was receipted a thousand boots ago; only who
+    speaks for its device can bring that about, and they could as well tell it anew under another.
+    """
+    senders = sorted({(boot.organization, boot.device_id) for boot in boots})
+    given = {
+        "organization": [organization for organization, _ in senders],
+        "device_id": [device_id for _, device_id in senders],
+    }
+    return Statement("trim_watermarks", given | {"most": MOST_BOOTS})
+
+
+def forget_marks(before_ns: int) -> Statement:
+    """Forget boots of which nothing was stored since some moment.
+
+    It is safe where all is gone that was stored before it: what is told again is then not there
+    twice. An agent that was cut off for so long, and has not been restarted, may go on as that
+    boot: what it told in that other time counts as lost once more, and nothing else is wrong.
+    """
+    return Statement("forget_watermarks", {"before_ns": before_ns})

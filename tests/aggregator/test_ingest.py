@@ -91,7 +91,6 @@ async def test_every_kind_of_message_is_stored(database: Database):
             "health",
             "logs",
             "readings",
-            "command_acks",
             "rejects",
         )
     }

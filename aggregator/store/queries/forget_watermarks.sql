@@ -1,0 +1,1 @@
+DELETE FROM store.watermarks WHERE updated_ns < $before_ns::BIGINT;
