@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 POLL_S: Final = 1.0
 ENDINGS_S: Final = 2.0
 MOST_AT_ONCE: Final = 2000  # alerts looked at
-MOST_QUEUED: Final = 500  # notifications of one channel; what is beyond is dropped and counted
+MOST_QUEUED: Final = 500  # of one channel, with critical alerts twice as many; more are dropped
 EACH_TIME: Final = 20  # notifications of one channel before it is looked at again
 AT_THE_SAME_TIME: Final = 32  # channels that are being told
 FIRST_WAIT_S: Final = 5
@@ -49,6 +49,17 @@ TOO_OLD_NS: Final = 6 * 3600 * NS_PER_S
 CRITICAL: Final = "critical"
 
 ChannelKey = tuple[str, int]
+
+
+class _Minutes:
+    """How often a channel may be told something: critical alerts as often again as the rest.
+
+    Whoever attacks chooses what else is told meanwhile, and must not hide behind it.
+    """
+
+    def __init__(self, turns: int) -> None:
+        self.critical = Minute(turns)
+        self.rest = Minute(turns)
 
 
 class Notifier:
@@ -65,7 +76,7 @@ class Notifier:
     def __init__(self, database: Database, delivery: Delivery) -> None:
         self._database = database
         self._delivery = delivery
-        self._minutes: dict[ChannelKey, Minute] = {}
+        self._minutes: dict[ChannelKey, _Minutes] = {}
         self._busy: set[ChannelKey] = set()
         self._places = asyncio.Semaphore(AT_THE_SAME_TIME)
         self._looked_for_endings_ns = 0
@@ -96,7 +107,7 @@ class Notifier:
         sums: list[NewNotification] = []
         for channel in channels:
             key = (channel.organization, channel.id)
-            desk = _Desk(channel, self._minute(channel), now_ns, len(new))
+            desk = _Desk(channel, self._minutes_of(channel), now_ns, len(new))
             sums += desk.sum_up()
             desk.alerts(alerts[key])
             desk.endings(endings[key])
@@ -112,9 +123,9 @@ class Notifier:
         self._looked_for_endings_ns = now_ns
         return await untold_endings(self._database, EACH_TIME)
 
-    def _minute(self, channel: OpenChannel) -> Minute:
+    def _minutes_of(self, channel: OpenChannel) -> _Minutes:
         key = (channel.organization, channel.id)
-        return self._minutes.setdefault(key, Minute(channel.per_minute))
+        return self._minutes.setdefault(key, _Minutes(channel.per_minute))
 
     def _forget_gone(self, channels: Sequence[OpenChannel]) -> None:
         there = {(channel.organization, channel.id) for channel in channels}
@@ -201,9 +212,9 @@ class Notifier:
 class _Desk:
     """Decides what one channel is told now."""
 
-    def __init__(self, channel: OpenChannel, minute: Minute, now_ns: int, number: int) -> None:
+    def __init__(self, channel: OpenChannel, minutes: _Minutes, now_ns: int, number: int) -> None:
         self._channel = channel
-        self._minute = minute
+        self._minutes = minutes
         self._now_ns = now_ns
         self._number = number  # of notifications that were made at this moment
         self._queued = channel.queued
@@ -237,14 +248,20 @@ class _Desk:
                 self._add(item, "queued")
 
     def _state(self, item: Untold) -> NotificationState:
-        if self._queued >= MOST_QUEUED:
+        # That something is over is never urgent: it takes no turn of what is critical.
+        urgent = item.severity == CRITICAL and item.event == "alert"
+        if self._is_full(urgent=urgent):
             return "dropped"
-        if (self._is_quiet and item.severity != CRITICAL) or not self._may_send():
+        if self._is_quiet and item.severity != CRITICAL:
             return "withheld"
-        return "queued"
+        return "queued" if self._may_send(urgent=urgent) else "withheld"
 
-    def _may_send(self) -> bool:
-        return self._queued < MOST_QUEUED and self._minute.take(self._now_ns)
+    def _is_full(self, *, urgent: bool) -> bool:
+        return self._queued >= MOST_QUEUED * (2 if urgent else 1)
+
+    def _may_send(self, *, urgent: bool = False) -> bool:
+        minute = self._minutes.critical if urgent else self._minutes.rest
+        return not self._is_full(urgent=urgent) and minute.take(self._now_ns)
 
     def _add(self, item: Untold, state: NotificationState) -> None:
         self._queued += state == "queued"

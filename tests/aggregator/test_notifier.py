@@ -31,6 +31,7 @@ from tests.aggregator.people import ADA
 from tests.aggregator.receivers import Receiver, receiver
 
 SCAN = "medium: Scan by 192.168.1.7"
+MITM = "critical: MITM by 192.168.1.7"
 LENIENT = NotificationsConfig(allow_private=True, allow_plain=True)
 
 
@@ -159,6 +160,33 @@ async def test_what_is_too_much_for_a_minute_is_told_as_and_so_many_more(
     assert (state.sent, state.withheld, state.queued, state.dropped) == (4, 12, 0, 0)
 
 
+async def test_a_flood_of_small_alerts_holds_back_nothing_that_is_critical(
+    told: Told, there: Receiver
+):
+    channel_id = await told.channel(there.url, per_minute=3)
+    await told.alerts(*map(alert, range(1, 6)))
+    await told.look()
+    await told.alerts(*(alert(number, attack_type="MITM") for number in range(10, 15)))
+    await told.look(1)
+    assert there.events() == [("alert", SCAN)] * 3 + [("alert", MITM)] * 3  # it has a bound, too
+    await told.look(61)
+    assert there.received[-1].notice["more"] == {"Scan": 2, "MITM": 2}
+    assert (await told.state(channel_id)).withheld == 4
+
+
+async def test_what_is_over_takes_no_turn_of_what_is_critical(told: Told, there: Receiver):
+    await told.channel(there.url, per_minute=1)
+    await told.alerts(alert(1, attack_type="MITM"))
+    await told.look()
+    await told.alerts(alert(2))  # takes the turn of all else
+    await told.look(61)
+    await told.resolve(1)
+    await told.look(6)
+    await told.alerts(alert(3, attack_type="MITM"))
+    await told.look(1)
+    assert there.events() == [("alert", MITM), ("alert", SCAN), ("alert", MITM)]
+
+
 async def test_in_quiet_hours_only_what_is_critical_is_told_and_the_rest_afterwards(
     told: Told, there: Receiver
 ):
@@ -271,6 +299,20 @@ async def test_what_waits_for_one_receiver_is_bounded_and_what_is_dropped_counte
     await told.look()
     state = await told.state(channel_id)
     assert (state.queued, state.dropped, state.withheld) == (5, 3, 0)
+
+
+async def test_what_waits_for_a_receiver_leaves_places_for_what_is_critical(
+    told: Told, there: Receiver, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(notifier_module, "MOST_QUEUED", 5)
+    there.status = 503
+    channel_id = await told.channel(there.url)
+    await told.alerts(*map(alert, range(1, 9)))
+    await told.look()
+    await told.alerts(*(alert(number, attack_type="MITM") for number in range(10, 18)))
+    await told.look(1)
+    state = await told.state(channel_id)
+    assert (state.queued, state.dropped) == (10, 6)
 
 
 async def test_who_does_not_answer_keeps_nobody_else_waiting(told: Told, there: Receiver):
