@@ -26,8 +26,8 @@ EventKind = Literal[
     "wall_post",
 ]
 
-MAX_WAITING = 1000  # events a slow watcher may have outstanding; older ones are dropped
-KEPT_EVENTS = 5000  # events that a returning watcher can still be given
+MAX_WAITING = 1000  # new events a slow watcher may have outstanding; older ones are dropped
+KEPT_EVENTS = 5000  # events of everybody that whoever comes back can still be given
 MOST_AT_ONCE: Final = 200
 MOST_HELD: Final = 500  # events: fewer than may wait, so that nobody loses what was not given yet
 GATHER_S: Final = 0.1  # at least, between two times that those who wait are given something
@@ -128,7 +128,7 @@ class Watcher:
 
     Args:
         channel: Where its events are.
-        missed: What it is given first.
+        missed: What it is given first, all of it: the feed's own events, which bound how many.
         bare: Whether it is given only what events hold, without type and cursor.
     """
 
@@ -151,25 +151,20 @@ class Watcher:
         return _array([*notices, *(event.data for event in piece.events)])
 
     async def _take(self, limit: int) -> tuple[list[bytes], _Piece]:
-        if not self._missed:
-            await self._channel.wait(self._next)
-        notices = [notice("dropped", count=count)] if (count := self._drop()) else []
         if self._missed:
             some = min(limit, len(self._missed))
-            return notices, _Piece([self._missed.popleft() for _ in range(some)])
+            return [], _Piece([self._missed.popleft() for _ in range(some)])
+        await self._channel.wait(self._next)
+        notices = [notice("dropped", count=count)] if (count := self._drop()) else []
         end = min(self._next + limit, self._channel.end)
         piece = self._channel.piece(self._next, end)
         self._next = end
         return notices, piece
 
     def _drop(self) -> int:
-        """Let go of the oldest events beyond what may be outstanding; return how many."""
-        waiting = len(self._missed) + self._channel.whole - self._next
-        count = max(0, waiting - MAX_WAITING)
-        missed = min(count, len(self._missed))
-        for _ in range(missed):
-            self._missed.popleft()
-        self._next += count - missed
+        """Let go of the oldest new events beyond what may be outstanding; return how many."""
+        count = max(0, self._channel.whole - self._next - MAX_WAITING)
+        self._next += count
         return count
 
 

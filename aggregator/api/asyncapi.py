@@ -271,7 +271,11 @@ _TOKENS: Final = {
     "token": {"type": "string", "description": "a stream token"},
 }
 _RESUMING: Final = {
-    "since": {"type": "integer", "minimum": 0, "description": "the cursor of the last event seen"},
+    "since": {
+        "type": "integer",
+        "minimum": 0,
+        "description": "the cursor of the last event seen: what was missed comes first",
+    },
     "batch": {"type": "boolean", "description": "arrays of what gathered in 100 ms"},
 }
 _SERVERS: Final = {

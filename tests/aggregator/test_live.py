@@ -122,14 +122,29 @@ async def test_what_was_missed_comes_before_what_is_new():
         assert [event["data"] for event in await taken(watcher)] == [2]
 
 
-async def test_what_was_missed_is_the_oldest_when_too_much_comes_since():
+async def test_all_that_was_missed_and_is_kept_is_given_without_a_gap():
+    live, since = missing_one()
+    missed = [*range(1, KEPT_EVENTS)]
+    for number in missed[1:]:
+        live.publish("ours", "new_alert", number)
+    with live.watch("ours", since=since) as watcher:
+        for number in range(MAX_WAITING):  # as much as may wait comes meanwhile
+            live.publish("ours", "new_alert", KEPT_EVENTS + number)
+        assert [event["data"] for event in await taken(watcher)] == missed
+        new = [*range(KEPT_EVENTS, KEPT_EVENTS + MAX_WAITING)]
+        assert [event["data"] for event in await taken(watcher)] == new
+
+
+async def test_what_is_new_while_what_was_missed_is_given_is_dropped_beyond_what_may_wait():
     live, since = missing_one()
     with live.watch("ours", since=since) as watcher:
         for number in range(MAX_WAITING + 1):
             live.publish("ours", "new_alert", 2 + number)
+        assert [event["data"] for event in await taken(watcher)] == [1]
         notice, *events = await taken(watcher)
-    assert notice == {"type": "dropped", "count": 2}
-    assert events[0]["data"] == 3
+        events += await taken(watcher)
+    assert notice == {"type": "dropped", "count": 1}
+    assert [event["data"] for event in events] == [*range(3, MAX_WAITING + 3)]
 
 
 async def test_what_comes_soon_after_is_given_together_a_little_later():
