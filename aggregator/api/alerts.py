@@ -129,7 +129,8 @@ async def post_alert(
     who = person(request)
     now_ns = time.time_ns()
     device_id = await _device_id(database, who.organization, data.affected_device_id)
-    alert = _by_hand(data, to_ns(data.detected_at) or now_ns)
+    detected_ns = to_ns(data.detected_at)
+    alert = _by_hand(data, now_ns if detected_ns is None else detected_ns)
     told = Reported(who.organization, device_id, "", now_ns, alert)
     await database.write(
         *save_alerts([told]),

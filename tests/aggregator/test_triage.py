@@ -1,5 +1,6 @@
 """What people decide about alerts: by hand, in bulk, with a reason, and back again."""
 
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -204,6 +205,14 @@ async def test_an_alert_is_added_by_hand_and_told(centre: Centre):
     with centre.client("viewer") as client:
         detail = client.get(f"/alerts/{added['alert_id']}").json()
     assert detail["techniques"] == ["T1557.002"]
+
+
+@pytest.mark.parametrize("moment", ["1970-01-01T00:00:00Z", "2026-11-01T07:30:00.25Z"])
+def test_an_alert_by_hand_is_of_the_moment_that_is_given(centre: Centre, moment: str):
+    given = {"attack_type": "Scan", "src_ip": "10.0.0.9", "detected_at": moment}
+    with centre.client("analyst") as client:
+        detected_at = client.post("/alerts", json=given).json()["detected_at"]
+    assert datetime.fromisoformat(detected_at) == datetime.fromisoformat(moment)
 
 
 @pytest.mark.parametrize("by_number", [True, False])
