@@ -138,6 +138,8 @@ class ChangeShape(msgspec.Struct, frozen=True, kw_only=True):
     status_after: str
     notes_before: str | None
     notes_after: str | None
+    assignee_before: str | None
+    assignee_after: str | None
     reason: str | None
     comment: str | None
 
@@ -207,13 +209,19 @@ async def undo_change(
     database: NamedDependency[Database],
     live: NamedDependency[LiveFeed],
 ) -> BulkUndone:
-    """Take a change back; alerts that were decided about since stay as they are, 409 if all were."""
+    """Take a change back: status, notes and assignee are as they were before it.
+
+    Alerts that were decided about since stay as they are. 409 if all were, or for a mere remark.
+    """
     desk = _Desk(database, live, person(request))
     changed = await desk.undo(data)
     others = await find_decided_again(
         database, request.user.organization, data.change_id, desk.change_id
     )
     if not changed and not others:
+        if await find_changed(database, request.user.organization, data.change_id):
+            message = "the change decided nothing: there is nothing to take back"
+            raise ConflictError(message)
         message = "no such change"
         raise NotFoundError(message)
     if not changed:

@@ -32,6 +32,8 @@ class ChangeRow(msgspec.Struct, frozen=True):
     status_after: str
     notes_before: str | None
     notes_after: str | None
+    assignee_before: str | None
+    assignee_after: str | None
     reason: str | None
     comment: str | None
 
@@ -71,11 +73,9 @@ def change_alerts(
 ) -> tuple[Statement, ...]:
     """Change alerts by their numbers, and keep what they were."""
     decided = {"numbers": list(numbers)} | msgspec.structs.asdict(change)
-    assignee = {"assignee": decided.pop("assignee")}
     return (
         Statement("add_alert_changes", _who(user, change_id, now_ns) | decided),
         *_decide(user.organization, change_id),
-        Statement("assign_alerts", _which(user.organization, change_id) | assignee),
     )
 
 

@@ -67,9 +67,10 @@ def makes_device(admin: httpx.Client) -> dict[str, object]:
 
 
 def makes_change(admin: httpx.Client) -> dict[str, object]:
-    body = {"comment": MARK}
-    answer = admin.post(f"/alerts/{ALERT}/comments", json=body).raise_for_status()
-    return {"change_id": answer.json()["change_id"]}
+    path = f"/alerts/{ALERT}"
+    admin.patch(path, json={"notes": f"{MARK} {new_name()}"}).raise_for_status()
+    newest = admin.get(f"{path}/changes?limit=1").raise_for_status().json()[0]
+    return {"change_id": newest["change_id"]}
 
 
 def makes_user(admin: httpx.Client) -> dict[str, object]:

@@ -132,6 +132,53 @@ def test_notes_come_back_too_also_where_there_were_none(centre: Centre):
         assert client.patch(path, json={"notes": ""}).json()["notes"] is None
 
 
+def assignee_and_status(centre: Centre, number: int) -> tuple[str | None, str]:
+    with centre.client() as client:
+        found = client.get(f"/alerts/{alert_id(number)}").json()
+    return found["assignee"], found["status"]
+
+
+def test_who_works_on_it_comes_back_with_the_status(centre: Centre):
+    centre.told("worked-on-pi", alert(FIRST + 10))
+    path = f"/alerts/{alert_id(10)}"
+    with centre.client("analyst") as client:
+        client.patch(path, json={"assignee": "operator"}).raise_for_status()
+        client.patch(path, json={"assignee": "analyst", "status": "resolved"}).raise_for_status()
+    newest = changes(centre, 10)[0]
+    assert (newest["assignee_before"], newest["assignee_after"]) == ("operator", "analyst")
+    assert decide(centre, {"change_id": newest["change_id"]}, "undo")["changed"] == 1
+    assert assignee_and_status(centre, 10) == ("operator", "active")
+    undone, _, first = changes(centre, 10)
+    assert (undone["assignee_before"], undone["assignee_after"]) == ("analyst", "operator")
+    assert (first["assignee_before"], first["assignee_after"]) == (None, "operator")
+
+
+def test_an_assignment_alone_is_taken_back_unless_somebody_was_assigned_since(centre: Centre):
+    centre.told("assigned-pi", alert(FIRST + 11))
+    path = f"/alerts/{alert_id(11)}"
+    with centre.client("analyst") as client:
+        client.patch(path, json={"assignee": "analyst"}).raise_for_status()
+        first = changes(centre, 11)[0]["change_id"]
+        client.patch(path, json={"assignee": "operator"}).raise_for_status()
+        refused = client.post("/alerts/undo", json={"change_id": first})
+        assert refused.status_code == 409
+        assert f"analyst decided again about {alert_id(11)}" in refused.json()["detail"]
+        assert assignee_and_status(centre, 11) == ("operator", "active")
+        second = changes(centre, 11)[0]["change_id"]
+        assert decide(centre, {"change_id": second}, "undo")["changed"] == 1
+    assert assignee_and_status(centre, 11) == ("analyst", "active")
+
+
+def test_what_decided_nothing_cannot_be_taken_back(centre: Centre):
+    path = f"/alerts/{alert_id(1)}"
+    with centre.client("analyst") as client:
+        remark = client.post(f"{path}/comments", json={"comment": "odd"}).json()
+        answer = client.post("/alerts/undo", json={"change_id": remark["change_id"]})
+    assert answer.status_code == 409
+    assert "decided nothing" in answer.json()["detail"]
+    assert changes(centre, 1)[0]["id"] == remark["id"]
+
+
 def test_a_remark_changes_nothing_else(centre: Centre):
     before = statuses(centre)
     with centre.client("analyst") as client:

@@ -1,21 +1,20 @@
--- What a change found comes back; alerts that were decided about since are left out.
+-- What a change found comes back; alerts that were decided about since are left out. A change from
+-- before assignments were kept says nothing about them: they stay.
 INSERT INTO store.alert_changes (
   id, organization, alert_number, change_id, at_ns, user_id, username, status_before, status_after,
-  notes_before, notes_after, reason, comment
+  notes_before, notes_after, assignee_before, assignee_after, reason, comment
 )
 SELECT
   nextval('store.alert_change_ids'), a.organization, a.id, $change_id, $now_ns, $user_id, $username,
-  a.status, c.status_before, a.notes, c.notes_before, $reason, NULL
-FROM store.alert_changes AS c
+  a.status, c.status_before, a.notes, c.notes_before,
+  a.assignee, if(c.assignee_before IS DISTINCT FROM c.assignee_after, c.assignee_before, a.assignee),
+  $reason, NULL
+FROM store.decisions AS c
 JOIN store.alerts AS a ON a.organization = c.organization AND a.id = c.alert_number
 WHERE c.organization = $organization AND c.change_id = $undone
   AND NOT EXISTS (
-    SELECT 1 FROM store.alert_changes AS later
+    SELECT 1 FROM store.decisions AS later
     WHERE later.organization = c.organization AND later.alert_number = c.alert_number
       AND later.id > c.id
-      AND (
-        later.status_before <> later.status_after
-        OR later.notes_before IS DISTINCT FROM later.notes_after
-      )
   )
 RETURNING alert_number;
