@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
-from aggregator.errors import StoreError
+from aggregator.errors import InvalidError, StoreError
 from aggregator.store.archive import Archive, Part
 from aggregator.store.database import Database
 from aggregator.store.texts import growing
@@ -15,6 +15,7 @@ from aggregator.store.texts import growing
 R = TypeVar("R", bound=msgspec.Struct)
 
 NS_PER_S = 1_000_000_000
+LONGEST_S = 20.0
 TRIES = 3  # the hour at which a day leaves the database comes once a day
 
 
@@ -50,25 +51,43 @@ class History:
 
         Raises:
             StoreError: The statement failed, or a file of the archive cannot be read.
+            InvalidError: It takes longer than others should have to wait.
         """
-        if since_ns is None:
+        if since_ns is None or not growing(query):
             return await self._database.read(query, parameters, row)
-        organization = str(parameters["organization"])
+        files = await self._files(query, parameters, since_ns)
+        if not files:
+            rows = await self._database.read(query, parameters, row)
+            if not await self._files(query, parameters, since_ns):
+                return rows
         async with self._turn:
-            files = await self._files(query, organization, since_ns)
-            for _ in range(TRIES):
-                read_from = files
-                try:
-                    rows = await self._database.read(query, parameters, row, files=read_from)
-                except StoreError:
-                    files = await self._files(query, organization, since_ns)
-                    if files == read_from:
-                        raise
-                    continue
-                # What left the database meanwhile, or is in another file now, may be missing.
-                files = await self._files(query, organization, since_ns)
+            try:
+                async with asyncio.timeout(LONGEST_S):
+                    return await self._look(query, parameters, row, since_ns)
+            except TimeoutError as error:
+                message = (
+                    f"to look back so far takes longer than {LONGEST_S:.0f} s: "
+                    "choose a later `since`, or ask by POST /query"
+                )
+                raise InvalidError(message) from error
+
+    async def _look(
+        self, query: str, parameters: Mapping[str, object], row: type[R], since_ns: int
+    ) -> list[R]:
+        files = await self._files(query, parameters, since_ns)
+        for _ in range(TRIES):
+            read_from = files
+            try:
+                rows = await self._database.read(query, parameters, row, files=read_from)
+            except StoreError:
+                files = await self._files(query, parameters, since_ns)
                 if files == read_from:
-                    return rows
+                    raise
+                continue
+            # What left the database meanwhile, or is in another file now, may be missing.
+            files = await self._files(query, parameters, since_ns)
+            if files == read_from:
+                return rows
         message = f"{query}: the archive changes faster than it is read"
         raise StoreError(message)
 
@@ -91,18 +110,19 @@ class History:
         day = (await self._database.read("left_day", sought, _Left))[0].day
         return None if day is None else datetime.fromisoformat(day).replace(tzinfo=UTC)
 
-    async def _files(self, query: str, organization: str, since_ns: int) -> dict[str, list[str]]:
+    async def _files(
+        self, query: str, parameters: Mapping[str, object], since_ns: int
+    ) -> dict[str, list[str]]:
         """Return the files of each view that a query looks into, of views that have any."""
-        files = {}
-        for view in growing(query):
-            sought = {
-                "view": view,
-                "organization": organization,
-                "first_day": _day_before(since_ns),
-            }
-            parts = await self._database.read("earlier_parts", sought, Part)
-            files[view] = [str(self._archive.path.resolve() / part.file) for part in parts]
-        return {view: names for view, names in files.items() if names}
+        sought = {
+            "views": list(growing(query)),
+            "organization": parameters["organization"],
+            "first_day": _day_before(since_ns),
+        }
+        files: dict[str, list[str]] = {}
+        for part in await self._database.read("earlier_parts", sought, Part):
+            files.setdefault(part.view, []).append(str(self._archive.path.resolve() / part.file))
+        return files
 
 
 def back_to(since_ns: int | None, until_ns: int | None) -> int | None:

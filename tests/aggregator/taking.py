@@ -12,8 +12,9 @@ from aggregator.ingest.reading import Arrival, Item
 from aggregator.ingest.service import Ingest, Stored
 from aggregator.live import LiveFeed
 from aggregator.presence import PresenceKeeper
-from aggregator.store.database import Database, sql
+from aggregator.store.database import Database
 from aggregator.store.room import Room
+from aggregator.store.texts import sql
 from aggregator.store.watermarks import Boot, Mark
 from contract.messages import AnyMessage
 from tests.aggregator.messages import BOOT, envelope, topic

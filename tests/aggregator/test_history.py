@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from aggregator.config import StoreConfig
+from aggregator.errors import InvalidError
 from aggregator.store.analytics import find_trend, summarize
 from aggregator.store.archive import Archive
 from aggregator.store.database import Database, Statement, migrations
@@ -200,6 +201,18 @@ async def test_a_file_that_is_gone_is_an_error_and_no_shorter_answer(kept: Kept)
         file.unlink()
     with pytest.raises(Exception, match="parquet"):
         await find_logs(kept.history, "default", LogFilter(since_ns=0), limit=10, skip=0)
+
+
+async def test_who_looks_back_for_too_long_is_told_and_the_next_is_answered(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+):
+    await kept.fill()
+    await kept.age()
+    with monkeypatch.context() as patched:
+        patched.setattr("aggregator.store.history.LONGEST_S", 0.0)
+        with pytest.raises(InvalidError, match="choose a later `since`"):
+            await count_logs(kept.history, "default", LogFilter(since_ns=0))
+    assert await count_logs(kept.history, "default", LogFilter(since_ns=0)) == 2 * len(DAYS)
 
 
 async def test_a_day_that_leaves_while_somebody_reads_is_read_again(
