@@ -14,6 +14,7 @@ import duckdb
 import msgspec
 from nanoarrow import ipc
 
+from aggregator.sandbox.columns import FOR_ALL, FOR_JSON, converted
 from aggregator.sandbox.job import Job, Outcome
 from aggregator.sandbox.statements import refusal_of
 from aggregator.sandbox.values import encode_rows
@@ -92,7 +93,7 @@ def _lay_out(connection: duckdb.DuckDBPyConnection, job: Job) -> None:
 def _give(connection: duckdb.DuckDBPyConnection, job: Job) -> Outcome:
     found = connection.table(RESULT).count("*").fetchone()
     rows = found[0] if found else 0
-    result = connection.table(RESULT).limit(job.limit)
+    result = converted(connection.table(RESULT).limit(job.limit), FOR_ALL)
     truncated = rows > job.limit
     match job.format:
         case "json":
@@ -102,8 +103,7 @@ def _give(connection: duckdb.DuckDBPyConnection, job: Job) -> Outcome:
         case "parquet":
             result.write_parquet(OUT, compression="zstd")
         case "arrow":
-            with ipc.StreamWriter.from_writable(sys.stdout.buffer) as writer:
-                writer.write_stream(result)
+            _write_arrow(result)
     sys.stdout.flush()
     return Outcome(rows=min(rows, job.limit), truncated=truncated)
 
@@ -116,24 +116,18 @@ def _write_json(result: duckdb.DuckDBPyRelation, job: Job, *, truncated: bool) -
     head = {"as_of": job.as_of, "truncated": truncated, "columns": columns}
     out = sys.stdout.buffer
     out.write(msgspec.json.encode(head)[:-1] + b',"rows":[')
-    for number, rows in enumerate(_fetched(_without_zone(result))):
+    for number, rows in enumerate(_fetched(converted(result, FOR_JSON))):
         out.write((b"," if number else b"") + encode_rows(rows)[1:-1])
     out.write(b"]}")
 
 
-def _without_zone(result: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
-    # Python gets moments with a zone only where pytz is installed; ours are UTC anyway.
-    zoned = [
-        name
-        for name, kind in zip(result.columns, result.types, strict=True)
-        if str(kind) == "TIMESTAMP WITH TIME ZONE"
-    ]
-    if not zoned:
-        return result
-    texts = [
-        "CAST({0} AS TIMESTAMP) AS {0}".format('"' + n.replace('"', '""') + '"') for n in zoned
-    ]
-    return result.project(f"* REPLACE ({', '.join(texts)})")
+def _write_arrow(result: duckdb.DuckDBPyRelation) -> None:
+    try:
+        with ipc.StreamWriter.from_writable(sys.stdout.buffer) as writer:
+            writer.write_stream(result)
+    except RuntimeError as error:  # nanoarrow's own class of it is private
+        message = f"the result cannot be given as arrow: {error}"
+        raise Refused(message) from error
 
 
 def _fetched(result: duckdb.DuckDBPyRelation) -> Iterator[list[tuple[object, ...]]]:

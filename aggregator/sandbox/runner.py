@@ -155,4 +155,8 @@ def _outcome(said: bytes, code: int | None, job: Job) -> Outcome:
         last = said[-400:].decode(errors="replace")
         log.warning("statement_crashed", extra={"code": code, "last_words": last})
         most = job.limits.memory_bytes // 2**20
-        return Outcome(refusal=f"the statement failed; it may have needed more than {most} MB")
+        refusal = (
+            f"the statement failed; it may have needed more than {most} MB,"
+            f" or found what cannot be given as {job.format}"
+        )
+        return Outcome(refusal=refusal)

@@ -1,6 +1,6 @@
 """What a statement may be: one SELECT that makes its rows of views, not of functions that reach out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import duckdb
 import msgspec
@@ -16,6 +16,11 @@ TABLE_FUNCTIONS = frozenset(
 REFUSED_FUNCTIONS = frozenset({"current_setting", "getenv", "write_log"})
 REFUSED_TABLES = frozenset({"pg_settings"})
 
+PIVOT_NAMES = (
+    "a PIVOT has to name the values that become columns:"
+    " PIVOT alerts ON severity IN ('low', 'medium', 'high', 'critical') USING count(*)"
+)
+
 JsonValue = dict[str, object] | list[object] | object
 
 
@@ -26,12 +31,13 @@ def refusal_of(connection: duckdb.DuckDBPyConnection, sql: str) -> str | None:
         duckdb.Error: It is no SQL.
     """
     statements = connection.extract_statements(sql)
-    if len(statements) != 1:
-        return f"one SELECT at a time: these are {len(statements)} statements"
-    if statements[0].type != duckdb.StatementType.SELECT:
-        return f"only SELECT is allowed here, not {statements[0].type.name}"
+    refusal = _no_select(statements)
+    if refusal is not None:
+        return refusal
     tree = _tree(connection, sql)
-    if tree is None:
+    if tree.get("error_type") == "serialization":
+        return f"what cannot be looked through is not run: {tree.get('error_message')}"
+    if tree.get("error", True):
         return "only SELECT is allowed here"
     for kind, name in _names(tree):
         if kind == "TABLE_FUNCTION" and name not in TABLE_FUNCTIONS:
@@ -41,10 +47,24 @@ def refusal_of(connection: duckdb.DuckDBPyConnection, sql: str) -> str | None:
     return None
 
 
-def _tree(connection: duckdb.DuckDBPyConnection, sql: str) -> JsonValue | None:
+def _no_select(statements: Sequence[duckdb.Statement]) -> str | None:
+    if any(_finds_columns(statement) for statement in statements):
+        return PIVOT_NAMES
+    if len(statements) != 1:
+        return f"one SELECT at a time: these are {len(statements)} statements"
+    if statements[0].type != duckdb.StatementType.SELECT:
+        return f"only SELECT is allowed here, not {statements[0].type.name}"
+    return None
+
+
+def _finds_columns(statement: duckdb.Statement) -> bool:
+    # DuckDB puts a type of all values before a PIVOT that names none: a statement without a text.
+    return statement.type == duckdb.StatementType.CREATE and not statement.query
+
+
+def _tree(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, object]:
     found = connection.execute("SELECT json_serialize_sql($sql::VARCHAR)", {"sql": sql}).fetchone()
-    tree = msgspec.json.decode(found[0] if found else "{}", type=dict[str, object])
-    return None if tree.get("error", True) else tree
+    return msgspec.json.decode(found[0] if found else "{}", type=dict[str, object])
 
 
 def _names(tree: JsonValue) -> Iterator[tuple[str, str]]:

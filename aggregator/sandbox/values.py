@@ -30,6 +30,6 @@ def _plain(value: object) -> object:
         case list() | tuple():
             return [_plain(item) for item in value]
         case dict():
-            return {str(key): _plain(item) for key, item in value.items()}
+            return {str(_plain(key)): _plain(item) for key, item in value.items()}
         case _:
             return value

@@ -151,6 +151,64 @@ async def test_every_form_holds_the_same_rows(sandbox: Sandbox, tmp_path: Path):
     assert duckdb.read_parquet(str(file)).project("label").fetchall() == [("benign",), ("Scan",)]
 
 
+LOW = "'low'::ENUM('low', 'high')"
+MOMENT = "TIMESTAMPTZ '2026-11-28 07:00:00.25+01'"
+TEXT = "2026-11-28T06:00:00.250000Z"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (LOW, "low"),
+        (f"[[{LOW}]]", [["low"]]),
+        (f"{{'a \"b': {LOW}, 'when': [{MOMENT}]}}", {'a "b': "low", "when": [TEXT]}),
+        (f"MAP{{{LOW}: {MOMENT}}}", {"low": TEXT}),
+        (f"MAP{{{MOMENT}: 1}}", {TEXT: 1}),
+        (f"union_value(level := {LOW})", "low"),
+        (f"array_value({MOMENT}, {MOMENT})", [TEXT, TEXT]),
+        (f"[{MOMENT}::VARIANT]", ["2026-11-28 06:00:00.25+00"]),
+    ],
+)
+async def test_what_can_be_given_in_one_form_can_be_in_all(
+    sandbox: Sandbox, tmp_path: Path, value: str, expected: object
+):
+    sql = f'SELECT {value} AS "a ""value"'
+    assert await rows(sandbox, sql) == [[expected]]
+    texts = (await ask(sandbox, sql, "csv")).body.decode()
+    assert [row.keys() for row in csv.DictReader(io.StringIO(texts))] == [{'a "value'}]
+    arrow = ipc.InputStream.from_readable((await ask(sandbox, sql, "arrow")).body)
+    assert len(nanoarrow.ArrayStream(arrow).read_all()) == 1
+    file = tmp_path / "result.parquet"
+    file.write_bytes((await ask(sandbox, sql, "parquet")).body)
+    assert duckdb.read_parquet(str(file)).count("*").fetchall() == [(1,)]
+
+
+async def test_an_enum_is_text_in_every_form(sandbox: Sandbox, tmp_path: Path):
+    sql = f"SELECT {LOW} AS level"
+    said = json.loads((await ask(sandbox, sql)).body)
+    assert said["columns"] == [{"name": "level", "type": "VARCHAR"}]
+    arrow = ipc.InputStream.from_readable((await ask(sandbox, sql, "arrow")).body)
+    assert nanoarrow.ArrayStream(arrow).read_all().to_columns_pysequence()[1] == [["low"]]
+    file = tmp_path / "result.parquet"
+    file.write_bytes((await ask(sandbox, sql, "parquet")).body)
+    assert duckdb.read_parquet(str(file)).fetchall() == [("low",)]
+
+
+@pytest.mark.parametrize("around", ["{}", "SELECT * FROM ({})", "WITH p AS ({}) FROM p"])
+async def test_a_pivot_names_its_columns_and_is_told_so(sandbox: Sandbox, around: str):
+    pivot = "PIVOT alerts ON severity {}USING count(*)"
+    said = await refusal(sandbox, around.format(pivot.format("")))
+    assert said.startswith("a PIVOT has to name the values that become columns: PIVOT alerts")
+    named = pivot.format("IN ('low', 'medium', 'high', 'critical') ")
+    assert named in said
+    assert len(await rows(sandbox, around.format(named))) == 1
+
+
+async def test_what_cannot_be_checked_or_given_is_refused_by_its_real_name(sandbox: Sandbox):
+    said = await refusal(sandbox, "SELECT ['low']::ENUM('low')[]")
+    assert said.startswith("what cannot be looked through is not run: Cannot serialize")
+
+
 @pytest.mark.parametrize(
     "sql",
     [
