@@ -56,6 +56,9 @@ class HttpConfig(Section, frozen=True):
     trusted_proxies: tuple[str, ...] = ()  # whose X-Forwarded-For and -Proto are believed
     max_body_bytes: Annotated[int, Meta(ge=1024)] = 1024 * 1024
     max_request_s: Seconds = 60
+    # Of one device, of requests and of bytes in their bodies; ten seconds' worth may come at once.
+    device_requests_per_s: Annotated[int, Meta(ge=1, le=10_000)] = 20
+    device_bytes_per_s: Annotated[int, Meta(ge=1024)] = 1024 * 1024
 
     def __post_init__(self) -> None:
         """Refuse what would let every page in the world act for who looks at it.

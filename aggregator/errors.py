@@ -17,6 +17,7 @@ AggregatorError          told to whoever asked; api/errors.py turns it into an a
 ├── UnreachableError     a device does not answer, or not to us
 │   └── LoginRefusedError it does not let this user in with this password
 ├── SealError            what was kept cannot be read with the key that we have
+├── FullError            there is no room for what was sent: wait before sending it again
 └── TooManyAttemptsError wait before asking again
 DeliveryError            a notification was not taken: counted, shown, tried again unless final
 """
@@ -90,6 +91,14 @@ class SealError(AggregatorError):
 
 class TooManyAttemptsError(AggregatorError):
     """Wait before asking again."""
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class FullError(AggregatorError):
+    """There is no room for what was sent."""
 
     def __init__(self, message: str, retry_after_s: int) -> None:
         super().__init__(message)

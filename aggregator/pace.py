@@ -34,11 +34,11 @@ class Pace:
         self._clock = clock
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
-    def take(self, key: str) -> None:
-        """Use up a turn.
+    def take(self, key: str, turns: int = 1) -> None:
+        """Use up a turn, or as many as something costs, which are at most those of a full bucket.
 
         Raises:
-            TooManyAttemptsError: There is none left; it says when there will be.
+            TooManyAttemptsError: There are not as many left; it says when there will be.
         """
         now_s = self._clock()
         bucket = self._buckets.setdefault(key, _Bucket(self._burst, now_s))
@@ -48,8 +48,8 @@ class Pace:
         self._buckets.move_to_end(key)
         if len(self._buckets) > MAX_KEYS:
             self._buckets.popitem(last=False)
-        if bucket.turns < 1:
+        if bucket.turns < turns:
             message = "too many at once: wait a little"
-            wait_s = math.ceil((1 - bucket.turns) / self._per_s)
+            wait_s = math.ceil((turns - bucket.turns) / self._per_s)
             raise TooManyAttemptsError(message, retry_after_s=wait_s)
-        bucket.turns -= 1
+        bucket.turns -= turns

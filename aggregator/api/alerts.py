@@ -12,7 +12,7 @@ from litestar.params import Parameter
 
 from aggregator.addresses import GivenIp, GivenMac, as_ip, as_mac
 from aggregator.api.devices import GivenDeviceId
-from aggregator.api.identity import ANALYST, ApiRequest, person
+from aggregator.api.identity import ANALYST, STORES, ApiRequest, person
 from aggregator.api.paging import Limit, Skip, Text, paged
 from aggregator.api.times import to_ns
 from aggregator.errors import InvalidError, NotFoundError
@@ -118,7 +118,7 @@ async def get_alert(
     return alert_detail(row, own)
 
 
-@post("/", opt=ANALYST)
+@post("/", opt=ANALYST | STORES)
 async def post_alert(
     request: ApiRequest,
     data: AlertGiven,

@@ -61,6 +61,7 @@ from aggregator.api.examples import describe_requests
 from aggregator.api.gaps import AskIngest, gaps, metrics
 from aggregator.api.health import AskBroker, heads, health, readyz
 from aggregator.api.identity import PUBLIC, Guest, authorize
+from aggregator.api.intake import Intake, bound_intake
 from aggregator.api.live import Door, watch, watch_alerts, watch_presence, watch_readings
 from aggregator.api.meter import Meter, Metered
 from aggregator.api.pages import reference, root, static_files, version
@@ -169,6 +170,8 @@ def create_api(parts: Parts) -> Litestar:
     given = msgspec.structs.asdict(parts)
     meter = Meter()
     given["meter"] = meter
+    intake = Intake(parts.room, parts.http)
+    given["intake"] = intake
     given["terminals"] = terminals.Terminals(
         parts.shells, parts.recordings, parts.database, parts.codes, parts.shell
     )
@@ -191,7 +194,7 @@ def create_api(parts: Parts) -> Litestar:
             reference,
             *static_files(),
         ],
-        guards=[authorize],
+        guards=[authorize, bound_intake],
         dependencies={
             name: Provide(Giver(part), sync_to_thread=False) for name, part in given.items()
         },
@@ -205,6 +208,7 @@ def create_api(parts: Parts) -> Litestar:
             {
                 "authenticator": parts.authenticator,
                 "calls": parts.calls,
+                "intake": intake,
                 "guests": parts.guests,
                 "allowed_origins": parts.http.allowed_origins,
             }

@@ -19,6 +19,7 @@ from aggregator.api.identity import (
     Person,
     require,
 )
+from aggregator.api.intake import Intake
 from aggregator.api.live import Door, Socket
 from aggregator.api.paging import Limit, Skip, Text, paged
 from aggregator.api.talk import Talk
@@ -77,7 +78,10 @@ async def list_device_events(  # noqa: PLR0913  one parameter for each filter
 
 @websocket("/device", opt=PUBLIC | DEVICE_EVENT_TELLERS)
 async def hear_device_service(
-    socket: Socket, door: NamedDependency[Door], presence: NamedDependency[PresenceKeeper]
+    socket: Socket,
+    door: NamedDependency[Door],
+    presence: NamedDependency[PresenceKeeper],
+    intake: NamedDependency[Intake],
 ) -> None:
     """Take who comes and goes from a device service, which vouches while it stays."""
     visitor = await door.enter(socket)
@@ -87,6 +91,7 @@ async def hear_device_service(
     async def tell(said: DeviceEventGiven, who: Identity | Guest) -> None:
         if not isinstance(who, Guest):
             require(who, DEVICE_EVENT_TELLERS, {"device_id": said.device_id})
+        intake.check_room()
         key = DeviceKey(who.organization, said.device_id)
         await presence.take(service, key, said.event_type, *_noted(who, said), teller=_teller(who))
 

@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from aggregator.addresses import GivenIp, GivenMac, as_ip, as_mac
 from aggregator.api.authenticator import new_device_key
 from aggregator.api.billing import OVER_PLAN, check_plan
-from aggregator.api.identity import ADMIN, OPERATOR_OR_DEVICE, ApiRequest, Person, person
+from aggregator.api.identity import ADMIN, OPERATOR_OR_DEVICE, STORES, ApiRequest, Person, person
 from aggregator.api.paging import Limit, Skip, paged
 from aggregator.commands.commander import Commander
 from aggregator.errors import ConflictError, NotFoundError
@@ -248,7 +248,7 @@ async def forget(database: Database, commander: Commander, who: Person, device_i
     await commander.tell_ended(who.organization, device_id, now_ns)
 
 
-@put("/{device_id:str}/health", opt=OPERATOR_OR_DEVICE)
+@put("/{device_id:str}/health", opt=OPERATOR_OR_DEVICE | STORES)
 async def put_health(
     request: ApiRequest,
     device_id: str,

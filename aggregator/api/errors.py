@@ -13,6 +13,7 @@ from aggregator.errors import (
     AggregatorError,
     ConflictError,
     ForbiddenError,
+    FullError,
     InvalidError,
     LimitError,
     LoginRefusedError,
@@ -39,6 +40,7 @@ STATUS: dict[type[AggregatorError], HTTPStatus] = {
     LoginRefusedError: HTTPStatus.BAD_GATEWAY,
     SealError: HTTPStatus.CONFLICT,
     TooManyAttemptsError: HTTPStatus.TOO_MANY_REQUESTS,
+    FullError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 REQUEST_ID = "request_id"  # where the state of a request holds its number
@@ -80,7 +82,7 @@ def _ours(_: AnyRequest, error: AggregatorError) -> Response[Problem]:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, WrongCodeError):  # RFC 9470: signed in, but not surely enough for this
         headers["WWW-Authenticate"] = 'Bearer error="insufficient_user_authentication"'
-    if isinstance(error, TooManyAttemptsError):
+    if isinstance(error, TooManyAttemptsError | FullError):
         headers["Retry-After"] = str(error.retry_after_s)
     return problem(status, str(error), headers)
 

@@ -11,6 +11,7 @@ from litestar.params import Parameter
 
 from aggregator.api.health import AskBroker
 from aggregator.api.identity import ApiRequest
+from aggregator.api.intake import Intake
 from aggregator.export.exporter import Exporter, OutputState
 from aggregator.live import LiveFeed
 from aggregator.shapes import NS_PER_S, rfc3339
@@ -66,6 +67,7 @@ async def metrics(  # noqa: PLR0913  one for each part that counts
     ask_broker: NamedDependency[AskBroker],
     ask_ingest: NamedDependency[AskIngest],
     exporter: NamedDependency[Exporter],
+    intake: NamedDependency[Intake],
 ) -> Response[str]:
     """Return counters in the text format of Prometheus; devices are those of the organization."""
     organization = request.user.organization
@@ -86,6 +88,11 @@ async def metrics(  # noqa: PLR0913  one for each part that counts
             "ingest_messages_total",
             "messages since the start, by what became of them",
             [({"outcome": name}, count) for name, count in outcomes.items()],
+        ),
+        *_family(
+            "http_refused_total",
+            "what was sent to be kept, or by devices, and was not taken in",
+            [({"why": why}, n) for why, n in msgspec.structs.asdict(intake.refused).items()],
         ),
         *_family("broker_connected", "0 or 1", [({}, ask_broker().connected)]),
         *_family("disk_has_room", "0: nothing is taken in", [({}, room.is_enough())]),

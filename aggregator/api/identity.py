@@ -21,10 +21,12 @@ PUBLIC: Final = {"public": True}
 ANALYST: Final = {"role": "analyst"}
 OPERATOR: Final = {"role": "operator"}
 ADMIN: Final = {"role": "admin"}
+STORES: Final = {"stores": True}  # keeps what comes in quantity: closed while the disk is full
 WALL_READERS: Final = {"place": "wall"}  # places may be open to guests, by setting
 WALL_POSTERS: Final = {
     "place": "wall",
     "role": "analyst",
+    "stores": True,
     "errors": (HTTPStatus.TOO_MANY_REQUESTS,),  # beside those that every such route has
 }
 OPERATOR_OR_DEVICE: Final = {"role": "operator", "own_device": True}

@@ -9,7 +9,7 @@ from litestar import Response, Router, get, post
 from litestar.di import NamedDependency, Provide
 
 from aggregator.api.devices import find_device, note_person
-from aggregator.api.identity import OPERATOR_OR_DEVICE, ApiRequest
+from aggregator.api.identity import OPERATOR_OR_DEVICE, STORES, ApiRequest
 from aggregator.api.paging import Limit, Skip, Text, paged
 from aggregator.api.telemetry import Taken, corrected
 from aggregator.api.times import by_our_clock, to_ns
@@ -66,7 +66,7 @@ class LogShape(msgspec.Struct, frozen=True, kw_only=True):
     received_at: str
 
 
-@post("/devices/{device_id:str}/logs", opt=OPERATOR_OR_DEVICE)
+@post("/devices/{device_id:str}/logs", opt=OPERATOR_OR_DEVICE | STORES)
 async def post_logs(
     request: ApiRequest, device_id: str, data: LogsGiven, database: NamedDependency[Database]
 ) -> Taken:

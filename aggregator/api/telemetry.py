@@ -11,7 +11,7 @@ from litestar.di import NamedDependency
 from litestar.status_codes import HTTP_200_OK
 
 from aggregator.api.devices import StatusShape, find_device, note_person
-from aggregator.api.identity import OPERATOR_OR_DEVICE, ApiRequest
+from aggregator.api.identity import OPERATOR_OR_DEVICE, STORES, ApiRequest
 from aggregator.api.paging import Limit, Skip, Text, paged
 from aggregator.api.times import by_our_clock, to_ns
 from aggregator.live import LiveFeed
@@ -91,7 +91,7 @@ class StatusGiven(msgspec.Struct, frozen=True):
     status: Status
 
 
-@post("/{device_id:str}/readings", opt=OPERATOR_OR_DEVICE)
+@post("/{device_id:str}/readings", opt=OPERATOR_OR_DEVICE | STORES)
 async def post_readings(
     request: ApiRequest,
     device_id: str,

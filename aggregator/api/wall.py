@@ -18,6 +18,7 @@ from aggregator.api.identity import (
     Person,
     require,
 )
+from aggregator.api.intake import Intake
 from aggregator.api.live import (
     Door,
     Socket,
@@ -101,6 +102,7 @@ async def watch_wall(
     door: NamedDependency[Door],
     live: NamedDependency[LiveFeed],
     wall: NamedDependency[Wall],
+    intake: NamedDependency[Intake],
 ) -> None:
     """Send what is posted; what a client says is told to all."""
     visitor = await door.enter(socket)
@@ -110,6 +112,7 @@ async def watch_wall(
     async def post(said: ChatGiven, who: Identity | Guest) -> None:
         if not isinstance(who, Guest):
             require(who, WALL_POSTERS, {})
+        intake.check_room()
         await wall.post_chat(_poster(who, socket), said.sender, said.message)
 
     talk = Talk(socket, door, visitor, kind=ChatGiven, act=post, expected=EXPECTED)

@@ -82,7 +82,8 @@ class Centre:
             check=False,
         )
 
-    def start(self) -> None:
+    def start(self, *, ready: int = httpx.codes.OK) -> None:
+        """Start it, and wait until it is ready, or says with that status that it is not."""
         settings = ["--config", str(self.settings)] if self.settings else []
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -94,7 +95,7 @@ class Centre:
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline and self.process.poll() is None:
             with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{self.url}/readyz").status_code == httpx.codes.OK:
+                if httpx.get(f"{self.url}/readyz").status_code == ready:
                     return
             time.sleep(0.05)
         self.process.kill()
