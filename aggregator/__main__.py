@@ -53,7 +53,8 @@ examples:
       one statement (see docs/analysts.md); without one, statements are read from the terminal
   edgewarden-aggregator sql "FROM verdicts" --format parquet > verdicts.parquet
   edgewarden-aggregator backup /media/usb/edgewarden.tar
-      everything in one file; while the service runs it is asked for it (--url, --user)
+      database, archive, models and keys in one file; while the service runs it is asked for it
+      (--url, --user). Recordings of terminals and frames behind alerts are not in it
   EDGEWARDEN_STORE__PATH=data2 edgewarden-aggregator restore /media/usb/edgewarden.tar
       put it back where no database is; the service has to be stopped
   edgewarden-aggregator export verdicts-and-more
@@ -100,7 +101,15 @@ def _parser() -> argparse.ArgumentParser:
     sql = commands.add_parser("sql", parents=[common, asking], help="ask with a SELECT")
     sql.add_argument("statement", nargs="?", help="without it, statements are read line by line")
     sql.add_argument("--format", choices=("table", *get_args(Format)), default="table")
-    backup = commands.add_parser("backup", parents=[common, asking], help="save everything")
+    backup = commands.add_parser(
+        "backup",
+        parents=[common, asking],
+        help="save database, archive, models and keys",
+        description=(
+            "Save database, archive, models and keys. Recordings of terminals and frames behind"
+            " alerts are not in it."
+        ),
+    )
     backup.add_argument("file", type=Path, help="a tar file that is not there yet")
     restore = commands.add_parser("restore", parents=[common], help="put a backup back")
     restore.add_argument("file", type=Path)

@@ -62,7 +62,7 @@ def _ask_service(service: Service, sql: str, form: Format) -> bytes:
 
 
 def back_up(config: AggregatorConfig, service: Service, file: Path, tell: Tell) -> None:
-    """Write everything into a new tar file.
+    """Write database, archive, models and keys into a new tar file.
 
     Raises:
         ProcessError: The file cannot be written, or the service refuses.

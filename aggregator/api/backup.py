@@ -1,4 +1,4 @@
-"""/api/v1/system/backup and /export: everything, or what one organization sees, to carry away."""
+"""/api/v1/system/backup and /export: the installation, or what one organization sees, to carry away."""
 
 import time
 from collections.abc import AsyncIterator
@@ -30,7 +30,10 @@ async def back_up(
     database: NamedDependency[Database],
     auth: NamedDependency[AuthConfig],
 ) -> Stream:
-    """Return everything of every organization as a tar; for admins of the installation's own."""
+    """Return database, archive, models and keys as a tar; for admins of the installation's own.
+
+    It holds every organization. Recordings of terminals and frames behind alerts are not in it.
+    """
     if request.user.organization != auth.organization:
         message = f"a backup holds every organization: only admins of {auth.organization} make one"
         raise ForbiddenError(message)

@@ -69,7 +69,11 @@ async def metrics(  # noqa: PLR0913  one for each part that counts
     exporter: NamedDependency[Exporter],
     intake: NamedDependency[Intake],
 ) -> Response[str]:
-    """Return counters in the text format of Prometheus; devices are those of the organization."""
+    """Return counters in the text format of Prometheus.
+
+    Devices, notifications, exports and the archive are those of the organization; what came in and
+    was refused, who watches, the broker and the disk are of the whole installation.
+    """
     organization = request.user.organization
     now_ns = time.time_ns()
     page = Page(limit=MAX_DEVICES)

@@ -37,7 +37,7 @@ _process = psutil.Process()
 
 @get("/metrics")
 async def system_metrics(meter: NamedDependency[Meter]) -> SystemMetrics:
-    """Return how the process is."""
+    """Return how the process is, which all organizations share."""
     with _process.oneshot():
         return SystemMetrics(
             uptime=meter.uptime_s,

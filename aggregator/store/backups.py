@@ -1,4 +1,4 @@
-"""Backups of everything and exports of one organization, made while the service runs."""
+"""Backups of the installation and exports of one organization, made while the service runs."""
 
 import asyncio
 import os
@@ -28,6 +28,8 @@ class Backups:
     @asynccontextmanager
     async def everything(self, asker: str = "") -> AsyncIterator[list[Piece]]:
         """Give the database, the archive, the models and the keys, as of one moment.
+
+        What is large and can be missed is not in it: recordings of terminals, frames behind alerts.
 
         Raises:
             TooManyAttemptsError: The asker, or others, make one already.

@@ -352,6 +352,16 @@ def test_an_export_holds_nothing_of_others(told: Centre, tmp_path: Path):
         assert owners in ([], [("elsewhere",)]), file
 
 
+def test_what_is_not_in_a_backup_is_said_where_it_is_made(told: Centre):
+    with told.client() as client:
+        paths = client.get("/openapi.json").json()["paths"]
+    described = paths["/api/v1/system/backup"]["post"]["description"]
+    for text in (described, ran(told, "backup", "--help"), ran(told, "--help")):
+        said = " ".join(text.split())
+        assert "Recordings of terminals and frames behind alerts are not in it" in said
+        assert "everything" not in said.replace("keep everything in ./data", "")
+
+
 def test_help_shows_how(told: Centre):
     shown = ran(told, "--help")
     for command in ("sql", "backup", "restore", "export"):
