@@ -28,6 +28,7 @@ from aggregator.commands.commander import Commander
 from aggregator.commands.convergence import Convergence
 from aggregator.commands.signing import load_signer
 from aggregator.config import AggregatorConfig, HttpConfig
+from aggregator.decisions import Decisions
 from aggregator.export.exporter import Exporter
 from aggregator.home_assistant.bridge import HomeAssistant
 from aggregator.ingest.service import Ingest
@@ -163,6 +164,7 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
                 tasks.create_task(retention.run(), name="retention"),
                 tasks.create_task(evidence.run(), name="evidence"),
                 tasks.create_task(commander.expire(), name="commands"),
+                tasks.create_task(Decisions(database, live).run(), name="decisions"),
                 tasks.create_task(convergence.run(), name="desired"),
                 tasks.create_task(calls.run(), name="calls"),
                 tasks.create_task(Notifier(database, delivery).run(), name="notifications"),

@@ -56,6 +56,7 @@ class AlertShape(msgspec.Struct, frozen=True, kw_only=True):
     suppressed_by: int | None  # the suppression that hides it
     incident_id: int | None
     assignee: str | None
+    expires_at: str | None  # until when its status holds; then it is active again
 
 
 class Mitigation(msgspec.Struct, frozen=True, kw_only=True):
@@ -264,6 +265,7 @@ def _alert_fields(row: AlertRow, features: list[TopFeature]) -> dict[str, Any]:
         "clock_offset_s": row.clock_offset_ns / NS_PER_S,
         "acknowledged_at": maybe_rfc3339(row.acknowledged_ns),
         "resolved_at": maybe_rfc3339(row.resolved_ns),
+        "expires_at": maybe_rfc3339(row.expires_ns),
         "reason": features[0].words if features else "",
     }
 

@@ -13,7 +13,7 @@ from litestar.status_codes import HTTP_200_OK
 from aggregator.api.alerts import find_alert
 from aggregator.api.identity import ANALYST, ApiRequest, person
 from aggregator.api.paging import Limit, RowId, Skip, paged
-from aggregator.api.times import DAY_S, to_ns
+from aggregator.api.times import DAY_S, end_ns
 from aggregator.errors import ConflictError, InvalidError, NotFoundError
 from aggregator.shapes import NS_PER_S, AlertShape, alert_shape, maybe_rfc3339, rfc3339
 from aggregator.store.alerts import AlertFilter, count_alerts, find_alerts
@@ -94,7 +94,7 @@ async def create_suppression(
     user = person(request).user
     match = await _match(database, user.organization, data.alert_id, data.match)
     now_ns = time.time_ns()
-    expires_ns = _end(data.expires_at, now_ns)
+    expires_ns = end_ns(data.expires_at, now_ns, LONGEST_DAYS)
     add = add_suppression(
         user.organization,
         match,
@@ -187,14 +187,6 @@ async def _match(
         message = "match: name at least an attack_type, a host, a src_ip or a dst_ip"
         raise InvalidError(message)
     return match
-
-
-def _end(moment: datetime, now_ns: int) -> int:
-    expires_ns = to_ns(moment) or 0
-    if not now_ns < expires_ns <= now_ns + LONGEST_DAYS * DAY_S * NS_PER_S:
-        message = f"expires_at: a moment within the next {LONGEST_DAYS} days is expected"
-        raise InvalidError(message)
-    return expires_ns
 
 
 async def _suppression(

@@ -39,6 +39,19 @@ def by_our_clock(moment: datetime | None, now_ns: int) -> tuple[int, bool]:
     return told_ns if believed else now_ns, believed
 
 
+def end_ns(moment: datetime, now_ns: int, longest_days: int) -> int:
+    """Return when something ends that may last so many days at most.
+
+    Raises:
+        InvalidError: It lies in the past, or too far ahead.
+    """
+    expires_ns = to_ns(moment) or 0
+    if not now_ns < expires_ns <= now_ns + longest_days * DAY_S * NS_PER_S:
+        message = f"expires_at: a moment within the next {longest_days} days is expected"
+        raise InvalidError(message)
+    return expires_ns
+
+
 def steps(now_ns: int, hours: int, step_s: int) -> list[int]:
     """Return when each step of the last hours begins, in nanoseconds, oldest first.
 

@@ -15,10 +15,10 @@ from aggregator.api.alerts import find_alert
 from aggregator.api.identity import ANALYST, ApiRequest, Person, person
 from aggregator.api.incidents import Assignee, check_assignee
 from aggregator.api.paging import Limit, Skip, paged
-from aggregator.api.times import to_ns
+from aggregator.api.times import end_ns, to_ns
 from aggregator.errors import ConflictError, InvalidError, NotFoundError
 from aggregator.live import LiveFeed
-from aggregator.shapes import AlertShape, AlertStatus, alert_shape, rfc3339
+from aggregator.shapes import AlertShape, AlertStatus, alert_shape, maybe_rfc3339, rfc3339
 from aggregator.store.alert_changes import (
     AlertChange,
     AlertNumber,
@@ -38,6 +38,7 @@ from aggregator.store.database import Database
 from contract.attacks import Severity
 
 MAX_AT_ONCE = 1000
+LONGEST_DAYS = 365  # that a decision may hold, where it is not for good
 
 Action = Literal[
     "acknowledge",
@@ -66,6 +67,7 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a person decided about an alert."""
 
     status: AlertStatus | None = None
+    expires_at: datetime | None = None  # the status holds until then; else for good
     notes: Annotated[str, msgspec.Meta(max_length=10_000)] | None = None
     assignee: Assignee | None = None
     reason: Words | None = None
@@ -92,6 +94,7 @@ class BulkDecision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     filter: WhichAlerts | None = None
     reason: Words | None = None
     note: Words | None = None  # becomes a comment of each
+    expires_at: datetime | None = None  # until when it holds; else for good
 
 
 class BulkDone(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,14 +135,16 @@ class ChangeShape(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     change_id: str
     at: str
-    user_id: int
-    username: str
+    user_id: int | None  # null: nobody, but time or a device
+    username: str | None
     status_before: str
     status_after: str
     notes_before: str | None
     notes_after: str | None
     assignee_before: str | None
     assignee_after: str | None
+    expires_before: str | None
+    expires_after: str | None
     reason: str | None
     comment: str | None
 
@@ -152,7 +157,7 @@ async def update_alert(
     database: NamedDependency[Database],
     live: NamedDependency[LiveFeed],
 ) -> AlertShape:
-    """Write down what was decided about an alert."""
+    """Write down what was decided about an alert; until a moment within a year, or for good."""
     if data.status is None and data.notes is None and data.assignee is None:
         message = "status, notes or assignee is missing"
         raise InvalidError(message)
@@ -161,6 +166,7 @@ async def update_alert(
     await check_assignee(database, who.organization, data.assignee)
     change = AlertChange(
         status=data.status,
+        expires_ns=_expires_ns(data.status, data.expires_at),
         notes=data.notes,
         assignee=data.assignee,
         reason=data.reason,
@@ -168,7 +174,7 @@ async def update_alert(
     )
     fields = msgspec.structs.asdict(data)
     after = {name: value for name, value in fields.items() if value is not None}
-    before = {name: getattr(row, name) for name in after if name != "reason"}
+    before = {name: getattr(alert_shape(row), name) for name in after if name != "reason"}
     desk = _Desk(database, live, who)
     await desk.change([_key(row)], change, "alert.change", before=before, after=after)
     return alert_shape(await find_alert(database, who.organization, alert_id))
@@ -187,8 +193,11 @@ async def update_alerts(
     rows = await find_alerts(database, who.organization, wanted, limit=MAX_AT_ONCE)
     total = await count_alerts(database, who.organization, wanted)
     status = STATUS_AFTER[data.action]
-    differ = [row for row in rows if row.status != status]
-    change = AlertChange(status=status, reason=data.reason, comment=data.note)
+    expires_ns = _expires_ns(status, data.expires_at)
+    differ = [row for row in rows if (row.status, row.expires_ns) != (status, expires_ns)]
+    change = AlertChange(
+        status=status, expires_ns=expires_ns, reason=data.reason, comment=data.note
+    )
     desk = _Desk(database, live, who)
     await desk.change([_key(row) for row in differ], change, "alert.bulk", after=data)
     known = {row.alert_id for row in rows}
@@ -226,10 +235,12 @@ async def undo_change(
         raise NotFoundError(message)
     if not changed:
         last = max(others, key=lambda other: other.at_ns)
-        message = (
-            f"{last.username} decided again about {last.alert_id} at {rfc3339(last.at_ns)}:"
-            " nothing is taken back"
+        who = (
+            f"{last.username} decided again about"
+            if last.username
+            else "time or its device reopened"
         )
+        message = f"{who} {last.alert_id} at {rfc3339(last.at_ns)}: nothing is taken back"
         raise ConflictError(message)
     return BulkUndone(
         change_id=desk.change_id,
@@ -338,6 +349,15 @@ def _wanted(data: BulkDecision) -> AlertFilter:
     )
 
 
+def _expires_ns(status: AlertStatus | None, moment: datetime | None) -> int | None:
+    if moment is None:
+        return None
+    if status in {None, "active"}:
+        message = "expires_at: a status that ends is expected: any but active"
+        raise InvalidError(message)
+    return end_ns(moment, time.time_ns(), LONGEST_DAYS)
+
+
 def _assigned(assignee: str | None) -> str | None:
     return None if assignee is None else f"assigned to {assignee or 'nobody'}"
 
@@ -348,7 +368,12 @@ def _key(row: AlertRow) -> AlertNumber:
 
 def _change_shape(row: ChangeRow) -> ChangeShape:
     fields = msgspec.structs.asdict(row)
-    return ChangeShape(at=rfc3339(fields.pop("at_ns")), **fields)
+    return ChangeShape(
+        at=rfc3339(fields.pop("at_ns")),
+        expires_before=maybe_rfc3339(fields.pop("expires_before_ns")),
+        expires_after=maybe_rfc3339(fields.pop("expires_after_ns")),
+        **fields,
+    )
 
 
 router = Router(

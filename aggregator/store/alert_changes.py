@@ -14,6 +14,7 @@ class AlertChange(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be written down about alerts; None leaves a thing as it is."""
 
     status: str | None = None
+    expires_ns: int | None = None  # until when a status that is given holds; None: for good
     notes: str | None = None  # "" takes them away
     assignee: str | None = None  # "": nobody
     reason: str | None = None
@@ -26,14 +27,16 @@ class ChangeRow(msgspec.Struct, frozen=True):
     id: int
     change_id: str
     at_ns: int
-    user_id: int
-    username: str
+    user_id: int | None  # None: nobody, but time or a device
+    username: str | None
     status_before: str
     status_after: str
     notes_before: str | None
     notes_after: str | None
     assignee_before: str | None
     assignee_after: str | None
+    expires_before_ns: int | None
+    expires_after_ns: int | None
     reason: str | None
     comment: str | None
 
@@ -55,8 +58,12 @@ class DecidedAgain(msgspec.Struct, frozen=True):
     """An alert that somebody decided about after a change: who and when it was last."""
 
     alert_id: str
-    username: str
+    username: str | None  # None: nobody, but time or a device
     at_ns: int
+
+
+class _Organization(msgspec.Struct, frozen=True):
+    name: str
 
 
 class _Count(msgspec.Struct, frozen=True):
@@ -87,6 +94,24 @@ def take_back(
     return (
         Statement("undo_alert_changes", _who(user, change_id, now_ns) | taken_back),
         *_decide(user.organization, change_id),
+    )
+
+
+async def find_expired(database: Database, now_ns: int, most: int) -> list[str]:
+    """Return in which organizations decisions have expired that still stand."""
+    parameters = {"now_ns": now_ns, "most": most}
+    rows = await database.read("expired_decisions", parameters, _Organization)
+    return [row.name for row in rows]
+
+
+def expire_decisions(
+    organization: str, change_id: str, now_ns: int, most: int
+) -> tuple[Statement, ...]:
+    """Make alerts active again whose decisions have expired, as one change by nobody."""
+    which = _which(organization, change_id)
+    return (
+        Statement("expire_decisions", which | {"now_ns": now_ns, "most": most}),
+        *_decide(organization, change_id),
     )
 
 

@@ -1,5 +1,6 @@
 """Alerts: what a person should look at."""
 
+import secrets
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
@@ -71,6 +72,7 @@ class AlertRow(msgspec.Struct, frozen=True):
     suppressed_by: int | None  # a suppression's number
     incident_id: int | None
     assignee: str | None
+    expires_ns: int | None  # until when the status holds
     mitigated: bool
 
 
@@ -114,6 +116,8 @@ def save_alerts(
 ) -> tuple[Statement, ...]:
     """Add alerts, or bring known ones up to date; what people decided about them stays.
 
+    One that turns out to be of another class, or graver, is active again, as a change by nobody.
+
     Args:
         reported: The alerts.
         community_id_seed: What other tools of the network name flows with.
@@ -136,7 +140,13 @@ def save_alerts(
     fields = columns(newest, *_FIELDS) | texts
     save = Statement("save_alerts", {"columns": fields, "since_ns": since_ns})
     before, *rest = as_counted("note_told_alerts", told, save)
-    return tuple(rest) if all_new else (before, *rest)
+    return tuple(rest) if all_new else (before, _reopen(newest, since_ns), *rest)
+
+
+def _reopen(newest: Sequence[Reported[Alert]], since_ns: int) -> Statement:
+    fields = columns(newest, "alert_id", "attack_type", "severity")
+    given = {"columns": fields, "since_ns": since_ns, "change_id": secrets.token_hex(16)}
+    return Statement("reopen_alerts", given)
 
 
 def look_from_ns(alerts: Iterable[Alert]) -> int:

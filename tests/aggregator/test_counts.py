@@ -10,7 +10,9 @@ import msgspec
 import pytest
 
 from aggregator.config import StoreConfig
+from aggregator.decisions import Decisions
 from aggregator.ingest.reading import Arrival
+from aggregator.live import LiveFeed
 from aggregator.store.alert_changes import AlertChange, change_alerts, new_change_id, take_back
 from aggregator.store.alerts import AlertFilter, find_alerts
 from aggregator.store.analytics import TrendRow, count_alerts_by_time, find_trend
@@ -62,7 +64,9 @@ class History:
 
     async def go_on(self) -> None:
         chosen: Callable[[], Awaitable[None]] = self.random.choice(
-            [self.tell] * 6 + [self.decide] * 2 + [self.undo, self.hide, self.show, self.fold]
+            [self.tell] * 6
+            + [self.decide] * 2
+            + [self.undo, self.expire, self.hide, self.show, self.fold]
         )
         await chosen()
 
@@ -115,7 +119,8 @@ class History:
         numbers = [row.id for row in self.random.choices(rows, k=3)]
         status = self.random.choice(["active", "acknowledged", "resolved", "false_positive"])
         self._changes.append(new_change_id())
-        change = AlertChange(status=status)
+        expires_ns = None if status == "active" else self.random.choice([None, NOW_NS])
+        change = AlertChange(status=status, expires_ns=expires_ns)
         await self.database.write(
             *change_alerts(ADA, self._changes[-1], sorted(set(numbers)), change, NOW_NS)
         )
@@ -124,6 +129,9 @@ class History:
         if self._changes:
             undone = self.random.choice(self._changes)
             await self.database.write(*take_back(ADA, new_change_id(), undone, "r", NOW_NS))
+
+    async def expire(self) -> None:
+        await Decisions(self.database, LiveFeed()).expire(NOW_NS)
 
     async def hide(self) -> None:
         match = Match(attack_type=self.random.choice(KINDS))

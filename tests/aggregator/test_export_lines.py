@@ -93,6 +93,7 @@ def row(**changes: Any) -> AlertRow:
         suppressed_by=None,
         incident_id=7,
         assignee=None,
+        expires_ns=None,
         mitigated=False,
     )
     return msgspec.structs.replace(kept, **changes)

@@ -67,6 +67,7 @@ ACROSS = {
     "due_notifications": "what is to be sent, whoever is told; answers with the organization",
     "enrolment_by_code": "the code says whose it is",
     "every_organization": "whose messages are taken, for ingest itself",
+    "expired_decisions": "what is past its time, whoever decided it; answers with the organization",
     "expire_commands": "what is past its time, whoever asked for it",
     "forget_api_tokens": "what is over, whoever had it",
     "forget_enrolments": "what is over, whoever made it",

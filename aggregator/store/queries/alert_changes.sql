@@ -1,6 +1,7 @@
 SELECT
-  id, change_id, at_ns, user_id, username, status_before, status_after, notes_before, notes_after,
-  assignee_before, assignee_after, reason, comment
+  id, change_id, at_ns, nullif(user_id, 0), nullif(username, ''), status_before, status_after,
+  notes_before, notes_after, assignee_before, assignee_after, expires_before_ns, expires_after_ns,
+  reason, comment
 FROM store.alert_changes
 WHERE organization = $organization AND alert_number = $number
 ORDER BY id DESC

@@ -2,6 +2,7 @@ UPDATE store.alerts AS a SET
   status = c.status_after,
   notes = c.notes_after,
   assignee = c.assignee_after,
+  expires_ns = c.expires_after_ns,
   acknowledged_ns = if(c.status_after = 'active', NULL, coalesce(a.acknowledged_ns, c.at_ns)),
   acknowledged_by = if(c.status_after = 'active', NULL, coalesce(a.acknowledged_by, c.user_id)),
   resolved_ns = if(

@@ -1,5 +1,5 @@
 -- The alerts of a change that were decided about after it, but not by taking it back just now.
-SELECT a.alert_id, arg_max(later.username, later.id), arg_max(later.at_ns, later.id)
+SELECT a.alert_id, nullif(arg_max(later.username, later.id), ''), arg_max(later.at_ns, later.id)
 FROM store.decisions AS c
 JOIN store.alerts AS a ON a.organization = c.organization AND a.id = c.alert_number
 JOIN store.decisions AS later
