@@ -65,6 +65,7 @@ from aggregator.api.intake import Intake, bound_intake
 from aggregator.api.live import Door, watch, watch_alerts, watch_presence, watch_readings
 from aggregator.api.meter import Meter, Metered
 from aggregator.api.pages import reference, root, static_files, version
+from aggregator.api.rejects import rejects
 from aggregator.commands.commander import Commander
 from aggregator.commands.convergence import Convergence
 from aggregator.config import AuthConfig, EnrolmentConfig, HttpConfig, ModelsConfig, ShellConfig
@@ -162,6 +163,7 @@ def create_api(parts: Parts) -> Litestar:
             backup.router,
             billing.router,
             gaps,
+            rejects,
             describe,
             describe_feeds,
             watch,

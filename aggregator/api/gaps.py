@@ -39,6 +39,7 @@ class Gap(msgspec.Struct, frozen=True):
     lost: int  # messages that it gave up before they arrived
     queued: int  # messages that it holds, by its last report
     oldest_s: int  # how old these are at most
+    refused: int  # messages that could not be taken, of those that GET /rejects has
     reported_at: str | None
     words: str
 
@@ -122,6 +123,11 @@ def _of_devices(rows: Sequence[GapRow], now_ns: int) -> list[str]:
             "device_queued_messages", "by its last report", _each(rows, lambda row: row.queued)
         ),
         *_family("device_oldest_queued_seconds", "at most", oldest_s),
+        *_family(
+            "device_refused_messages",
+            "could not be taken, of the newest 10000 that are kept",
+            _each(rows, lambda row: row.refused),
+        ),
     ]
 
 
@@ -186,13 +192,15 @@ def _labels(labels: Labels) -> str:
 def _gap(row: GapRow, now_ns: int) -> Gap:
     oldest_s = row.oldest_ns(now_ns) // NS_PER_S
     oldest = f", oldest {_words(oldest_s)}" if oldest_s else ""
+    refused = f", {row.refused:,} refused" if row.refused else ""
     return Gap(
         device_id=row.device_id,
         lost=row.lost,
         queued=row.queued,
         oldest_s=oldest_s,
+        refused=row.refused,
         reported_at=None if row.reported_ns is None else rfc3339(row.reported_ns),
-        words=f"{row.device_id}: {row.lost:,} lost, {row.queued:,} queued{oldest}",
+        words=f"{row.device_id}: {row.lost:,} lost, {row.queued:,} queued{oldest}{refused}",
     )
 
 

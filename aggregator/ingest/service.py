@@ -263,7 +263,7 @@ class Ingest:
         self.counters.duplicates += ordered.duplicates
         self.counters.early += ordered.early
         if rejected and not self.counters.rejected:
-            log.warning("first_reject", extra={"see": "table store.rejects"})
+            log.warning("first_reject", extra={"see": "GET /api/v1/rejects"})
         self.counters.rejected += rejected
         for boot, mark in ordered.moved.items():
             lost = mark.lost - (stored[boot].lost if boot in stored else 0)

@@ -1,4 +1,4 @@
-"""Gaps: what devices told and we do not have, because they gave it up or still hold it."""
+"""Gaps: what devices told and we do not have, because they gave it up, still hold it, or it was refused."""
 
 import msgspec
 
@@ -14,6 +14,7 @@ class GapRow(msgspec.Struct, frozen=True):
     lost: int
     queued: int  # by its last report
     reported_ns: int | None  # when that was written
+    refused: int  # of the rejects that are kept
 
     def oldest_ns(self, now_ns: int) -> int:
         """Return how old what waits is at most; 0 when nothing waits.

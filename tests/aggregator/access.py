@@ -128,6 +128,7 @@ RULES: dict[str, Rule] = {
     "GET /readyz": EVERYBODY,
     "GET /metrics": Rule(),
     "GET /api/v1/gaps": Rule(),
+    "GET /api/v1/rejects": Rule("operator"),
     "POST /api/v1/query": Rule("analyst", body={"sql": "SELECT 1"}, audited=False),
     "POST /api/v1/system/backup": Rule("admin"),
     "POST /api/v1/system/export": Rule("admin"),

@@ -1,0 +1,3 @@
+SELECT count(*)
+FROM store.rejects
+WHERE /* which: rejects */;
