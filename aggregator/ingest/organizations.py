@@ -39,8 +39,10 @@ class Organizations:
         """Return what came for organizations that there are, or for none at all."""
         wanted = {_organization(item) for item in items} - {None}
         if not wanted <= self._known and self._is_due():
-            # All of them, not those that are asked for: a flood of names would hide a new one.
+            # All of them, not those that are asked for: a flood of names would hide a new one. And it
+            # was a look once it is over: who is cancelled meanwhile has seen nothing.
             self._known = await every_organization(self._database)
+            self._looked_s = self._clock()
         if wanted <= self._known:
             return list(items)
         known = self._known | {None}
@@ -48,11 +50,7 @@ class Organizations:
         return [item for item in items if _organization(item) in known]
 
     def _is_due(self) -> bool:
-        now_s = self._clock()
-        if self._looked_s is not None and now_s - self._looked_s < LOOK_S:
-            return False
-        self._looked_s = now_s
-        return True
+        return self._looked_s is None or self._clock() - self._looked_s >= LOOK_S
 
     def _tell(self, unknown: Sequence[Item]) -> None:
         now_s = self._clock()

@@ -48,6 +48,15 @@ async def test_it_is_taken_once_there_is_the_organization(
     assert len(await find_alerts(database, "later", AlertFilter(), limit=9)) == 1
 
 
+async def test_a_look_that_is_given_up_hides_no_organization(database: Database):
+    one, told = ingest(database), [arrival(alert(1))]
+    async with asyncio.TaskGroup() as tasks:
+        given_up = tasks.create_task(one.store(told))
+        await asyncio.sleep(0)  # it has begun to look
+        given_up.cancel()
+    assert await take(one, told) == {Boot("default", "edge-1", BOOT): Mark(1, 0)}
+
+
 async def test_whoever_makes_up_organizations_fills_neither_the_log_nor_the_memory(
     database: Database, caplog: pytest.LogCaptureFixture
 ):
