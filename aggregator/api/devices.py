@@ -39,6 +39,8 @@ from aggregator.store.devices import (
     count_devices,
     delete_device,
     find_devices,
+    forget_removed,
+    note_removed,
     report_health,
 )
 from aggregator.store.health import last_health
@@ -175,6 +177,7 @@ async def enrol(
         add_device(who.organization, new, key_hash, now_ns),
         # Somebody may have queued one while the former device of that name was being removed.
         end_commands(who.organization, data.device_id, ANOTHER, now_ns),
+        forget_removed(who.organization, data.device_id),
         audit(who.user, "device.create", data.device_id, now_ns=now_ns, after=new),
     )
     if not added:
@@ -243,6 +246,7 @@ async def forget(database: Database, commander: Commander, who: Person, device_i
         delete_device(who.organization, device_id),
         delete_desired(who.organization, device_id),
         end_commands(who.organization, device_id, REMOVED, now_ns),
+        *note_removed(who.organization, device_id, now_ns),
         audit(who.user, "device.delete", device_id, now_ns=now_ns, before=before),
     )
     await commander.tell_ended(who.organization, device_id, now_ns)

@@ -23,7 +23,13 @@ from aggregator.shapes import NS_PER_S, DeviceShape, rfc3339
 from aggregator.store.audit import Somebody, audit
 from aggregator.store.commands import end_commands
 from aggregator.store.database import Database
-from aggregator.store.devices import Added, Page, find_devices
+from aggregator.store.devices import (
+    Added,
+    Page,
+    find_devices,
+    forget_removed,
+    note_removed,
+)
 from aggregator.store.enrolments import (
     EnrollingDevice,
     EnrolmentRow,
@@ -224,6 +230,7 @@ async def _admit(
         use_enrolment(code_hash, now_ns),
         enrol_device(device, now_ns),
         end_commands(device.organization, device.device_id, ANOTHER, now_ns),
+        forget_removed(device.organization, device.device_id),
         audit(actor, "device.enrol", device.device_id, now_ns=now_ns, after=told),
     )
     if not enrolled:
@@ -255,6 +262,7 @@ async def accept(
     accepted = await database.change(
         Added,
         accept_device(who.organization, device_id),
+        forget_removed(who.organization, device_id),
         audit(who, "device.accept", device_id, now_ns=time.time_ns()),
     )
     if not accepted:
@@ -276,6 +284,7 @@ async def refuse(
         Added,
         refuse_device(who.organization, device_id),
         end_commands(who.organization, device_id, REMOVED, now_ns),
+        *note_removed(who.organization, device_id, now_ns),
         audit(who, "device.refuse", device_id, now_ns=now_ns),
     )
     if not refused:

@@ -16,6 +16,7 @@ DRIFT_NS = 300 * 1_000_000_000  # after so long it is said that a device is not 
 DeviceType = Literal["feature_extraction", "edge_ml", "esp32", "generic"]
 Condition = Literal["online", "warning", "error"]
 
+MOST_REMOVED = 1000  # names of an organization that are remembered; the oldest give way
 BUSY_PERCENT = 90.0
 HOT_CELSIUS = 80.0
 
@@ -170,6 +171,26 @@ def set_device_key(organization: str, device_id: str, api_key_hash: str) -> Stat
 def delete_device(organization: str, device_id: str) -> Statement:
     """Forget a device and its key; what it reported stays."""
     return Statement("delete_device", {"organization": organization, "device_id": device_id})
+
+
+def note_removed(organization: str, device_id: str, now_ns: int) -> tuple[Statement, ...]:
+    """Remember that a person removed a device: what still talks under its name is shown as pending.
+
+    It appears by itself all the same, and nothing of what it tells is lost; `which/pending.sql` says
+    so of it, since to look for it in each transaction of ingest costs more than to do so when asked.
+    """
+    return (
+        Statement(
+            "note_removed",
+            {"organization": organization, "device_id": device_id, "now_ns": now_ns},
+        ),
+        Statement("trim_removed", {"organization": organization, "kept": MOST_REMOVED}),
+    )
+
+
+def forget_removed(organization: str, device_id: str) -> Statement:
+    """Forget that a device was removed: a person wants one of its name again."""
+    return Statement("forget_removed", {"organization": organization, "device_id": device_id})
 
 
 class HealthReport(msgspec.Struct, frozen=True, kw_only=True):

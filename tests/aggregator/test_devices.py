@@ -1,10 +1,12 @@
 """Devices over HTTP: enrolled by people, or appearing by themselves."""
 
+import asyncio
+
 import httpx
 import pytest
 
 from tests.aggregator.conftest import Centre
-from tests.aggregator.messages import health, presence
+from tests.aggregator.messages import alert, health, presence
 
 
 def test_a_device_is_enrolled_changed_and_forgotten(centre: Centre):
@@ -77,6 +79,35 @@ async def test_an_agent_appears_by_itself_with_what_it_dropped(centre: Centre):
         told = client.get("/devices/agent-pi/health").json()
         assert told["dropped"] == {"kernel": 7}
         assert told["frames"] == 1234
+
+
+async def test_a_removed_agent_that_still_talks_is_pending_until_somebody_wants_it(centre: Centre):
+    async with centre.device("unplugged") as device:
+        with centre.client() as client:
+
+            async def pending_after(numbers: int) -> bool:
+                await asyncio.sleep(1.1)  # it is noted once a second that a device was heard
+                await device.tell(alert(numbers))
+                found = client.get("/devices/unplugged").raise_for_status().json()
+                return bool(found["pending"])
+
+            assert not await pending_after(0x0FF1)
+            client.delete("/devices/unplugged").raise_for_status()
+            assert await pending_after(0x0FF2)
+            assert client.get(f"/alerts/{0x0FF2:032x}").is_success
+            assert client.post("/devices/unplugged/refuse").status_code == 204
+            assert await pending_after(0x0FF3)
+            key = client.post("/devices/unplugged/api-key").raise_for_status().json()["api_key"]
+            own = {"Authorization": f"Bearer {key}"}
+            heartbeat = "/devices/unplugged/heartbeat"
+            assert client.post(heartbeat, headers=own).status_code == 401
+            accepted = client.post("/devices/unplugged/accept").raise_for_status().json()
+            assert not accepted["pending"]
+            assert client.post(heartbeat, headers=own).is_success
+            assert not await pending_after(0x0FF4)
+            client.delete("/devices/unplugged").raise_for_status()
+            client.post("/devices", json={"device_id": "unplugged"}).raise_for_status()
+            assert not await pending_after(0x0FF5)
 
 
 def test_lists_are_cut_into_pages(centre: Centre):

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from aggregator.config import StoreConfig
-from aggregator.store import watermarks
+from aggregator.store import devices, watermarks
 from aggregator.store.alert_changes import AlertChange, change_alerts
 from aggregator.store.alerts import AlertFilter, find_alerts, save_alerts
 from aggregator.store.archive import Archive
@@ -109,3 +109,15 @@ async def test_what_is_said_of_a_command_that_nobody_gave_is_kept_nowhere(databa
         tables = cursor.execute("SELECT table_name FROM information_schema.tables").fetchall()
     assert ("command_acks",) not in tables
     assert count(database, "store.commands") == 0
+
+
+async def test_of_removed_devices_the_last_are_remembered_and_those_that_still_talk(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(devices, "MOST_REMOVED", 2)
+    await take(ingest(database), [arrival(health(), device_id="talks")])
+    for at_ns, name in enumerate(("talks", "a", "b", "a", "c")):
+        await database.write(*devices.note_removed("default", name, at_ns))
+    with database._open_connection().cursor() as cursor:
+        kept = cursor.execute("SELECT device_id FROM store.removed_devices").fetchall()
+    assert {name for (name,) in kept} == {"talks", "a", "c"}

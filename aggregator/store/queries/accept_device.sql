@@ -1,3 +1,3 @@
-UPDATE store.devices SET pending = FALSE
-WHERE organization = $organization AND device_id = $device_id AND pending
+UPDATE store.devices AS k SET pending = FALSE
+WHERE k.organization = $organization AND k.device_id = $device_id AND /* which: pending */
 RETURNING id;

@@ -6,7 +6,7 @@ SELECT
     ELSE condition
   END AS status,
   cpu_usage_percent, memory_usage_percent, temperature_celsius, uptime_s, version, model_id, mode,
-  models, lost_messages, last_seen_ns, created_ns, pending,
+  models, lost_messages, last_seen_ns, created_ns, /* which: pending */ AS pending,
   (
     SELECT d.differs_ns FROM store.desired AS d
     WHERE d.organization = k.organization AND d.device_id = k.device_id

@@ -1,3 +1,3 @@
-DELETE FROM store.devices
-WHERE organization = $organization AND device_id = $device_id AND pending
+DELETE FROM store.devices AS k
+WHERE k.organization = $organization AND k.device_id = $device_id AND /* which: pending */
 RETURNING id;
