@@ -44,7 +44,7 @@ MAX_BODY_CHARACTERS: Final = 8192
 POLLED_VALID_S: Final = 24 * 3600
 EXECUTED: Final = "executed"  # how devices that poll say `applied`
 
-Kind = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,62}\Z")]
+Kind = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,62}$(?!\n)")]
 Told = Literal["received", "executed", "applied", "verified", "failed"]
 
 

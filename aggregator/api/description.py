@@ -1,5 +1,6 @@
 """What the description of the API says beyond the handlers: credentials, and every error."""
 
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from litestar import Litestar
@@ -23,6 +24,7 @@ CHANGES = {"POST", "PUT", "PATCH", "DELETE"}
 TEXT: Reference | Schema = Schema(type=OpenAPIType.STRING)
 
 
+@dataclass  # or nobody calls __post_init__
 class SignIn(Operation):
     """The operation of signing in, whose body is told apart by its content."""
 
@@ -38,7 +40,6 @@ class SignIn(Operation):
             type=OpenAPIType.OBJECT,
             properties=named | {"email": TEXT},
             required=["password"],
-            examples=[{"username": "ann", "password": "correct horse battery"}],
         )
         self.request_body = RequestBody(
             required=True,

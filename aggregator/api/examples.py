@@ -1,92 +1,19 @@
-"""What the description of the API says of requests: what for, who may, and examples that work."""
+"""What the description of the API says of each route: what for, who may, and examples of what travels."""
 
-from typing import Any, Final
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
 
+import msgspec
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.spec import Operation, RequestBody
+from litestar.openapi.spec import OpenAPIMediaType, Operation, Reference, RequestBody, Schema
+from litestar.openapi.spec.response import OpenAPIResponse
 from litestar.routes import HTTPRoute
 
-# Bodies that work as they stand; where a path names something, the test puts it there.
-EXAMPLES: Final[dict[str, dict[str, object]]] = {
-    "POST /api/v1/alerts": {
-        "attack_type": "Scan",
-        "src_ip": "192.168.1.7",
-        "dst_ip": "192.168.1.1",
-        "notes": "seen in the switch's log",
-    },
-    "PATCH /api/v1/alerts/{alert_id}": {
-        "status": "acknowledged",
-        "reason": "looking into it",
-    },
-    "POST /api/v1/alerts/bulk": {
-        "filter": {"attack_type": "Scan", "src_ip": "192.168.1.7", "status": "active"},
-        "action": "false_positive",
-        "reason": "our own scanner",
-    },
-    "POST /api/v1/alerts/{alert_id}/comments": {"comment": "the printer again"},
-    "POST /api/v1/notifications": {
-        "name": "On call",
-        "kind": "service",
-        "url": "tgram://123456789:abcdefg_hijklmnop/12315544/",
-        "min_severity": "high",
-        "quiet": {"from": "22:00", "until": "07:00", "time_zone": "Europe/Berlin"},
-    },
-    "PATCH /api/v1/incidents/{incident_id}": {
-        "status": "investigating",
-        "reason": "looking into it",
-    },
-    "POST /api/v1/suppressions/preview": {
-        "match": {"attack_type": "Scan", "src_ip": "192.168.1.7"},
-        "days": 30,
-    },
-    "POST /api/v1/devices": {
-        "device_id": "esp-hall",
-        "name": "Hall",
-        "type": "esp32",
-        "location": "by the door",
-    },
-    "PUT /api/v1/devices/{device_id}/desired": {"mode": "suggest"},
-    "PUT /api/v1/organizations/{organization}/plan": {
-        "devices": 50,
-        "messages": 1_000_000,
-        "api_calls": 500_000,
-        "keep_days": 30,
-    },
-    "PUT /api/v1/devices/{device_id}/host-key": {
-        "host_key": "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"
-    },
-    "PUT /api/v1/devices/{device_id}": {"name": "Hall", "location": "upstairs"},
-    "PUT /api/v1/devices/{device_id}/health": {
-        "cpu_usage": 12.5,
-        "memory_usage": 40.0,
-        "temperature": 51.0,
-        "uptime": 3600,
-    },
-    "POST /api/v1/devices/{device_id}/readings": {
-        "readings": [
-            {
-                "sensor_type": "temperature",
-                "value": 23.5,
-                "unit": "°C",
-                "timestamp": "2026-01-01T12:00:00Z",
-            }
-        ]
-    },
-    "POST /api/v1/devices/{device_id}/status": {"status": "online"},
-    "POST /api/v1/devices/{device_id}/logs": {
-        "logs": [{"level": "warning", "component": "wifi", "message": "signal is weak"}]
-    },
-    "POST /api/devices": {
-        "name": "Edge box",
-        "host": "192.168.1.20",
-        "port": 22,
-        "username": "pi",
-        "description": "in the hall",
-    },
-    "POST /alerts": {"message": "Unauthorized door access", "location": "South Gate"},
-    "POST /message": {"sender": "Jose", "message": "Please check the back door"},
-}
+from aggregator.api.errors import PROBLEM_TYPE
+from aggregator.api.example_answers import ANSWERS, problem
+from aggregator.api.example_requests import EXAMPLES, SPECIAL
 
 
 def describe_requests(app: Litestar) -> None:
@@ -99,7 +26,8 @@ def describe_requests(app: Litestar) -> None:
             for method in handler.http_methods:
                 operation = getattr(item, method.lower(), None)
                 if operation is not None:
-                    _describe(operation, handler, EXAMPLES.get(f"{method} {route.path_format}"))
+                    name = f"{method} {route.path_format}"
+                    _describe(operation, handler, EXAMPLES.get(name, SPECIAL.get(name)))
 
 
 def _describe(
@@ -110,7 +38,35 @@ def _describe(
     operation.description = " ".join([who_may(handler.opt), *more.split()])
     if example is not None and isinstance(operation.request_body, RequestBody):
         for content in operation.request_body.content.values():
-            content.example = example
+            content.example = _kept(example)
+    for status, answer in (operation.responses or {}).items():
+        if isinstance(answer, OpenAPIResponse):
+            _show(answer.content or {}, HTTPStatus(int(status)))
+
+
+def _show(content: Mapping[str, OpenAPIMediaType], status: HTTPStatus) -> None:
+    for media_type, body in content.items():
+        if media_type == PROBLEM_TYPE:
+            body.example = _kept(problem(status))
+        elif body.example is None and (example := _answer(body.schema)) is not None:
+            body.example = _kept(example)
+
+
+def _kept(example: object) -> msgspec.Raw:
+    # The framework leaves out whatever is null, in examples as well.
+    return msgspec.Raw(msgspec.json.encode(example))
+
+
+def _answer(schema: Reference | Schema | None) -> object:
+    if isinstance(schema, Reference):
+        return ANSWERS.get(schema.ref.rpartition("/")[2])
+    if isinstance(schema, Schema) and (one := _answer(_items(schema))) is not None:
+        return [one]
+    return None
+
+
+def _items(schema: Schema) -> Reference | Schema | None:
+    return schema.items if isinstance(schema.items, Reference | Schema) else None
 
 
 def who_may(opt: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """/api/v1/models: signed model bundles that devices may be given; looked at here, never run."""
 
 import time
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -89,6 +90,7 @@ class ModelChange(msgspec.Struct, frozen=True):
     retired: bool
 
 
+@dataclass  # or nobody calls __post_init__
 class Upload(Operation):
     """The operation of uploading, whose body is a file."""
 

@@ -42,8 +42,8 @@ from aggregator.store.users import (
     user_by_name,
 )
 
-Username = Annotated[str, msgspec.Meta(pattern=r"\A[\w.@+-]{1,64}\Z")]
-Email = Annotated[str, msgspec.Meta(pattern=r"\A[^@\s]+@[^@\s]+\Z", max_length=254)]
+Username = Annotated[str, msgspec.Meta(pattern=r"^[\w.@+-]{1,64}$(?!\n)")]
+Email = Annotated[str, msgspec.Meta(pattern=r"^[^@\s]+@[^@\s]+$(?!\n)", max_length=254)]
 FullName = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 

@@ -12,7 +12,7 @@ from aggregator.shapes import NS_PER_S
 
 MINUTE_NS: Final = 60 * NS_PER_S
 
-Clock = Annotated[str, msgspec.Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]\Z")]
+Clock = Annotated[str, msgspec.Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$(?!\n)")]
 
 
 class QuietHours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -4,10 +4,12 @@ import re
 from typing import Any
 
 import httpx
+import jsonschema_rs
 import pytest
 from playwright.async_api import async_playwright, expect
 
-from aggregator.api.examples import EXAMPLES
+from aggregator.api.example_answers import ANSWERS
+from aggregator.api.example_requests import EXAMPLES, SPECIAL
 from tests.aggregator.conftest import PASSWORD, Centre
 from tests.aggregator.messages import alert
 from tests.aggregator.test_page import FLAGS
@@ -126,3 +128,81 @@ def test_an_example_is_a_request_that_works(centre: Centre, name: str):
         )
         answer = client.request(method, f"{centre.url}{filled}", json=EXAMPLES[name])
     assert answer.is_success, answer.text
+
+
+def bodies(described: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return all that is sent and all that is answered, each with where it is said."""
+    found = []
+    for name, operation in operations(described):
+        said = {"": operation.get("requestBody", {})} | operation["responses"]
+        for status, part in said.items():
+            for media_type, body in part.get("content", {}).items():
+                found.append((f"{name} {status} {media_type}".replace("  ", " "), body))
+    return found
+
+
+def test_every_body_of_a_request_has_an_example(described: dict[str, Any]):
+    named = {name for name, operation in operations(described) if "requestBody" in operation}
+    assert EXAMPLES.keys() | SPECIAL.keys() <= named
+    without = [
+        name
+        for name, operation in operations(described)
+        for media_type, body in operation.get("requestBody", {}).get("content", {}).items()
+        if "example" not in body and media_type != "application/octet-stream"
+    ]
+    assert not without
+    assert "POST /api/v1/models" in named  # whose body is a file
+
+
+def test_what_clients_look_for_first_has_an_example_of_its_answer(described: dict[str, Any]):
+    shown = {name for name, body in bodies(described) if "example" in body}
+    wanted = {
+        *("POST /api/v1/auth/login 200", "POST /api/v1/query 200", "GET /api/v1/alerts 200"),
+        *("GET /api/v1/alerts/{alert_id} 200", "GET /api/v1/devices 200"),
+        *("POST /api/v1/devices 201", "GET /api/v1/devices/{device_id} 200"),
+        *(
+            "GET /api/v1/ports/isolations 200",
+            "POST /api/v1/ports/lift-isolation/{isolation_id} 201",
+        ),
+        *("GET /api/v1/dashboard/overview 200", "GET /api/v1/dashboard/timeline 200"),
+        *("GET /api/v1/incidents 200", "GET /api/v1/verdicts 200", "GET /api/v1/rejects 200"),
+        *("GET /api/v1/alerts/{alert_id}/changes 200", "GET /api/v1/auth/me 200"),
+    }
+    assert {f"{name} application/json" for name in wanted} <= shown
+    errors = {name for name, body in bodies(described) if name.endswith("problem+json")}
+    assert errors <= shown
+    assert ANSWERS.keys() <= described["components"]["schemas"].keys()
+
+
+def test_an_example_is_what_its_schema_says(described: dict[str, Any]):
+    tried = 0
+    for name, body in bodies(described):
+        if "example" not in body:
+            continue
+        schema = body["schema"] | {"components": described["components"]}
+        faults = list(jsonschema_rs.Draft202012Validator(schema).iter_errors(body["example"]))
+        assert not faults, f"{name}: {faults[0]}"
+        tried += 1
+    assert tried > len(EXAMPLES) + len(SPECIAL) + len(ANSWERS)
+
+
+def test_an_example_of_an_answer_leaves_nothing_out(described: dict[str, Any]):
+    for name, example in ANSWERS.items():
+        shape = described["components"]["schemas"][name]
+        assert isinstance(example, dict)
+        assert example.keys() == shape["properties"].keys(), name
+
+
+def test_a_query_is_described_in_all_its_formats(centre: Centre, described: dict[str, Any]):
+    content = described["paths"]["/api/v1/query"]["post"]["responses"]["200"]["content"]
+    with centre.client() as client:
+        for form in ("json", "csv", "arrow", "parquet"):
+            question = {"sql": "SELECT 1 AS one, 'a' AS a", "format": form}
+            answer = client.post("/query", json=question).raise_for_status()
+            media_type, *parameters = answer.headers["content-type"].split("; ")
+            assert media_type in content
+            assert parameters == (["charset=utf-8"] if form == "csv" else [])
+            if form == "json":
+                schema = content["application/json"]["schema"]
+                jsonschema_rs.validate(schema, answer.json())
+    assert len(content) == 4
