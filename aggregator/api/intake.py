@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
+from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
@@ -104,10 +105,21 @@ async def bound_intake(
     """
     intake: Intake = connection.app.state.intake
     who = connection.scope.get("user")
-    if isinstance(who, Machine):
-        intake.take_turn(who.owner, _body_bytes(connection))
-    if route.opt.get("stores"):
-        intake.check_room()
+    try:
+        if isinstance(who, Machine):
+            intake.take_turn(who.owner, _body_bytes(connection))
+        if route.opt.get("stores"):
+            intake.check_room()
+    except (FullError, TooManyAttemptsError):
+        await _hear_out(connection)
+        raise
+
+
+async def _hear_out(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+    # Who is cut off while it still sends does not read our answer, and would try again at once.
+    if isinstance(connection, Request):
+        async for _ in connection.stream():
+            pass
 
 
 def _body_bytes(connection: ASGIConnection[Any, Any, Any, Any]) -> int | None:
