@@ -28,6 +28,8 @@ _ALERT: Final[dict[str, object]] = {
     "detected_at": AT,
     "first_seen_at": AT,
     "last_seen_at": AT,
+    "received_at": AT,
+    "clock_offset_s": 0.0,
     "acknowledged_at": None,
     "resolved_at": None,
     "windows": 2,
@@ -214,7 +216,12 @@ ANSWERS: Final[dict[str, object]] = {
         "status": "online",
         "server_time": AT,
     },
-    "Taken": {"message": "Readings stored", "device_id": "esp-hall", "accepted": 1},
+    "Taken": {
+        "message": "Readings stored",
+        "device_id": "esp-hall",
+        "accepted": 1,
+        "clock_corrected": 0,
+    },
     "ReadingShape": {
         "device_id": "esp-hall",
         "sensor_type": "temperature",
