@@ -44,7 +44,7 @@ class HealthReporter:
         self.model_id = model_id  # of what judges now
         self._version = version("edgewarden")
         self._process = psutil.Process()
-        self._started_s = time.monotonic()
+        self._started_s = time.clock_gettime(time.CLOCK_BOOTTIME)  # goes on while the box sleeps
         psutil.cpu_percent()
 
     def report(
@@ -66,7 +66,7 @@ class HealthReporter:
         """
         return Health(
             sent_ns=now_ns,
-            uptime_s=int(time.monotonic() - self._started_s),
+            uptime_s=int(time.clock_gettime(time.CLOCK_BOOTTIME) - self._started_s),
             cpu_usage_percent=min(max(psutil.cpu_percent(), 0.0), _PERCENT),
             memory_usage_percent=psutil.virtual_memory().percent,
             temperature_celsius=temperature_celsius(),

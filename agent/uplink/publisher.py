@@ -83,7 +83,7 @@ class Publisher:
         self._spool = spool
         self._address = address
         self.presence = presence
-        self._started_s = time.monotonic()
+        self._started_s = time.clock_gettime(time.CLOCK_BOOTTIME)
         self._presence_topic = topic_for(presence, address.organization, address.device_id)
         self._take_order = take_order
         self._resend_after_s = resend_after_s
@@ -162,7 +162,7 @@ class Publisher:
             self.presence,
             online=online,
             since_ns=time.time_ns(),
-            uptime_s=int(time.monotonic() - self._started_s),
+            uptime_s=int(time.clock_gettime(time.CLOCK_BOOTTIME) - self._started_s),
         )
         return encode(Envelope(boot=message.boot, seq=1, floor=1, message=message))
 

@@ -57,7 +57,9 @@ class Clocks:
         for item in present:
             message = item.reported.message
             if message.online and message.uptime_s is not None and not item.retained:
-                self._note(_boot(item.reported), item.reported.received_ns, message.uptime_s)
+                # Whatever was known: a machine that was halted meanwhile has run for a shorter time.
+                clock = self._known(_boot(item.reported))
+                clock.began_ns = item.reported.received_ns - message.uptime_s * NS_PER_S
 
     def corrected(self, reported: Sequence[AnyReported]) -> list[AnyReported]:
         """Return reports, in their order, with the times at which they were by our clock.
@@ -70,10 +72,13 @@ class Clocks:
     def _by_our_clock(self, item: AnyReported) -> AnyReported:
         message = item.message
         if isinstance(message, Health):
-            clock = self._note(_boot(item), item.received_ns, message.uptime_s)
+            clock = self._known(_boot(item))
+            began_ns = item.received_ns - message.uptime_s * NS_PER_S
+            clock.began_ns = min(clock.began_ns, began_ns)
             offset_ns = clock.began_ns + message.uptime_s * NS_PER_S - message.sent_ns
             is_right = message.clock_synchronized or abs(offset_ns) <= TOLERANCE_NS
-            clock.offset_ns = 0 if is_right else offset_ns
+            # A device may make up how long it has run: the column has its bounds.
+            clock.offset_ns = 0 if is_right else max(-LATEST_NS, min(offset_ns, LATEST_NS))
             return msgspec.structs.replace(item, clock_offset_ns=clock.offset_ns)
         known = self._clocks.get(_boot(item))
         shift = _SHIFTS.get(type(message))
@@ -90,12 +95,11 @@ class Clocks:
             item, message=shift(message, past, moved), clock_offset_ns=known.offset_ns
         )
 
-    def _note(self, boot: Boot, received_ns: int, uptime_s: int) -> _Clock:
+    def _known(self, boot: Boot) -> _Clock:
         clock = self._clocks.pop(boot, None) or _Clock()
         self._clocks[boot] = clock
         if len(self._clocks) > MOST_BOOTS:
             self._clocks.popitem(last=False)
-        clock.began_ns = min(clock.began_ns, received_ns - uptime_s * NS_PER_S)
         return clock
 
 

@@ -142,6 +142,23 @@ def test_a_clock_that_is_set_is_believed_from_then_on():
     assert [item.clock_offset_ns for item in reported] == [-wrong_ns, -wrong_ns, 0, 0]
 
 
+def test_a_machine_that_was_halted_is_told_by_when_it_came_back():
+    clocks = Clocks()
+    clocks.meet([came(here(0, NOW_NS), NOW_NS)])
+    hour_ns = (
+        3600 * SECOND_NS
+    )  # for which it neither ran nor was heard, nor went on with its clock
+    clocks.corrected([told(state(NOW_NS + 10 * SECOND_NS, 10), NOW_NS + 10 * SECOND_NS)])
+    clocks.meet([came(here(20, NOW_NS + 20 * SECOND_NS), NOW_NS + hour_ns)])
+    reported = clocks.corrected(
+        [
+            told(state(NOW_NS + 25 * SECOND_NS, 25), NOW_NS + hour_ns + 5 * SECOND_NS),
+            told(alert(1, opened_ns=NOW_NS + 26 * SECOND_NS), NOW_NS + hour_ns + 7 * SECOND_NS),
+        ]
+    )
+    assert opened(reported[1]) == NOW_NS + hour_ns + 6 * SECOND_NS
+
+
 def test_nothing_is_later_than_its_arrival_and_seconds_are_not_missed():
     clocks = Clocks()
     ahead = alert(1, opened_ns=NOW_NS - 3 * DAY_NS)
@@ -153,6 +170,16 @@ def test_nothing_is_later_than_its_arrival_and_seconds_are_not_missed():
         [told(state(NOW_NS - 59 * SECOND_NS, 0), NOW_NS), told(near, NOW_NS)]
     )
     assert opened(reported[1]) == NOW_NS - 50 * SECOND_NS
+
+
+async def test_a_device_that_makes_up_how_long_it_has_run_stops_nobody(database: Database):
+    taking = ingest(database)
+    for seq, uptime_s in enumerate((2**62, 0, 2**62, 3), 1):
+        await take(taking, [arrived(state(NOW_NS, uptime_s), seq, NOW_NS)])
+    await take(taking, [arrived(alert(1, opened_ns=NOW_NS), 5, NOW_NS)])
+    assert taking.counters.rejected == 0
+    (row,) = await find_alerts(database, "default", AlertFilter(), limit=10)
+    assert row.opened_ns == 0
 
 
 def test_what_the_broker_kept_says_nothing_of_the_clock_and_neither_does_an_older_agent():
