@@ -40,6 +40,20 @@ def meant(text: str) -> AnyAddress:
     return address.ipv4_mapped or address.sixtofour or address
 
 
+def guesser_of(text: str) -> str:
+    """Return what stands for whoever guesses from an address: of IPv6 a network of 64 bits.
+
+    So many addresses every host has for itself, and could begin anew with each.
+    """
+    try:
+        address = meant(text)
+    except ValueError:
+        return text  # a socket without an address
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
+
+
 def as_mac(given: str | None) -> str | None:
     """Return a MAC as it is kept and told on the wire, if there is one."""
     return None if given is None else given.replace("-", ":").lower()

@@ -12,6 +12,7 @@ from typing import Any
 import jwt
 import msgspec
 
+from aggregator.addresses import guesser_of
 from aggregator.api.identity import RANKS, Identity, Machine, Person
 from aggregator.api.passwords import MAX_CHARACTERS, Passwords
 from aggregator.config import AuthConfig
@@ -119,7 +120,8 @@ class Authenticator:
             TooManyAttemptsError: There were too many failures.
         """
         account = name.lower()[:MAX_CHARACTERS]
-        self._addresses.attempt(address)
+        guesser = guesser_of(address)
+        self._addresses.attempt(guesser)
         self._accounts.attempt(account)
         user = await user_by_name(self._database, name)
         known = user.password_hash if user is not None and user.is_active else None
@@ -130,7 +132,7 @@ class Authenticator:
             message = "wrong username or password"
             raise UnauthenticatedError(message)
         self._accounts.forget(account)
-        self._addresses.forgive(address)
+        self._addresses.forgive(guesser)
         return user
 
     async def refresh(self, refresh_token: str, address: str) -> Tokens:

@@ -10,6 +10,7 @@ import msgspec
 from litestar import Response, Router, delete, get, post
 from litestar.di import NamedDependency
 
+from aggregator.addresses import guesser_of
 from aggregator.api.authenticator import Authenticator, digest, new_device_key
 from aggregator.api.billing import check_plan
 from aggregator.api.devices import ANOTHER, REMOVED, Name, find_device
@@ -179,9 +180,10 @@ async def enrol_itself(  # noqa: PLR0913  each is a part, given by name
     """Enrol the device that shows a code, once; its keys are shown here and never again."""
     now_ns = time.time_ns()
     address = address_of(request)
-    authenticator.enrolments.attempt(address)
+    guesser = guesser_of(address)
+    authenticator.enrolments.attempt(guesser)
     found = await _found(database, data.code, now_ns)
-    authenticator.enrolments.forgive(address)
+    authenticator.enrolments.forgive(guesser)
     key, key_hash = new_device_key()
     password = secrets.token_urlsafe(32)
     device = EnrollingDevice(

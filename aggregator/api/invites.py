@@ -7,6 +7,7 @@ import msgspec
 from litestar import Response, Router, delete, get, post
 from litestar.di import NamedDependency
 
+from aggregator.addresses import guesser_of
 from aggregator.api.authenticator import Authenticator, digest, new_secret
 from aggregator.api.billing import OVER_PLAN, check_plan
 from aggregator.api.identity import ADMIN, PUBLIC, ApiRequest, address_of, person
@@ -147,7 +148,7 @@ async def register(
     if auth.registration == "closed":
         message = "registration is closed: ask an admin to add you"
         raise ForbiddenError(message)
-    authenticator.registrations.attempt(address_of(request))
+    authenticator.registrations.attempt(guesser_of(address_of(request)))
     now_ns = time.time_ns()
     organization, role, use = await _place(database, auth, data, now_ns)
     username = data.username or data.email

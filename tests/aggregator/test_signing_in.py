@@ -8,6 +8,7 @@ import httpx
 import jwt
 import pytest
 
+from aggregator.addresses import guesser_of
 from aggregator.api.authenticator import AUDIENCE, signing_key
 from aggregator.errors import StoreError, TooManyAttemptsError
 from aggregator.throttle import Throttle
@@ -143,3 +144,19 @@ def test_the_signing_key_is_for_its_owner_alone_and_stays(tmp_path: Path):
     (tmp_path / "jwt.key").write_bytes(b"short")
     with pytest.raises(StoreError, match="too short"):
         signing_key(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("address", "guesser"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::9", "2001:db8:1:3::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+    ],
+)
+def test_all_addresses_of_one_host_stand_for_one_guesser(address: str, guesser: str):
+    assert guesser_of(address) == guesser
