@@ -126,6 +126,7 @@ function facts(alert) {
   const mono = (text) => (text ? make("span", { class: "mono" }, text) : "–");
   const rows = [
     ["Status", `${STATUS_WORDS[alert.status] ?? alert.status}${alert.state === "open" ? ", still going on" : ", over"}`],
+    ["Status until", alert.expires_at ? exactTime(alert.expires_at) : null],
     ["Host", mono(alert.host)],
     ["From", mono(alert.src_ip)],
     ["To", mono(alert.dst_ip)],
