@@ -13,6 +13,7 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -28,6 +29,7 @@ CHANGING = (
 )
 DERIVED = ("hosts",)  # made of the others wherever these are
 MAX_AGE_S = 3.0
+NS_PER_S = 1_000_000_000
 GROWTH = 4  # a piece is taken into the next when it has at most this many times its rows
 # Rows of one file, and positions that are looked through at once: while rows are read DuckDB writes
 # no checkpoint, and what is stored meanwhile fills the write-ahead log.
@@ -280,6 +282,12 @@ class Archive:
             folder.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
         there = {file.relative_to(self.path) for file in self.path.rglob("*") if file.is_file()}
         _remove([self.path / file for file in there - known])
+
+
+def day_before(moment_ns: int, days: int) -> str:
+    """Return the day (UTC), as parts name it, so many days before that of a moment."""
+    day = datetime.fromtimestamp(moment_ns // NS_PER_S, UTC).date()
+    return (day - timedelta(days=days)).isoformat()
 
 
 def _added(part: Part) -> Statement:

@@ -2,19 +2,18 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import msgspec
 
 from aggregator.errors import InvalidError, StoreError
-from aggregator.store.archive import Archive, Part
+from aggregator.store.archive import Archive, Part, day_before
 from aggregator.store.database import Database
 from aggregator.store.texts import growing
 
 R = TypeVar("R", bound=msgspec.Struct)
 
-NS_PER_S = 1_000_000_000
 LONGEST_S = 20.0
 TRIES = 3  # the hour at which a day leaves the database comes once a day
 
@@ -117,7 +116,7 @@ class History:
         sought = {
             "views": list(growing(query)),
             "organization": parameters["organization"],
-            "first_day": _day_before(since_ns),
+            "first_day": day_before(since_ns, 1),  # a device's clock may be ahead of ours
         }
         files: dict[str, list[str]] = {}
         for part in await self._database.read("earlier_parts", sought, Part):
@@ -128,9 +127,3 @@ class History:
 def back_to(since_ns: int | None, until_ns: int | None) -> int | None:
     """Return how far back somebody looks who may say either; None: no further than the database."""
     return 0 if since_ns is None and until_ns is not None else since_ns
-
-
-def _day_before(moment_ns: int) -> str:
-    """Return the day before a moment: a device's clock may be ahead of ours."""
-    moment = datetime.fromtimestamp(max(0, moment_ns // NS_PER_S), UTC)
-    return (moment.date() - timedelta(days=1)).isoformat()

@@ -4,12 +4,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 from aggregator.config import StoreConfig
-from aggregator.store.archive import GROWING, Archive, Part
+from aggregator.store.archive import GROWING, Archive, Part, day_before
 from aggregator.store.counts import forget_counts
 from aggregator.store.database import Database, Statement
 from aggregator.store.notifications import forget_notifications
@@ -102,7 +101,7 @@ class Retention:
 
     async def _forget_archived(self, before_ns: int, organization: str | None = None) -> None:
         bounds = {"before_ns": before_ns, "organization": organization}
-        left = {"day": _day_before(before_ns, 0), "organization": organization}
+        left = {"day": day_before(before_ns, 0), "organization": organization}
         for view in GROWING:
             kept = [Statement("keep_last_readings", bounds)] if view == "readings" else []
             await self._database.write(
@@ -134,7 +133,7 @@ class Retention:
     async def _drop_old(self, now_ns: int, plans: Sequence[Keeping]) -> None:
         most = self._config.keep_days
         kept = {plan.organization: min(plan.keep_days or most, most) for plan in plans}
-        first = {days: _day_before(now_ns, days) for days in {most, *kept.values()}}
+        first = {days: day_before(now_ns, days) for days in {most, *kept.values()}}
         parts = await self._archive.parts()
         old = [part for part in parts if part.day < first[kept.get(part.organization, most)]]
         await self._drop(old, "age")
@@ -142,7 +141,7 @@ class Retention:
     async def _drop_beyond_size(self, now_ns: int) -> None:
         parts = await self._archive.parts()
         beyond = sum(part.file_bytes for part in parts) - self._config.max_archive_bytes
-        hot = _day_before(now_ns, self._config.hot_days)
+        hot = day_before(now_ns, self._config.hot_days)
         days: set[str] = set()
         for part in parts:  # oldest day first
             if part.day >= hot or (beyond <= 0 and part.day not in days):
@@ -162,8 +161,3 @@ class Retention:
             "bytes": sum(part.file_bytes for part in parts),
         }
         log.info("archive_days_dropped", extra=extra)
-
-
-def _day_before(now_ns: int, days: int) -> str:
-    today = datetime.fromtimestamp(now_ns // NS_PER_S, UTC).date()
-    return (today - timedelta(days=days)).isoformat()
