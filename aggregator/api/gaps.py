@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, TypeVar
 
 import msgspec
-from litestar import Response, get
+from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import Parameter
 
@@ -57,7 +57,7 @@ async def gaps(
     return [_gap(row, now_ns) for row in rows]
 
 
-@get("/metrics", tags=["system"])
+@get("/metrics", tags=["system"], media_type=MEDIA_TYPE)
 async def metrics(  # noqa: PLR0913  one for each part that counts
     request: ApiRequest,
     *,
@@ -69,7 +69,7 @@ async def metrics(  # noqa: PLR0913  one for each part that counts
     ask_ingest: NamedDependency[AskIngest],
     exporter: NamedDependency[Exporter],
     intake: NamedDependency[Intake],
-) -> Response[str]:
+) -> str:
     """Return counters in the text format of Prometheus.
 
     Devices, notifications, exports and the archive are those of the organization; what came in and
@@ -101,6 +101,11 @@ async def metrics(  # noqa: PLR0913  one for each part that counts
         ),
         *_family("broker_connected", "0 or 1", [({}, ask_broker().connected)]),
         *_family("disk_has_room", "0: nothing is taken in", [({}, room.is_enough())]),
+        *_family(
+            "logs_set_aside",
+            "write-ahead logs that could not be read, until their files are taken away",
+            [({}, database.logs_set_aside())],
+        ),
         *_family("live_watchers", "open WebSockets, and exports", [({}, live.watchers)]),
         *_family(
             "archive_bytes", "of Parquet files", [({}, sum(part.file_bytes for part in parts))]
@@ -110,7 +115,7 @@ async def metrics(  # noqa: PLR0913  one for each part that counts
         *_of_channels(await find_channels(database, organization, Page())),
         *_of_exports(exporter.states(organization)),
     ]
-    return Response("\n".join(lines) + "\n", media_type=MEDIA_TYPE)
+    return "\n".join(lines) + "\n"
 
 
 def _of_devices(rows: Sequence[GapRow], now_ns: int) -> list[str]:

@@ -31,8 +31,10 @@ class Readiness(msgspec.Struct, frozen=True):
     broker_connected: bool
     broker: str  # where it is, and which one when it is our own
     disk_has_room: bool  # without it nothing more is taken in
-    exports_failing: (
-        int  # outputs of alerts whose receivers are waited for; we are ready all the same
+    # We are ready all the same with these:
+    exports_failing: int  # outputs of alerts whose receivers are waited for
+    logs_set_aside: (
+        int  # write-ahead logs that could not be read; until their files are taken away
     )
 
 
@@ -69,6 +71,7 @@ async def readyz(
         broker=state.name,
         disk_has_room=has_room,
         exports_failing=sum(each.last_error is not None for each in exporter.states()),
+        logs_set_aside=database.logs_set_aside(),
     )
     good = state.connected and has_room
     return Response(ready, status_code=HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE)

@@ -44,7 +44,7 @@ async def rejects(  # noqa: PLR0913  what a request needs
 ) -> Response[list[RejectShape]]:
     """Return payloads that could not be taken, newest first; X-Total-Count says how many are kept.
 
-    The newest 10,000 of all organizations are. Those whose topic names no organization are for admins
+    The newest 10,000 of an organization are. Those whose topic names no organization are for admins
     of the installation's own.
     """
     user = person(request).user

@@ -27,6 +27,7 @@ from runtime.systemd import notify
 log = logging.getLogger(__name__)
 
 FILE_NAME = "edgewarden.duckdb"
+UNREADABLE = "wal.unreadable"  # behind it: a write-ahead log that was set aside
 ARCHIVE, COPIES = "archive", "copies"  # the only folders whose files a statement may touch
 READERS = 4
 AN_HOUR_MORE = "EXTEND_TIMEOUT_USEC=3600000000"  # to systemd
@@ -162,6 +163,10 @@ class Database:
         rows = await self._on(self._writer, lambda: self._transact(statements, every=True))
         return [row(*values) for values in rows]
 
+    def logs_set_aside(self) -> int:
+        """Return how many write-ahead logs could not be read, as far as their files still lie there."""
+        return len(list(self.path.parent.glob(f"{FILE_NAME}.{UNREADABLE}-*")))
+
     async def copy_to(self, file: Path) -> None:
         """Write the database as it is at this moment into a new file below COPIES."""
         await self._read(lambda cursor: _copy(cursor, self.path.stem, file))
@@ -245,7 +250,7 @@ def _connect(path: Path) -> duckdb.DuckDBPyConnection:
         if "replaying WAL" not in str(error):
             raise
         why = _first_line(error)
-    aside = log_path.with_name(f"{log_path.name}.unreadable-{time.time_ns()}")
+    aside = path.with_name(f"{path.name}.{UNREADABLE}-{time.time_ns()}")
     log_path.rename(aside)
     extra = {"file": str(aside), "bytes": aside.stat().st_size, "why": why}
     log.error("write_ahead_log_set_aside", extra=extra)

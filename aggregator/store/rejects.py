@@ -9,7 +9,7 @@ from aggregator.store.database import Database, Statement
 
 KEPT_BYTES = 1024
 KEPT_TOPIC = 1000  # characters: a broker lets topics have 65,535 bytes
-KEPT_REJECTS = 10_000
+KEPT_REJECTS = 10_000  # of an organization, and of those whose topics name none
 
 
 class Reject(msgspec.Struct, frozen=True):
@@ -42,7 +42,7 @@ class RejectFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def save_rejects(rejects: Sequence[Reject]) -> tuple[Statement, Statement]:
-    """Add rejects and forget the oldest beyond what is kept."""
+    """Add rejects and forget the oldest beyond what is kept of an organization."""
     columns = {
         name: [getattr(reject, name) for reject in rejects]
         for name in ("organization", "device_id", "reason", "received_ns")
@@ -52,9 +52,10 @@ def save_rejects(rejects: Sequence[Reject]) -> tuple[Statement, Statement]:
         "payload": [reject.payload[:KEPT_BYTES] for reject in rejects],
         "payload_bytes": [len(reject.payload) for reject in rejects],
     }
+    organizations = sorted({reject.organization or "" for reject in rejects})
     return (
         Statement("save_rejects", columns | payloads),
-        Statement("trim_rejects", {"kept": KEPT_REJECTS}),
+        Statement("trim_rejects", {"organizations": organizations, "kept": KEPT_REJECTS}),
     )
 
 

@@ -57,6 +57,7 @@ async def test_a_write_ahead_log_that_cannot_be_read_is_set_aside_and_told(
     log.write_bytes(content)
     async with Database(crashed) as database:
         assert await add_user(database, USER, 1) is not None
+        assert database.logs_set_aside() == 1
     aside = found(crashed, f"{FILE_NAME}.wal.unreadable-*")
     assert [file.read_bytes() for file in aside] == [bytes(content)]
     (record,) = [item for item in caplog.records if item.levelno == logging.ERROR]

@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-import time
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 
@@ -192,16 +191,24 @@ async def test_a_name_or_address_is_taken_whatever_its_case(database: Database):
         assert await add_user(database, taken, 1) is None
 
 
-async def test_rejects_are_kept_in_part_and_only_the_newest(
+async def test_rejects_are_kept_in_part_and_only_the_newest_of_each_organization(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("aggregator.store.rejects.KEPT_REJECTS", 10)
-    for number in range(30):
-        refused = Reject(None, None, "t", "r", b"x" * 5000, time.time_ns() + number)
-        await database.write(*save_rejects([refused]))
+    for organization, count in (("quiet", 2), (None, 30), ("loud", 30)):
+        for number in range(count):
+            refused = Reject(organization, None, "t", "r", b"x" * 5000, number)
+            await database.write(*save_rejects([refused]))
     with database._open_connection().cursor() as cursor:
-        rows = cursor.execute("SELECT octet_length(payload), payload_bytes FROM store.rejects")
-        assert rows.fetchall() == [(KEPT_BYTES, 5000)] * 11
+        kept = cursor.execute(
+            "SELECT organization, min(received_ns), max(received_ns), count(*),"
+            " min(octet_length(payload)), max(payload_bytes) FROM store.rejects GROUP BY ALL"
+        )
+        assert set(kept.fetchall()) == {
+            ("quiet", 0, 1, 2, KEPT_BYTES, 5000),
+            (None, 20, 29, 10, KEPT_BYTES, 5000),
+            ("loud", 20, 29, 10, KEPT_BYTES, 5000),
+        }
 
 
 def test_every_query_is_read_from_its_file():

@@ -1,7 +1,7 @@
 // One alert with its reasons, and what a person may decide about it.
 
 import { isolateButton, partOf } from "./isolations.js";
-import { STATUS_WORDS, amount, byId, className, count, exactTime, make, severity, time } from "./view.js";
+import { STATUS_WORDS, amount, byId, className, count, exactTime, make, severity, span, time } from "./view.js";
 
 const BENIGN = "benign";
 const DECIDES = new Set(["analyst", "operator", "admin"]);
@@ -137,7 +137,7 @@ function facts(alert) {
     ["First seen", exactTime(alert.first_seen_at)],
     ["Detected", exactTime(alert.detected_at)],
     ["Last seen", exactTime(alert.last_seen_at)],
-    ["Clock", alert.clock_offset_s ? `the device's was wrong: ${count(Math.round(alert.clock_offset_s))} s were added` : null],
+    ["Clock", alert.clock_offset_s ? clockText(alert.clock_offset_s) : null],
     ["Windows", `${count(alert.windows)} of one second, ${count(alert.packets)} packets`],
     ["Techniques", [...alert.techniques, ...alert.ics_techniques].join(", ") || "–"],
     ["Seen by", alert.device_id],
@@ -145,6 +145,10 @@ function facts(alert) {
     ["Notes", alert.notes],
   ].filter(([, value]) => value !== null && value !== undefined);
   return make("dl", { class: "facts" }, ...rows.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
+}
+
+function clockText(offset_s) {
+  return `the device's was ${span(Math.abs(offset_s))} ${offset_s > 0 ? "behind" : "ahead"}: these times are corrected`;
 }
 
 // "192.168.1.7:40000 → 192.168.1.1:502 tcp, 17 packets"; of ICMP the ports are type and code.

@@ -47,11 +47,14 @@ export function amount(number) {
 export function ago(text) {
   if (!text) return "never seen";
   const seconds = Math.max(0, (Date.now() - new Date(text).getTime()) / 1000);
-  if (seconds < 15) return "seen just now";
-  if (seconds < 90) return `seen ${Math.round(seconds)} s ago`;
-  if (seconds < 5400) return `seen ${Math.round(seconds / 60)} min ago`;
-  if (seconds < 172800) return `seen ${Math.round(seconds / 3600)} h ago`;
-  return `seen ${Math.round(seconds / 86400)} days ago`;
+  return seconds < 15 ? "seen just now" : `seen ${span(seconds)} ago`;
+}
+
+export function span(seconds) {
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 172800) return `${Math.round(seconds / 3600)} h`;
+  return `${Math.round(seconds / 86400)} days`;
 }
 
 export const STATUS_WORDS = {

@@ -1,4 +1,8 @@
+-- Of each organization by itself, so that no other pushes out what it is to look at; NULL: the topic named none.
 DELETE FROM store.rejects
-WHERE received_ns < (
-  SELECT received_ns FROM store.rejects ORDER BY received_ns DESC LIMIT 1 OFFSET $kept
+WHERE rowid IN (
+  SELECT rowid
+  FROM store.rejects
+  WHERE coalesce(organization, '') IN (SELECT unnest($organizations::JSON::VARCHAR[]))
+  QUALIFY row_number() OVER (PARTITION BY organization ORDER BY received_ns DESC) > $kept
 );
