@@ -1,6 +1,6 @@
 """What was stored, told to those who watch, in the shapes of the API."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -15,7 +15,7 @@ from aggregator.shapes import (
     isolation_shape,
     rfc3339,
 )
-from aggregator.store.alerts import AlertFilter, AlertKey, find_alerts, look_from_ns
+from aggregator.store.alerts import AlertFilter, AlertKey, KnownAlert, find_alerts, look_from_ns
 from aggregator.store.database import Database
 from aggregator.store.devices import find_devices
 from aggregator.store.incidents import IncidentFilter, find_incidents
@@ -62,7 +62,7 @@ class Announcer:
         self._live = live
 
     async def announce(
-        self, reported: Sequence[AnyReported], known: set[AlertKey], now_ns: int
+        self, reported: Sequence[AnyReported], known: Mapping[AlertKey, KnownAlert], now_ns: int
     ) -> None:
         """Tell about a batch that is stored.
 
@@ -89,7 +89,10 @@ class Announcer:
                 )
 
     async def _alerts(
-        self, organization: str, reported: Sequence[AnyReported], known: set[AlertKey]
+        self,
+        organization: str,
+        reported: Sequence[AnyReported],
+        known: Mapping[AlertKey, KnownAlert],
     ) -> None:
         told = alerts_in(reported)
         if not told.keys:
@@ -99,7 +102,10 @@ class Announcer:
         for row in reversed(rows):
             if (row.device_id, row.alert_id) in told.keys:
                 key = AlertKey(organization, row.device_id, row.alert_id)
-                kind: EventKind = "alert_updated" if key in known else "new_alert"
+                before = known.get(key)
+                # One that was hidden so far is news to who watches.
+                is_new = before is None or before.hidden
+                kind: EventKind = "new_alert" if is_new else "alert_updated"
                 self._live.publish(organization, kind, alert_shape(row))
         touched = sorted({row.incident_id for row in rows if row.incident_id is not None})
         await self._incidents(organization, touched)

@@ -33,7 +33,7 @@ from aggregator.ingest.storing import (
 )
 from aggregator.live import LiveFeed
 from aggregator.presence import PresenceKeeper
-from aggregator.store.alerts import AlertKey, known_alerts
+from aggregator.store.alerts import AlertKey, KnownAlert, known_alerts
 from aggregator.store.commands import CommandKey
 from aggregator.store.database import Database
 from aggregator.store.evidence import EvidenceFiles
@@ -62,7 +62,7 @@ class Stored(msgspec.Struct, frozen=True):
 
     marks: dict[Boot, Mark]  # to be receipted
     reported: list[AnyReported]
-    known: set[AlertKey]  # alerts that were stored before
+    known: dict[AlertKey, KnownAlert]  # alerts that were stored before
     presence: bool  # somebody came or went
     now_ns: int
 
@@ -221,7 +221,7 @@ class Ingest:
                 chain(
                     marks_and_senders(ordered.moved, heard, now_ns),
                     presences(present),
-                    statements_for(reported, self._community_id_seed, all_new=not known),
+                    statements_for(reported, known, self._community_id_seed),
                     usage_of(ordered.taken, now_ns),
                     rejects(refused),
                 )
@@ -245,9 +245,9 @@ class Ingest:
             [CommandKey(item.organization, item.message.command_id) for item in acks]
         )
 
-    async def _known(self, reported: Sequence[AnyReported]) -> set[AlertKey]:
+    async def _known(self, reported: Sequence[AnyReported]) -> dict[AlertKey, KnownAlert]:
         told = alerts_in(reported)
-        return await known_alerts(self._database, told.ids, told.since_ns) if told.keys else set()
+        return await known_alerts(self._database, told.ids, told.since_ns) if told.keys else {}
 
     async def _trim(self, new: Iterable[Boot]) -> None:
         # By itself, since it is seldom: to look in each transaction for what is too much costs more.

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from aggregator.ingest.reading import Numbered, Present
-from aggregator.store.alerts import look_from_ns, save_alerts
+from aggregator.store.alerts import NONE_KNOWN, AlertKey, KnownAlert, look_from_ns, save_alerts
 from aggregator.store.commands import move_commands
 from aggregator.store.database import Statement
 from aggregator.store.devices import (
@@ -62,14 +62,16 @@ def of_kind(reported: Sequence[AnyReported], kind: type[M]) -> list[Reported[M]]
 
 
 def statements_for(
-    reported: Sequence[AnyReported], community_id_seed: int = 0, *, all_new: bool = False
+    reported: Sequence[AnyReported],
+    known: Mapping[AlertKey, KnownAlert] = NONE_KNOWN,
+    community_id_seed: int = 0,
 ) -> Iterator[Statement]:
     """Yield what stores some reports, except that their senders were heard.
 
     Args:
         reported: What they are.
+        known: The alerts with their ids that are stored.
         community_id_seed: What other tools of the network name flows with.
-        all_new: No alert among them is stored.
     """
     if health := of_kind(reported, Health):
         yield from save_health(health)
@@ -77,7 +79,7 @@ def statements_for(
     if models := of_kind(reported, ModelsHave):
         yield save_models(models)
     if alerts := of_kind(reported, Alert):
-        yield from save_alerts(alerts, community_id_seed, all_new=all_new)
+        yield from save_alerts(alerts, known, community_id_seed)
         yield from gather(look_from_ns(item.message for item in alerts))
     if isolations := of_kind(reported, Isolation):
         yield save_isolations(isolations)

@@ -1,12 +1,11 @@
 """Alerts: what a person should look at."""
 
 import secrets
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
-from aggregator.store.counts import as_counted
 from aggregator.store.database import Database, Statement
 from aggregator.store.reported import Reported, columns, json_text, latest
 from contract.attacks import AttackType, Severity
@@ -105,6 +104,16 @@ class AlertKey(msgspec.Struct, frozen=True):
     alert_id: str
 
 
+class KnownAlert(msgspec.Struct, frozen=True):
+    """What is stored of an alert."""
+
+    opened_ns: int
+    hidden: bool
+
+
+NONE_KNOWN: Final[Mapping[AlertKey, KnownAlert]] = {}
+
+
 class Count(msgspec.Struct, frozen=True):
     """A number of rows."""
 
@@ -112,18 +121,42 @@ class Count(msgspec.Struct, frozen=True):
 
 
 def save_alerts(
-    reported: Sequence[Reported[Alert]], community_id_seed: int = 0, *, all_new: bool = False
-) -> tuple[Statement, ...]:
-    """Add alerts, or bring known ones up to date; what people decided about them stays.
+    reported: Sequence[Reported[Alert]],
+    known: Mapping[AlertKey, KnownAlert] = NONE_KNOWN,
+    community_id_seed: int = 0,
+) -> Iterator[Statement]:
+    """Add alerts, and bring known ones up to date; what people decided about these stays.
 
     One that turns out to be of another class, or graver, is active again, as a change by nobody.
+    To plan one statement that does both takes longer than to store some alerts.
 
     Args:
         reported: The alerts.
+        known: Those with these ids that are stored, hidden ones too.
         community_id_seed: What other tools of the network name flows with.
-        all_new: None of them is stored, so that none is counted yet.
     """
     newest = latest(reported, "alert_id")
+    old = [item for item in newest if _key(item) in known]
+    new = [item for item in newest if _key(item) not in known]
+    opened = [known[_key(item)].opened_ns for item in old]
+    since_ns = min(opened + [item.message.opened_ns for item in new])
+    ids = [item.message.alert_id for item in newest]
+    if known:
+        yield _note(ids, since_ns, -1)
+    if old:
+        yield _reopen(old, since_ns)
+        given = {"columns": _told(old, community_id_seed), "since_ns": since_ns}
+        yield Statement("update_alerts", given)
+    if new:
+        yield Statement("add_alerts", {"columns": _told(new, community_id_seed)})
+    yield _note(ids, since_ns, 1)
+
+
+def _key(item: Reported[Alert]) -> AlertKey:
+    return AlertKey(item.organization, item.device_id, item.message.alert_id)
+
+
+def _told(newest: Sequence[Reported[Alert]], community_id_seed: int) -> dict[str, list[object]]:
     texts: dict[str, list[object]] = {
         name: [json_text(getattr(item.message, name)) for item in newest]
         for name in ("top_features", "counterfactual")
@@ -132,19 +165,17 @@ def save_alerts(
     texts["clock_offset_ns"] = [item.clock_offset_ns for item in newest]
     texts["flow"] = [flow and json_text(flow) for flow in flows]
     texts["community_id"] = [flow and community_id(flow, community_id_seed) for flow in flows]
-    since_ns = look_from_ns(item.message for item in newest)
-    told: dict[str, object] = {
-        "alert_ids": [item.message.alert_id for item in newest],
-        "since_ns": since_ns,
-    }
-    fields = columns(newest, *_FIELDS) | texts
-    save = Statement("save_alerts", {"columns": fields, "since_ns": since_ns})
-    before, *rest = as_counted("note_told_alerts", told, save)
-    return tuple(rest) if all_new else (before, _reopen(newest, since_ns), *rest)
+    return columns(newest, *_FIELDS) | texts
 
 
-def _reopen(newest: Sequence[Reported[Alert]], since_ns: int) -> Statement:
-    fields = columns(newest, "alert_id", "attack_type", "severity")
+def _note(alert_ids: Sequence[str], since_ns: int, sign: int) -> Statement:
+    """Count alerts with these ids, or take them off the counts before they change."""
+    given = {"alert_ids": alert_ids, "since_ns": since_ns, "sign": sign}
+    return Statement("note_told_alerts", given)
+
+
+def _reopen(old: Sequence[Reported[Alert]], since_ns: int) -> Statement:
+    fields = columns(old, "alert_id", "attack_type", "severity")
     given = {"columns": fields, "since_ns": since_ns, "change_id": secrets.token_hex(16)}
     return Statement("reopen_alerts", given)
 
@@ -158,10 +189,15 @@ def look_from_ns(alerts: Iterable[Alert]) -> int:
     return max(min((alert.opened_ns for alert in alerts), default=0) - APART_NS, 0)
 
 
+class _Known(AlertKey, frozen=True):
+    opened_ns: int
+    hidden: bool
+
+
 async def known_alerts(
     database: Database, alert_ids: Collection[str], since_ns: int
-) -> set[AlertKey]:
-    """Return which alerts with these ids are stored, of whatever organization.
+) -> dict[AlertKey, KnownAlert]:
+    """Return what is stored of alerts with these ids, of whatever organization.
 
     Args:
         database: Where they are.
@@ -169,7 +205,12 @@ async def known_alerts(
         since_ns: Before this none of them was opened.
     """
     sought = {"alert_ids": list(alert_ids), "since_ns": since_ns}
-    return set(await database.read("known_alerts", sought, AlertKey))
+    return {
+        AlertKey(row.organization, row.device_id, row.alert_id): KnownAlert(
+            row.opened_ns, row.hidden
+        )
+        for row in await database.read("known_alerts", sought, _Known)
+    }
 
 
 async def find_alerts(

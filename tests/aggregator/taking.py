@@ -12,11 +12,14 @@ from aggregator.ingest.reading import Arrival, Item
 from aggregator.ingest.service import Ingest, Stored
 from aggregator.live import LiveFeed
 from aggregator.presence import PresenceKeeper
+from aggregator.store.alerts import known_alerts, look_from_ns, save_alerts
 from aggregator.store.database import Database
+from aggregator.store.incidents import gather
+from aggregator.store.reported import Reported
 from aggregator.store.room import Room
 from aggregator.store.texts import sql
 from aggregator.store.watermarks import Boot, Mark
-from contract.messages import AnyMessage
+from contract.messages import Alert, AnyMessage
 from tests.aggregator.messages import BOOT, envelope, topic
 
 
@@ -50,6 +53,14 @@ def ingest(database: Database, room: Room | None = None) -> Ingest:
 def count(database: Database, table: str) -> int:
     with database._open_connection().cursor() as cursor:
         return len(cursor.table(table).fetchall())
+
+
+async def save(database: Database, told: Sequence[Reported[Alert]]) -> None:
+    """Store alerts as ingest does, whether they are known or not."""
+    alerts = [item.message for item in told]
+    ids = [each.alert_id for each in alerts]
+    known = await known_alerts(database, ids, look_from_ns(alerts))
+    await database.write(*save_alerts(told, known), *gather(look_from_ns(alerts)))
 
 
 async def take(ingest: Ingest, arrivals: Sequence[Arrival]) -> dict[Boot, Mark]:

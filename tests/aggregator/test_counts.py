@@ -27,6 +27,7 @@ from aggregator.store.suppressions import Match, add_suppression, delete_suppres
 from contract.attacks import AttackType, Label
 from contract.messages import AnyMessage
 from tests.aggregator.messages import (
+    MAC,
     SECOND_NS,
     alert,
     envelope,
@@ -36,7 +37,7 @@ from tests.aggregator.messages import (
     verdicts,
 )
 from tests.aggregator.people import ADA
-from tests.aggregator.taking import ingest, take
+from tests.aggregator.taking import arrival, ingest, take
 
 DAY_NS, HOUR_NS, MINUTE_NS = 24 * 3600 * SECOND_NS, 3600 * SECOND_NS, 60 * SECOND_NS
 NOW_NS = now_ns()
@@ -229,6 +230,21 @@ async def test_counts_equal_a_count_over_all_rows_after_any_history(database: Da
     assert not found(database, "SELECT 1, 1 FROM store.minute_counts WHERE count = 0")
     await history.age()
     assert_kept_verdicts_are_counted(history)
+
+
+async def test_an_alert_that_goes_on_while_it_is_hidden_is_counted_once(database: Database):
+    history = History(database, 3)
+    match = Match(host=MAC)
+    statement = add_suppression(
+        "default", match, reason="r", username="ada", now_ns=NOW_NS, expires_ns=2 * NOW_NS
+    )
+    await database.change(Added, statement)
+    for boot, (device, number) in enumerate((("a", 1), ("a", 1), ("b", 1), ("a", 2), ("b", 1))):
+        told = arrival(alert(number), device_id=device, boot=f"{boot:016x}")
+        await take(history.ingest, [told])
+    (hidden,) = (await count_since(database, "default", 0)).alerts
+    assert (hidden.suppressed, hidden.count) == (True, 3)
+    assert_alerts_are_counted(database)
 
 
 @pytest.mark.timeout(180)

@@ -18,7 +18,7 @@ from aggregator.store.alert_changes import (
     find_changes,
     take_back,
 )
-from aggregator.store.alerts import AlertFilter, AlertRow, find_alerts, save_alerts
+from aggregator.store.alerts import AlertFilter, AlertRow, find_alerts
 from aggregator.store.counts import count_since
 from aggregator.store.database import Database
 from aggregator.store.reported import Reported
@@ -26,6 +26,7 @@ from contract.messages import Alert
 from tests.aggregator.conftest import Centre, next_event
 from tests.aggregator.messages import BOOT, SECOND_NS, alert, now_ns
 from tests.aggregator.people import ADA
+from tests.aggregator.taking import save
 
 FIRST = 7600
 
@@ -36,7 +37,7 @@ def in_(days: float = 0, seconds: float = 0) -> str:
 
 async def tell(database: Database, *alerts: Alert) -> list[AlertRow]:
     told = [Reported("default", "pi", BOOT, now_ns(), each) for each in alerts]
-    await database.write(*save_alerts(told))
+    await save(database, told)
     return await rows(database)
 
 

@@ -21,7 +21,7 @@ from aggregator.export.files import FileSink
 from aggregator.live import EventKind, LiveFeed
 from aggregator.shapes import alert_shape, rfc3339
 from aggregator.store.alert_changes import AlertChange, change_alerts
-from aggregator.store.alerts import AlertFilter, find_alerts, save_alerts
+from aggregator.store.alerts import AlertFilter, find_alerts
 from aggregator.store.database import Database
 from aggregator.store.reported import Reported
 from contract.messages import Alert
@@ -31,6 +31,7 @@ from tests.aggregator.conftest import Centre
 from tests.aggregator.messages import BOOT, alert, now_ns
 from tests.aggregator.people import ADA
 from tests.aggregator.receivers import certificate
+from tests.aggregator.taking import save
 from tests.brokers import free_port
 
 EVERYTHING: tuple[AlertEvent, ...] = ("opened", "updated", "closed", "decided")
@@ -52,7 +53,7 @@ class World:
 
     async def tell(self, *alerts: Alert, organization: str = "default", new: bool = True) -> None:
         told = [Reported(organization, "pi", BOOT, now_ns(), each) for each in alerts]
-        await self.database.write(*save_alerts(told))
+        await save(self.database, told)
         await self.announce([each.alert_id for each in alerts], organization, new=new)
 
     async def announce(self, ids: Sequence[str], organization: str, *, new: bool) -> None:

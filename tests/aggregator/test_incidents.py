@@ -8,7 +8,7 @@ import pytest
 
 from aggregator.config import QueryConfig
 from aggregator.sandbox.runner import Sandbox
-from aggregator.store.alerts import AlertFilter, find_alerts, look_from_ns, save_alerts
+from aggregator.store.alerts import AlertFilter, find_alerts
 from aggregator.store.archive import Archive
 from aggregator.store.database import Database, Statement
 from aggregator.store.incidents import (
@@ -17,7 +17,6 @@ from aggregator.store.incidents import (
     change_incident,
     count_incidents,
     find_incidents,
-    gather,
 )
 from aggregator.store.reported import Reported
 from aggregator.store.suppressions import Match, delete_suppression
@@ -25,6 +24,7 @@ from contract.attacks import AttackType
 from contract.messages import Alert
 from tests.aggregator.conftest import Centre, next_event
 from tests.aggregator.messages import BOOT, MAC, SECOND_NS, alert, now_ns
+from tests.aggregator.taking import save
 from tests.aggregator.test_query import rows
 from tests.aggregator.test_suppressions import hide
 
@@ -43,7 +43,7 @@ async def store(
 ) -> None:
     """Store alerts as one batch, as ingest does."""
     told = [Reported(organization, device_id, BOOT, now_ns(), each) for each in alerts]
-    await database.write(*save_alerts(told), *gather(look_from_ns(alerts)))
+    await save(database, told)
 
 
 async def gathered(database: Database, organization: str = "default") -> list[list[int]]:

@@ -16,7 +16,7 @@ from aggregator.notify.notifier import Notifier
 from aggregator.notify.quiet import MINUTE_NS, Minute, QuietHours
 from aggregator.seal import Seal, load_seal
 from aggregator.store.alert_changes import AlertChange, change_alerts
-from aggregator.store.alerts import AlertFilter, find_alerts, save_alerts
+from aggregator.store.alerts import AlertFilter, find_alerts
 from aggregator.store.channels import ChannelRow, NewChannel, add_channel, find_channels
 from aggregator.store.database import Database
 from aggregator.store.devices import Added, Page
@@ -29,6 +29,7 @@ from tests.aggregator.agents import until
 from tests.aggregator.messages import BOOT, SECOND_NS, alert, isolation, now_ns
 from tests.aggregator.people import ADA
 from tests.aggregator.receivers import Receiver, receiver
+from tests.aggregator.taking import save
 
 SCAN = "medium: Scan by 192.168.1.7"
 MITM = "critical: MITM by 192.168.1.7"
@@ -69,7 +70,7 @@ class Told:
 
     async def alerts(self, *alerts: Alert, organization: str = "default") -> None:
         told = [Reported(organization, "pi", BOOT, now_ns(), each) for each in alerts]
-        await self.database.write(*save_alerts(told))
+        await save(self.database, told)
 
     async def isolated(self, told: Isolation) -> None:
         await self.database.write(

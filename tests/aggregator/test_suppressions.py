@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from aggregator.notify import notifier
-from aggregator.store.alerts import AlertFilter, count_alerts, find_alerts, save_alerts
+from aggregator.store.alerts import AlertFilter, count_alerts, find_alerts
 from aggregator.store.database import Database
 from aggregator.store.devices import Added
 from aggregator.store.notifications import newest_news, untold_alerts
@@ -19,6 +19,7 @@ from aggregator.store.suppressions import Match, add_suppression, as_filter
 from contract.messages import Alert
 from tests.aggregator.conftest import Centre, next_event
 from tests.aggregator.messages import BOOT, MAC, SECOND_NS, alert, now_ns
+from tests.aggregator.taking import save
 from tests.aggregator.test_notifier import Told
 
 FIRST = 52_000
@@ -177,7 +178,7 @@ async def store(
 ) -> None:
     received_ns = now_ns() + later_s * SECOND_NS
     told = [Reported(organization, "pi", BOOT, received_ns, each) for each in alerts]
-    await database.write(*save_alerts(told))
+    await save(database, told)
 
 
 async def shown(database: Database, organization: str = "default") -> list[int]:

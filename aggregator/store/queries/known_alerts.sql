@@ -1,5 +1,5 @@
--- One that was hidden so far is news to who watches.
-SELECT organization, device_id, alert_id
+SELECT organization, device_id, alert_id, min(opened_ns), bool_and(suppressed_by IS NOT NULL)
 FROM store.alerts
-WHERE opened_ns >= $since_ns::BIGINT AND suppressed_by IS NULL
-  AND alert_id IN (SELECT unnest($alert_ids::JSON::VARCHAR[]));
+WHERE opened_ns >= $since_ns::BIGINT
+  AND alert_id IN (SELECT unnest($alert_ids::JSON::VARCHAR[]))
+GROUP BY ALL;

@@ -1,4 +1,4 @@
--- What people have closed, or put off, and what turns out to be another class or graver now: save_alerts makes
+-- What people have closed, or put off, and what turns out to be another class or graver now: update_alerts makes
 -- it active. By nobody.
 INSERT INTO store.alert_changes (
   id, organization, alert_number, change_id, at_ns, user_id, username, status_before, status_after,
