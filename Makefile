@@ -22,10 +22,11 @@ check: develop ## lint, format, types and import layers
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
+# Two files at once: many tests wait for a program more than they compute.
 test: develop ## check, then every test (installs tests/apt-packages.txt where it can)
 	@scripts/install-packages.sh $$(grep -v '^#' tests/apt-packages.txt) || test -z "$$CI"
 	@$(MAKE) check
-	.venv/bin/pytest
+	.venv/bin/pytest -n 2 --dist loadfile
 
 bench: develop ## what is fast, measured against peers in one run (BENCH="--quick --rounds 1")
 	@benchmarks/install-peers.sh

@@ -45,6 +45,7 @@ def test_no_line_is_too_strange_to_be_sent_or_ends_who_logs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(logging, "raiseExceptions", False)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's report takes UTF-8 alone
     own = OwnLog()
     own.handle(logging.makeLogRecord({"msg": "%d", "args": ("x",), "levelno": logging.ERROR}))
     with own.listening():
