@@ -7,6 +7,7 @@ import msgspec
 
 from aggregator.ingest.reading import Numbered
 from aggregator.store.watermarks import Boot, Mark
+from contract.messages import Health
 
 NOTHING_YET = Mark(last_seq=0, lost=0)
 
@@ -48,6 +49,11 @@ def order(numbered: Sequence[Numbered], stored: Mapping[Boot, Mark]) -> Ordered:
         counts[where] += 1
         if where is Place.NEXT:
             lost = mark.lost + item.seq - mark.last_seq - 1
-            marks[item.boot] = moved[item.boot] = Mark(item.seq, lost)
+            frames = max(mark.frames, _frames_of(item))
+            marks[item.boot] = moved[item.boot] = Mark(item.seq, lost, frames)
             taken.append(item)
     return Ordered(taken, marks, moved, counts[Place.DUPLICATE], counts[Place.EARLY])
+
+
+def _frames_of(item: Numbered) -> int:
+    return item.message.frames if isinstance(item.message, Health) else 0

@@ -23,6 +23,7 @@ from aggregator.ingest.reading import Arrival, Item, Numbered, Present, read, re
 from aggregator.ingest.receipts import Receipts
 from aggregator.ingest.storing import (
     AnyReported,
+    frames_of,
     lost_by_sender,
     marks_and_senders,
     of_kind,
@@ -222,6 +223,7 @@ class Ingest:
                     marks_and_senders(ordered.moved, heard, now_ns),
                     presences(present),
                     statements_for(reported, known, self._community_id_seed),
+                    frames_of(ordered.taken, stored),
                     usage_of(ordered.taken, now_ns),
                     rejects(refused),
                 )

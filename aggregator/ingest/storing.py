@@ -1,11 +1,13 @@
 """Messages to statements: one transaction for everything that a batch brought."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from aggregator.ingest.reading import Numbered, Present
 from aggregator.store.alerts import NONE_KNOWN, AlertKey, KnownAlert, look_from_ns, save_alerts
 from aggregator.store.commands import move_commands
+from aggregator.store.counts import MAX_COUNT, MINUTE_NS, Place, note
 from aggregator.store.database import Statement
 from aggregator.store.devices import (
     Heard,
@@ -40,8 +42,6 @@ from contract.messages import (
 
 M = TypeVar("M", bound=Message)
 
-MAX_COUNT = 2**63 - 1
-
 AnyReported = Reported[Message]
 
 
@@ -74,7 +74,7 @@ def statements_for(
         community_id_seed: What other tools of the network name flows with.
     """
     if health := of_kind(reported, Health):
-        yield from save_health(health)
+        yield save_health(health)
         yield save_device_health(health)
     if models := of_kind(reported, ModelsHave):
         yield save_models(models)
@@ -113,6 +113,21 @@ def marks_and_senders(
         yield save_heard(heard, now_ns)
     if moved:
         yield save_marks(moved, now_ns)
+
+
+def frames_of(taken: Sequence[Numbered], stored: Mapping[Boot, Mark]) -> Iterator[Statement]:
+    """Yield what counts the frames that boots told of beyond what they had told before."""
+    most = {boot: mark.frames for boot, mark in stored.items()}
+    counts = Counter[Place]()
+    for item in taken:
+        if isinstance(item.message, Health):
+            more = item.message.frames - most.get(item.boot, 0)
+            if more > 0:  # reports may come late, and in any order
+                most[item.boot] = item.message.frames
+                minute_ns = item.arrival.received_ns // MINUTE_NS * MINUTE_NS
+                counts[Place(minute_ns, item.boot.organization, item.boot.device_id)] += more
+    if counts:
+        yield note("frames", counts)
 
 
 def usage_of(taken: Sequence[Numbered], now_ns: int) -> Iterator[Statement]:

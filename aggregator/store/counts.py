@@ -4,7 +4,7 @@ They are noted in the transaction that changes what they count, and folded once 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -12,8 +12,10 @@ import msgspec
 from aggregator.store.database import Database, Statement
 from aggregator.store.room import Room
 
+MAX_COUNT: Final = 2**63 - 1
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 24 * 3600
 NS_PER_S: Final = 1_000_000_000
+MINUTE_NS: Final = MINUTE_S * NS_PER_S
 FOLD_S: Final = 60.0
 AHEAD_NS: Final = DAY_S * NS_PER_S  # what is dated further ahead of us is forgotten
 _SOURCES: Final = {
@@ -50,6 +52,24 @@ def as_counted(
         change,
         Statement(query, parameters | {"sign": 1}),
     )
+
+
+class Place(msgspec.Struct, frozen=True, gc=False):
+    """Where something that is no alert is counted."""
+
+    start_ns: int  # of its minute
+    organization: str
+    device_id: str
+    label: str = ""
+
+
+def note(counted: Counted, counts: Mapping[Place, int]) -> Statement:
+    """Count what is no alert: a dashboard reads these instead of all rows."""
+    columns: dict[str, object] = {
+        name: [getattr(place, name) for place in counts] for name in Place.__struct_fields__
+    }
+    most = [min(count, MAX_COUNT) for count in counts.values()]  # a device may claim any number
+    return Statement("note_counts", columns | {"counted": counted, "count": most})
 
 
 class Arrived(msgspec.Struct, frozen=True):
@@ -118,17 +138,14 @@ def forget_counts(
         now_ns: The centre's clock.
         minutes_days: For how many days counts by minute are kept.
         hours_days: The same by hour.
-        days_days: The same by day, and how much each boot saw.
+        days_days: The same by day.
     """
     day_ns = DAY_S * NS_PER_S
     kept = {"minute": minutes_days, "hour": hours_days, "day": days_days}
     return [
-        *(
-            Statement(
-                f"forget_{name}_counts",
-                {"before_ns": now_ns - days * day_ns, "after_ns": now_ns + AHEAD_NS},
-            )
-            for name, days in kept.items()
-        ),
-        Statement("forget_frame_marks", {"before_ns": now_ns - days_days * day_ns}),
+        Statement(
+            f"forget_{name}_counts",
+            {"before_ns": now_ns - days * day_ns, "after_ns": now_ns + AHEAD_NS},
+        )
+        for name, days in kept.items()
     ]

@@ -50,19 +50,14 @@ class HealthRow(msgspec.Struct, frozen=True):
     version: str
 
 
-def save_health(reported: Sequence[Reported[Health]]) -> tuple[Statement, ...]:
-    """Add reports, and count the frames that they tell of."""
-    boots: dict[str, list[object]] = {"boot": [item.boot for item in reported]}
-    frames = {"columns": columns(reported, "frames") | boots}
-    texts: dict[str, list[object]] = {
+def save_health(reported: Sequence[Reported[Health]]) -> Statement:
+    """Add reports."""
+    more: dict[str, list[object]] = {
+        "boot": [item.boot for item in reported],
         "dropped": [json_text(item.message.dropped) for item in reported],
         "queued": [json_text(item.message.queued) for item in reported],
     }
-    return (
-        Statement("save_health", {"columns": columns(reported, *_FIELDS) | boots | texts}),
-        Statement("note_frames", frames),
-        Statement("mark_frames", frames),
-    )
+    return Statement("save_health", {"columns": columns(reported, *_FIELDS) | more})
 
 
 async def last_health(database: Database, organization: str, device_id: str) -> HealthRow | None:

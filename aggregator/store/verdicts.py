@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from aggregator.store import arrow
+from aggregator.store.counts import MINUTE_NS, Place, note
 from aggregator.store.database import Database, Statement
 from aggregator.store.reported import Reported
 from contract.identifiers import IP_PATTERN, MAC_PATTERN, fit
@@ -18,7 +19,6 @@ from contract.messages import VerdictBatch
 
 BYTES_PER_SCORE = 4
 MAX_WINDOW_NS = 3600 * 1_000_000_000
-MINUTE_NS = 60 * 1_000_000_000
 BITS_OF_ONE = 0x3F800000  # 1.0 as a 32-bit float; what lies between 0.0 and it has smaller bits
 
 T = TypeVar("T")
@@ -106,13 +106,6 @@ class _Judge(msgspec.Struct, frozen=True, gc=False):
         return int.from_bytes(digest, "big", signed=True)
 
 
-class _Counted(msgspec.Struct, frozen=True, gc=False):
-    start_ns: int
-    organization: str
-    device_id: str
-    label: str
-
-
 def save_verdicts(reported: Sequence[Reported[VerdictBatch]]) -> tuple[Statement, ...]:
     """Add batches of verdicts whose columns fit together, and count them.
 
@@ -142,7 +135,7 @@ def save_verdicts(reported: Sequence[Reported[VerdictBatch]]) -> tuple[Statement
     return (
         Statement("save_judges", _columns(_Judge, known) | {"judge_id": [*known.values()]}),
         Statement("save_verdicts", {}, arrow.table(rows)),
-        _note(reported),
+        note("verdicts", _counted(reported)),
     )
 
 
@@ -158,15 +151,14 @@ def _judge(item: Reported[VerdictBatch]) -> _Judge:
     )
 
 
-def _note(reported: Sequence[Reported[VerdictBatch]]) -> Statement:
-    """Count verdicts by minute, device and label: a dashboard reads these instead of all rows."""
-    counts = Counter[_Counted]()
+def _counted(reported: Sequence[Reported[VerdictBatch]]) -> Counter[Place]:
+    counts = Counter[Place]()
     for item in reported:
         windows = zip(item.message.window_start_ns, item.message.label, strict=True)
         for (start_ns, label), count in Counter(windows).items():
             minute_ns = start_ns // MINUTE_NS * MINUTE_NS
-            counts[_Counted(minute_ns, item.organization, item.device_id, label)] += count
-    return Statement("note_verdicts", _columns(_Counted, counts) | {"count": [*counts.values()]})
+            counts[Place(minute_ns, item.organization, item.device_id, label)] += count
+    return counts
 
 
 def _columns(kind: type[msgspec.Struct], rows: Iterable[msgspec.Struct]) -> dict[str, object]:

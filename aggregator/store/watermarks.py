@@ -25,6 +25,7 @@ class Mark(msgspec.Struct, frozen=True):
 
     last_seq: int
     lost: int  # messages below it that the device gave up before they arrived
+    frames: int = 0  # that it told of: they count from its start
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -33,6 +34,7 @@ class _Row(msgspec.Struct, frozen=True):
     boot: str
     last_seq: int
     lost: int
+    frames: int
 
 
 async def find_marks(database: Database, boots: Sequence[Boot]) -> dict[Boot, Mark]:
@@ -44,7 +46,7 @@ async def find_marks(database: Database, boots: Sequence[Boot]) -> dict[Boot, Ma
     }
     rows = await database.read("watermarks", parameters, _Row)
     return {
-        Boot(row.organization, row.device_id, row.boot): Mark(row.last_seq, row.lost)
+        Boot(row.organization, row.device_id, row.boot): Mark(row.last_seq, row.lost, row.frames)
         for row in rows
     }
 
@@ -57,6 +59,7 @@ def save_marks(marks: Mapping[Boot, Mark], now_ns: int) -> Statement:
         "boot": [boot.boot for boot in marks],
         "last_seq": [mark.last_seq for mark in marks.values()],
         "lost": [mark.lost for mark in marks.values()],
+        "frames": [mark.frames for mark in marks.values()],
     }
     return Statement("save_watermarks", {"columns": moved, "now_ns": now_ns})
 

@@ -111,7 +111,7 @@ def isolation(
 
 
 def health(
-    *, frames: int = 100, cpu: float = 12.5, memory: float = 30.0, temperature: float | None = 51.0
+    *, frames: int = 0, cpu: float = 12.5, memory: float = 30.0, temperature: float | None = 51.0
 ) -> Health:
     return Health(
         sent_ns=now_ns(),

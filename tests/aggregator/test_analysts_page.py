@@ -52,7 +52,7 @@ async def fill(database: Database) -> Archive:
     await database.write(
         *save_verdicts([told(verdicts(("benign", "Scan"), number=now_s))]),
         *save_verdicts([told(verdicts(("benign",), number=now_s - 1))]),
-        *save_health([told(health())]),
+        save_health([told(health())]),
     )
     archive = Archive(database)
     await archive.open()

@@ -341,13 +341,13 @@ DROP TABLE store.fresh_counts;
 DROP TABLE store.minute_counts;
 DROP TABLE store.hour_counts;
 DROP TABLE store.day_counts;
-DROP TABLE store.frame_marks;
+ALTER TABLE store.watermarks DROP COLUMN frames;
 CREATE TABLE store.told AS
 SELECT * EXCLUDE (judge_id) FROM store.verdicts JOIN store.judges USING (judge_id);
 DROP TABLE store.verdicts;
 DROP TABLE store.judges;
 ALTER TABLE store.told RENAME TO verdicts;
-DELETE FROM schema_migrations WHERE number IN (21, 28, 31);
+DELETE FROM schema_migrations WHERE number IN (21, 28, 31, 39);
 """
 
 

@@ -21,7 +21,7 @@ async def report(database: Database, **fields: object) -> None:
     message = msgspec.structs.replace(health(), **fields)
     stored = Reported("default", "pi-7", BOOT, message.sent_ns + SECOND_NS, message)
     await database.write(
-        save_heard([Heard("default", "pi-7", 3)], now_ns()), *save_health([stored])
+        save_heard([Heard("default", "pi-7", 3)], now_ns()), save_health([stored])
     )
 
 

@@ -74,7 +74,7 @@ class Kept:
             save_readings(Reported(*by, Readings(readings=values))),
             save_logs(Reported(*by, LogLines(lines=[line]))),
             save_packets([Reported(*by, sample)]),
-            *save_health([Reported(*by, told)]),
+            save_health([Reported(*by, told)]),
         )
 
     async def age(self, days: int = 0) -> None:

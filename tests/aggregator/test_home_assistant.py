@@ -17,7 +17,7 @@ from aggregator.home_assistant import bridge
 from aggregator.home_assistant.bridge import FILE, HomeAssistant
 from aggregator.home_assistant.entities import ENTITIES
 from aggregator.store.alert_changes import AlertChange, change_alerts
-from aggregator.store.alerts import AlertFilter, find_alerts, save_alerts
+from aggregator.store.alerts import AlertFilter, find_alerts
 from aggregator.store.database import Database, Statement
 from aggregator.store.devices import save_device_health, save_presence
 from aggregator.store.health import save_health
@@ -36,6 +36,7 @@ from tests.aggregator.messages import (
     presence,
 )
 from tests.aggregator.people import ADA
+from tests.aggregator.taking import save
 from tests.brokers import mosquitto
 
 NODE = "edgewarden_default_pi"
@@ -105,9 +106,7 @@ async def there(database: Database, device_id: str = "pi", organization: str = "
 
 
 async def alerts(database: Database, *alerts: Alert) -> None:
-    await database.write(
-        *save_alerts([Reported("default", "pi", BOOT, now_ns(), each) for each in alerts])
-    )
+    await save(database, [Reported("default", "pi", BOOT, now_ns(), each) for each in alerts])
 
 
 async def test_a_device_is_described_and_how_it_is(database: Database, tmp_path: Path):
@@ -184,7 +183,7 @@ async def test_packets_a_second_are_those_of_the_last_minute_of_one_boot(
         Reported("default", "pi", BOOT, told_ns, first),
         Reported("default", "pi", BOOT, told_ns + 1, later),
     ]
-    await database.write(*save_health(reported), save_device_health(reported))
+    await database.write(save_health(reported), save_device_health(reported))
     async with (
         mosquitto(tmp_path) as port,
         shown(port) as seen,

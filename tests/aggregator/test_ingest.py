@@ -331,7 +331,7 @@ async def test_the_largest_values_of_every_message_are_stored(database: Database
     ]
     one = ingest(database)
     batch = [arrival(message, seq) for seq, message in enumerate(messages, start=1)]
-    assert await take(one, batch) == {EDGE_1: Mark(len(messages), 0)}
+    assert await take(one, batch) == {EDGE_1: Mark(len(messages), 0, most)}
     assert one.counters.rejected == 1  # the window of a century
     for boot in ("00000000000000c1", "00000000000000c2"):
         far = arrival(msgspec.structs.replace(health(), frames=most), most, floor=most, boot=boot)

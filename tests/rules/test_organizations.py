@@ -30,7 +30,6 @@ ACROSS = {
     "forget_alerts": "what is too old, whose ever it was",
     "forget_commands": "what is too old, whose ever it was",
     "forget_day_counts": "what is too old, whose ever it was",
-    "forget_frame_marks": "what is too old, whose ever it was",
     "forget_fresh_counts": "what was folded, whose ever it is",
     "forget_fresh_usage": "what was folded, whose ever it is",
     "forget_hour_counts": "what is too old, whose ever it was",

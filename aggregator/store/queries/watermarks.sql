@@ -1,4 +1,4 @@
-SELECT kept.organization, kept.device_id, kept.boot, kept.last_seq, kept.lost
+SELECT kept.organization, kept.device_id, kept.boot, kept.last_seq, kept.lost, kept.frames
 FROM store.watermarks AS kept
 JOIN (
   SELECT

@@ -1,1 +1,0 @@
-DELETE FROM store.frame_marks WHERE updated_ns < $before_ns;
