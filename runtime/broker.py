@@ -19,6 +19,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from runtime.config import BrokerConfig
 from runtime.credentials import unreadable
 from runtime.errors import BrokerError, ConfigError, first_of
+from runtime.gathering_socket import gather
 from runtime.tls import client_context
 
 log = logging.getLogger(__name__)
@@ -107,11 +108,15 @@ class _SilenceError(aiomqtt.MqttError):
 
 
 class _Client(aiomqtt.Client):
-    """aiomqtt's client, whose waits end when they are cancelled.
+    """aiomqtt's client, whose waits end when they are cancelled, and which asks the kernel seldom.
 
     It waits with asyncio.wait_for, which before Python 3.12 forgets a cancellation that comes
     together with the answer: the task then runs on, and the program never ends.
     """
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401  aiomqtt's
+        super().__init__(**options)
+        gather(self)
 
     async def _wait_for(self, fut: Awaitable[T], timeout: float | None) -> T:  # noqa: ASYNC109
         try:
