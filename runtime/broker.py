@@ -5,7 +5,7 @@ import functools
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +19,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from runtime.config import BrokerConfig
 from runtime.credentials import unreadable
 from runtime.errors import BrokerError, ConfigError, first_of
-from runtime.gathering_socket import gather
+from runtime.gathering_socket import GatheringSocket, RestingLoop
 from runtime.tls import client_context
 
 log = logging.getLogger(__name__)
@@ -116,7 +116,14 @@ class _Client(aiomqtt.Client):
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401  aiomqtt's
         super().__init__(**options)
-        gather(self)
+        paho: Any = self._client
+        create: Callable[[], socket.socket] = paho._create_socket  # noqa: SLF001
+        paho._create_socket = lambda: GatheringSocket(create(), paho)  # noqa: SLF001
+        loop: Any = RestingLoop(
+            self._loop,
+            lambda: isinstance(opened := paho.socket(), GatheringSocket) and opened.is_empty,
+        )
+        self._loop = loop
 
     async def _wait_for(self, fut: Awaitable[T], timeout: float | None) -> T:  # noqa: ASYNC109
         try:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any, Final, Protocol
 
-import aiomqtt
 
 READ_BYTES: Final = 16_000  # what is read is taken in before the event loop goes on to others
 SEND_BYTES: Final = 64_000
@@ -116,15 +115,3 @@ class RestingLoop:
             return self._loop.remove_reader(fd)
         rest.cancel()
         return True
-
-
-def gather(client: aiomqtt.Client) -> None:
-    """Let a client that is not connected yet read and send many packets at once."""
-    own: Any = client
-    paho = own._client  # noqa: SLF001
-    create: Callable[[], socket.socket] = paho._create_socket  # noqa: SLF001
-    paho._create_socket = lambda: GatheringSocket(create(), paho)  # noqa: SLF001
-    own._loop = RestingLoop(  # noqa: SLF001
-        own._loop,  # noqa: SLF001
-        lambda: isinstance(opened := paho.socket(), GatheringSocket) and opened.is_empty,
-    )
