@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any, Final, Protocol
 
-
 READ_BYTES: Final = 16_000  # what is read is taken in before the event loop goes on to others
 SEND_BYTES: Final = 64_000
 SEND_PACKETS: Final = 500
