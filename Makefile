@@ -26,7 +26,7 @@ check: develop ## lint, format, types and import layers
 test: develop ## check, then every test (installs tests/apt-packages.txt where it can)
 	@scripts/install-packages.sh $$(grep -v '^#' tests/apt-packages.txt) || test -z "$$CI"
 	@$(MAKE) check
-	.venv/bin/pytest -n 2 --dist loadfile
+	.venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 bench: develop ## what is fast, measured against peers in one run (BENCH="--quick --rounds 1")
 	@benchmarks/install-peers.sh

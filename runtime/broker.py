@@ -119,10 +119,7 @@ class _Client(aiomqtt.Client):
         paho: Any = self._client
         create: Callable[[], socket.socket] = paho._create_socket  # noqa: SLF001
         paho._create_socket = lambda: GatheringSocket(create(), paho)  # noqa: SLF001
-        loop: Any = RestingLoop(
-            self._loop,
-            lambda: isinstance(opened := paho.socket(), GatheringSocket) and opened.is_empty,
-        )
+        loop: Any = RestingLoop(self._loop)
         self._loop = loop
 
     async def _wait_for(self, fut: Awaitable[T], timeout: float | None) -> T:  # noqa: ASYNC109

@@ -1,23 +1,22 @@
 """How paho asks the kernel once for many packets, where it asks for each of them, and for parts of it."""
 
 import asyncio
+import select
 import socket
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import islice
-from typing import Any, Final, Protocol
+from operator import attrgetter, itemgetter
+from typing import Any, Final
 
 READ_BYTES: Final = 16_000  # what is read is taken in before the event loop goes on to others
 SEND_BYTES: Final = 64_000
-SEND_PACKETS: Final = 500
+SEND_AT_ONCE: Final = 500  # packets
 REST_S: Final = 0.01  # what arrives meanwhile is read together
 
 
-class _Paho(Protocol):
-    """What of paho is relied on: it sends what waits here from the front, and adds at the end."""
-
-    _out_packet: deque[Mapping[str, Any]]
-    _create_socket: Callable[[], socket.socket]
+# Of paho's client: what waits to be sent from the front and is added to at the end; and the bytes of one of these.
+_waiting = attrgetter("_out_packet")
+_bytes_of = itemgetter("packet")
 
 
 class GatheringSocket:
@@ -34,10 +33,9 @@ class GatheringSocket:
         client: paho's client, whose packets wait to be sent.
     """
 
-    def __init__(self, given: socket.socket, client: _Paho) -> None:
+    def __init__(self, given: socket.socket, client: object) -> None:
         self._socket = given
         self._client = client
-        self.is_empty = False  # the kernel gave less than it was asked for
         self._read = memoryview(b"")  # ahead
         self._sent = 0  # bytes of waiting packets, ahead
 
@@ -47,9 +45,7 @@ class GatheringSocket:
     def recv(self, most: int) -> bytes:
         """Return some of the bytes that arrived; none where the other side ended."""
         if not self._read:
-            asked = max(most, READ_BYTES)
-            self._read = memoryview(self._socket.recv(asked))
-            self.is_empty = len(self._read) < asked
+            self._read = memoryview(self._socket.recv(max(most, READ_BYTES)))
         part, self._read = self._read[:most], self._read[most:]
         return bytes(part)
 
@@ -58,36 +54,36 @@ class GatheringSocket:
         undecoded: Callable[[], int] | None = getattr(self._socket, "pending", None)
         return len(self._read) + (0 if undecoded is None else undecoded())
 
-    def send(self, packet: bytes) -> int:
-        """Send a packet, the rest of one, and what waits behind it; return how much of it is sent."""
+    def send(self, first: bytes) -> int:
+        """Send a packet, or the rest of one, and what waits behind it; return how much of it is sent."""
         if not self._sent:
-            self._sent = self._socket.send(self._with_what_waits(packet))
-        part = min(self._sent, len(packet))
+            self._sent = self._socket.send(self._with_what_waits(first))
+        part = min(self._sent, len(first))
         self._sent -= part
         return part
 
-    def _with_what_waits(self, packet: bytes) -> bytes:
-        waiting = list(islice(self._client._out_packet, SEND_PACKETS))  # noqa: SLF001
-        parts, size = [packet], len(packet)
-        for each in waiting:
+    def _with_what_waits(self, first: bytes) -> bytes:
+        parts, size = [first], len(first)
+        for each in map(_bytes_of, list(islice(_waiting(self._client), SEND_AT_ONCE))):
             if size >= SEND_BYTES:
                 break
-            parts.append(each["packet"])
-            size += len(each["packet"])
+            parts.append(each)
+            size += len(each)
         return b"".join(parts)
 
 
 class RestingLoop:
     """An event loop that leaves a socket alone for a while once it was read empty.
 
+    A read that gives less than was asked for says nothing of that: with TLS it is one record.
+
     Args:
         loop: The loop, which does all else.
-        is_empty: Whether the socket was read empty just now; not where it was closed.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, is_empty: Callable[[], bool]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._is_empty = is_empty
+        self._watched: set[int] = set()
         self._resting: dict[int, asyncio.TimerHandle] = {}
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  whatever a loop has
@@ -98,7 +94,7 @@ class RestingLoop:
 
         def read() -> None:
             callback()
-            if self._is_empty():
+            if fd in self._watched and not _is_readable(fd):  # the callback may have closed it
                 self._loop.remove_reader(fd)
                 self._resting[fd] = self._loop.call_later(REST_S, go_on)
 
@@ -106,11 +102,19 @@ class RestingLoop:
             del self._resting[fd]
             self._loop.add_reader(fd, read)
 
+        self._watched.add(fd)
         self._loop.add_reader(fd, read)
 
     def remove_reader(self, fd: int) -> bool:
         """Call back no more; return whether it would have been."""
+        self._watched.discard(fd)
         if (rest := self._resting.pop(fd, None)) is None:
             return self._loop.remove_reader(fd)
         rest.cancel()
         return True
+
+
+def _is_readable(fd: int) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(0))

@@ -208,6 +208,24 @@ async def test_tls_needs_the_authority_and_our_certificate(certificates):
                 pass
 
 
+async def test_large_and_small_messages_arrive_whole_and_in_order_over_tls(certificates):
+    settings = {
+        "tls": True,
+        "ca_file": certificates / "ca.crt",
+        "cert_file": certificates / "pi-1.crt",
+        "key_file": certificates / "pi-1.key",
+    }
+    told = [b"%d" % number * (30_000 if number % 3 else 1) for number in range(60)]
+    async with (
+        mosquitto(certificates, lines=mutual_tls(certificates)) as port,
+        connect(local(port, **settings), client_id="pi-1") as client,
+    ):
+        await client.subscribe("many", qos=1)
+        await publish_at_most_once(client, [("many", payload) for payload in told])
+        async with asyncio.timeout(20):
+            assert [(await anext(client.messages)).payload for _ in told] == told
+
+
 async def test_a_cancelled_block_ends_as_cancelled_although_the_broker_is_frozen(tmp_path):
     async def hold(port: int) -> None:
         async with connect(local(port), client_id="a"):
