@@ -83,7 +83,6 @@ class RestingLoop:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._watched: set[int] = set()
         self._resting: dict[int, asyncio.TimerHandle] = {}
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  whatever a loop has
@@ -94,20 +93,18 @@ class RestingLoop:
 
         def read() -> None:
             callback()
-            if fd in self._watched and not _is_readable(fd):  # the callback may have closed it
-                self._loop.remove_reader(fd)
+            # It is removed already where the callback closed it.
+            if not _is_readable(fd) and self._loop.remove_reader(fd):
                 self._resting[fd] = self._loop.call_later(REST_S, go_on)
 
         def go_on() -> None:
             del self._resting[fd]
             self._loop.add_reader(fd, read)
 
-        self._watched.add(fd)
         self._loop.add_reader(fd, read)
 
     def remove_reader(self, fd: int) -> bool:
         """Call back no more; return whether it would have been."""
-        self._watched.discard(fd)
         if (rest := self._resting.pop(fd, None)) is None:
             return self._loop.remove_reader(fd)
         rest.cancel()

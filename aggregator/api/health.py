@@ -33,9 +33,7 @@ class Readiness(msgspec.Struct, frozen=True):
     disk_has_room: bool  # without it nothing more is taken in
     # We are ready all the same with these:
     exports_failing: int  # outputs of alerts whose receivers are waited for
-    logs_set_aside: (
-        int  # write-ahead logs that could not be read; until their files are taken away
-    )
+    logs_set_aside: int  # write-ahead logs that could not be read, while their files lie there
 
 
 class BrokerState(msgspec.Struct, frozen=True):

@@ -223,7 +223,7 @@ class Ingest:
                     marks_and_senders(ordered.moved, heard, now_ns),
                     presences(present),
                     statements_for(reported, known, self._community_id_seed),
-                    frames_of(ordered.taken, stored),
+                    frames_of(ordered.moved, stored, now_ns),
                     usage_of(ordered.taken, now_ns),
                     rejects(refused),
                 )

@@ -7,7 +7,7 @@ from typing import TypeVar
 from aggregator.ingest.reading import Numbered, Present
 from aggregator.store.alerts import NONE_KNOWN, AlertKey, KnownAlert, look_from_ns, save_alerts
 from aggregator.store.commands import move_commands
-from aggregator.store.counts import MAX_COUNT, MINUTE_NS, Place, note
+from aggregator.store.counts import MAX_COUNT, MINUTE_NS, CountKey, note
 from aggregator.store.database import Statement
 from aggregator.store.devices import (
     Heard,
@@ -115,19 +115,17 @@ def marks_and_senders(
         yield save_marks(moved, now_ns)
 
 
-def frames_of(taken: Sequence[Numbered], stored: Mapping[Boot, Mark]) -> Iterator[Statement]:
+def frames_of(
+    moved: Mapping[Boot, Mark], stored: Mapping[Boot, Mark], now_ns: int
+) -> Iterator[Statement]:
     """Yield what counts the frames that boots told of beyond what they had told before."""
-    most = {boot: mark.frames for boot, mark in stored.items()}
-    counts = Counter[Place]()
-    for item in taken:
-        if isinstance(item.message, Health):
-            more = item.message.frames - most.get(item.boot, 0)
-            if more > 0:  # reports may come late, and in any order
-                most[item.boot] = item.message.frames
-                minute_ns = item.arrival.received_ns // MINUTE_NS * MINUTE_NS
-                counts[Place(minute_ns, item.boot.organization, item.boot.device_id)] += more
-    if counts:
-        yield note("frames", counts)
+    minute_ns = now_ns // MINUTE_NS * MINUTE_NS
+    counts = Counter[CountKey]()
+    for boot, mark in moved.items():
+        before = stored[boot].frames if boot in stored else 0
+        counts[CountKey(minute_ns, boot.organization, boot.device_id)] += mark.frames - before
+    if told := +counts:
+        yield note("frames", told)
 
 
 def usage_of(taken: Sequence[Numbered], now_ns: int) -> Iterator[Statement]:

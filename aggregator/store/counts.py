@@ -54,7 +54,7 @@ def as_counted(
     )
 
 
-class Place(msgspec.Struct, frozen=True, gc=False):
+class CountKey(msgspec.Struct, frozen=True, gc=False):
     """Where something that is no alert is counted."""
 
     start_ns: int  # of its minute
@@ -63,10 +63,10 @@ class Place(msgspec.Struct, frozen=True, gc=False):
     label: str = ""
 
 
-def note(counted: Counted, counts: Mapping[Place, int]) -> Statement:
+def note(counted: Counted, counts: Mapping[CountKey, int]) -> Statement:
     """Count what is no alert: a dashboard reads these instead of all rows."""
     columns: dict[str, object] = {
-        name: [getattr(place, name) for place in counts] for name in Place.__struct_fields__
+        name: [getattr(key, name) for key in counts] for name in CountKey.__struct_fields__
     }
     most = [min(count, MAX_COUNT) for count in counts.values()]  # a device may claim any number
     return Statement("note_counts", columns | {"counted": counted, "count": most})

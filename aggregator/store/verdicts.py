@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from aggregator.store import arrow
-from aggregator.store.counts import MINUTE_NS, Place, note
+from aggregator.store.counts import MINUTE_NS, CountKey, note
 from aggregator.store.database import Database, Statement
 from aggregator.store.reported import Reported
 from contract.identifiers import IP_PATTERN, MAC_PATTERN, fit
@@ -151,13 +151,13 @@ def _judge(item: Reported[VerdictBatch]) -> _Judge:
     )
 
 
-def _counted(reported: Sequence[Reported[VerdictBatch]]) -> Counter[Place]:
-    counts = Counter[Place]()
+def _counted(reported: Sequence[Reported[VerdictBatch]]) -> Counter[CountKey]:
+    counts = Counter[CountKey]()
     for item in reported:
         windows = zip(item.message.window_start_ns, item.message.label, strict=True)
         for (start_ns, label), count in Counter(windows).items():
             minute_ns = start_ns // MINUTE_NS * MINUTE_NS
-            counts[Place(minute_ns, item.organization, item.device_id, label)] += count
+            counts[CountKey(minute_ns, item.organization, item.device_id, label)] += count
     return counts
 
 

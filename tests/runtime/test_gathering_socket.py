@@ -13,7 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from runtime.gathering_socket import READ_BYTES, SEND_BYTES, GatheringSocket, RestingLoop
 
 SIZES = st.lists(st.integers(0, 2 * READ_BYTES), min_size=1, max_size=8)
-NOTHING_LEFT = 10**6
+EVERYTHING = 10**6
 
 
 class Kernel:
@@ -42,7 +42,7 @@ class Kernel:
 
     def _step(self) -> int:
         self.calls += 1
-        step = self._steps.popleft() if self._steps else NOTHING_LEFT
+        step = self._steps.popleft() if self._steps else EVERYTHING
         if not step:
             raise BlockingIOError
         return step
