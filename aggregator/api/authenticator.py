@@ -5,7 +5,6 @@ import logging
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import jwt
 import msgspec
 
 from aggregator.addresses import guesser_of
+from aggregator.api.holders import Holders
 from aggregator.api.identity import RANKS, Identity, Machine, Person
 from aggregator.api.passwords import MAX_CHARACTERS, Passwords
 from aggregator.config import AuthConfig
@@ -31,12 +31,10 @@ from aggregator.store.sessions import (
     open_session,
     revoke_session,
     use_token,
-    users_of_sessions,
 )
 from aggregator.store.tokens import TokenKind, TokenUser, note_token_use, user_of_token
 from aggregator.store.users import SessionUser, User, UserRow, user_by_name
 from aggregator.throttle import Throttle
-from aggregator.together import Together
 
 log = logging.getLogger(__name__)
 
@@ -97,8 +95,7 @@ class Authenticator:
         self._key = key
         self._addresses = Throttle(FREE_FAILURES_OF_ADDRESS, most_s=300.0)
         self._accounts = Throttle(FREE_FAILURES_OF_ACCOUNT, most_s=60.0)
-        # Every open socket asks every few seconds, and every request.
-        self._users = Together(self._users_of)
+        self._holders = Holders(database)
         self._tickets: OrderedDict[str, _Ticket] = OrderedDict()
         self._noted: OrderedDict[int, float] = OrderedDict()
 
@@ -146,7 +143,7 @@ class Authenticator:
         state = await find_token(self._database, digest(refresh_token))
         if state is None:
             raise UnauthenticatedError(message)
-        user = await self._users.get(state.session_id)
+        user = await self._holders.get(state.session_id)
         if user is None:
             raise UnauthenticatedError(message)
         following = secrets.token_urlsafe(32)
@@ -205,7 +202,7 @@ class Authenticator:
             return None if held is None else _by_token(held, address)
         if who.expires_s is not None and now_ns >= who.expires_s * NS_PER_S:
             return None
-        user = await self._users.get(who.session_id or "")
+        user = await self._holders.get(who.session_id or "")
         if user is None:
             return None
         return msgspec.structs.replace(who, user=msgspec.structs.replace(user, address=address))
@@ -233,11 +230,8 @@ class Authenticator:
             raise UnauthenticatedError(message)
         return found.person
 
-    async def _users_of(self, session_ids: Collection[str]) -> dict[str, SessionUser]:
-        return await users_of_sessions(self._database, session_ids, time.time_ns())
-
     async def _person(self, session_id: str, address: str) -> Person:
-        user = await self._users.get(session_id)
+        user = await self._holders.get(session_id)
         if user is None:
             message = "the session is over"
             raise UnauthenticatedError(message)

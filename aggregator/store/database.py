@@ -9,6 +9,7 @@ import re
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
@@ -21,7 +22,7 @@ import msgspec
 
 from aggregator.errors import InUseError, RefusedError, StoreError
 from aggregator.store.reading import INTERRUPT_S, Reading
-from aggregator.store.texts import sql
+from aggregator.store.texts import changed, sql
 from runtime.systemd import notify
 
 log = logging.getLogger(__name__)
@@ -91,6 +92,7 @@ class Database:
         self._cursors = threading.local()
         self._cursors_of_readers: list[duckdb.DuckDBPyConnection] = []
         self._connection: duckdb.DuckDBPyConnection | None = None
+        self._changes = Counter[str]()  # of each table; the writer's thread counts
 
     async def __aenter__(self) -> Self:
         self._connection = await self._on(self._writer, self._open)
@@ -162,6 +164,13 @@ class Database:
         statements = [statement, *others]
         rows = await self._on(self._writer, lambda: self._transact(statements, every=True))
         return [row(*values) for values in rows]
+
+    def changes(self, *tables: str) -> int:
+        """Return a number that has risen once a transaction that may have changed some tables is over.
+
+        What was read after it was asked for is what there is, for as long as it stays the same.
+        """
+        return sum(self._changes[table] for table in tables)
 
     def logs_set_aside(self) -> int:
         """Return how many write-ahead logs could not be read, as far as their files still lie there."""
@@ -235,6 +244,9 @@ class Database:
         except duckdb.Error:
             _roll_back(connection)
             raise
+        finally:
+            for statement in statements:
+                self._changes.update(changed(statement.query))
         return results[0] if results else []
 
 

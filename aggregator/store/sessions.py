@@ -43,8 +43,16 @@ class SessionRow(msgspec.Struct, frozen=True):
     program: str
 
 
-class _Holder(User, frozen=True):
+class Holder(User, frozen=True):
+    """The user of a session that is going on."""
+
     session_id: str
+    expires_ns: int  # of the session
+
+    @property
+    def user(self) -> SessionUser:
+        """Return them as who asks for something."""
+        return SessionUser(*(getattr(self, name) for name in User.__struct_fields__))
 
 
 class Used(msgspec.Struct, frozen=True):
@@ -53,17 +61,13 @@ class Used(msgspec.Struct, frozen=True):
     session_id: str
 
 
-async def users_of_sessions(
+async def holders_of(
     database: Database, session_ids: Collection[str], now_ns: int
-) -> dict[str, SessionUser]:
+) -> dict[str, Holder]:
     """Return the active users of those sessions that are neither revoked nor over."""
     parameters = {"session_ids": list(session_ids), "now_ns": now_ns}
-    rows = await database.read("users_of_sessions", parameters, _Holder)
-    return {row.session_id: _as_user(row) for row in rows}
-
-
-def _as_user(row: _Holder) -> SessionUser:
-    return SessionUser(*(getattr(row, name) for name in User.__struct_fields__))
+    rows = await database.read("holders", parameters, Holder)
+    return {row.session_id: row for row in rows}
 
 
 def open_session(new: NewSession, token_hash: str, now_ns: int) -> tuple[Statement, ...]:

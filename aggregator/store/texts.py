@@ -5,6 +5,7 @@ import re
 from importlib import resources
 
 WHICH = re.compile(r"/\* which: (\w+) \*/")  # the conditions that a list and its count share
+CHANGED = re.compile(r"\b(?:INSERT INTO|UPDATE|DELETE FROM|MERGE INTO)\s+store\.(\w+)")
 ROWS = re.compile(r"/\* rows: (\w+) \*/")  # of a table, and of its files in the archive
 
 
@@ -34,6 +35,12 @@ def sql(query: str, earlier: tuple[str, ...] = ()) -> str:
 def growing(query: str) -> tuple[str, ...]:
     """Return the tables that a query reads and of which the archive may have more."""
     return tuple(dict.fromkeys(ROWS.findall(_query_file(query))))
+
+
+@functools.cache
+def changed(query: str) -> tuple[str, ...]:
+    """Return the table that a query changes, if it changes one."""
+    return tuple(CHANGED.findall(_query_file(query)))
 
 
 def _query_file(*names: str) -> str:

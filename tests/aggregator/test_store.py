@@ -173,6 +173,19 @@ async def test_one_failing_statement_undoes_its_transaction_and_the_next_goes_on
     assert await count_users(database) == 1
 
 
+async def test_what_is_written_of_a_table_is_counted_whether_it_succeeds_or_not(
+    database: Database,
+):
+    before = database.changes("users"), database.changes("sessions")
+    await add_user(database, USER, 1)
+    nobody = msgspec.structs.asdict(USER) | {"now_ns": 1, "username": "bob", "role": None}
+    with pytest.raises(RefusedError):
+        await database.write(Statement("add_user", nobody))
+    await count_users(database)
+    assert database.changes("users") == before[0] + 2
+    assert database.changes("sessions") == before[1]
+
+
 @pytest.mark.parametrize("number", [2**64, "many", None])
 async def test_a_column_that_does_not_hold_what_it_should_is_refused(
     database: Database, number: object

@@ -88,7 +88,7 @@ ACROSS = {
     "use_enrolment": "the code says whose it is",
     "use_invite": "the invite says whose it is",
     "user_by_name": "who signs in says no organization",
-    "users_of_sessions": "sessions say whose they are",
+    "holders": "sessions say whose they are",
     "user_of_token": "the token says whose it is",
     "verify_audit": "all of them, on the command line",
 }
