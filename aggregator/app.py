@@ -158,6 +158,7 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
         server = uvicorn.Server(_server_config(create_api(parts), config.http))
         async with asyncio.TaskGroup() as tasks:
             background = [
+                tasks.create_task(_empty_log(database, room), name="empty_log"),
                 tasks.create_task(ingest.run(broker), name="ingest"),
                 tasks.create_task(presence.run(), name="presence"),
                 tasks.create_task(Counts(database, room).run(), name="counts"),
@@ -282,6 +283,11 @@ async def _stop(told: asyncio.Event, server: uvicorn.Server, sandbox: Sandbox) -
     await told.wait()
     server.should_exit = True
     sandbox.close()
+
+
+async def _empty_log(database: Database, room: Room) -> None:
+    if room.is_enough():  # else it would fail, and stays where it is
+        await database.empty_log()
 
 
 async def _feed_watchdog(database: Database) -> None:

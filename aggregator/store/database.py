@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 FILE_NAME = "edgewarden.duckdb"
 UNREADABLE = "wal.unreadable"  # behind it: a write-ahead log that was set aside
+LONG_LOG_BYTES = 16_000_000  # it takes more than half a second to read in, and to write out
 ARCHIVE, COPIES = "archive", "copies"  # the only folders whose files a statement may touch
 READERS = 4
 AN_HOUR_MORE = "EXTEND_TIMEOUT_USEC=3600000000"  # to systemd
@@ -144,6 +145,18 @@ class Database:
         """Do as `write` does with statements that take long to make: the writer's thread makes them."""
         await self._on(self._writer, lambda: self._transact(list(statements)))
 
+    async def empty_log(self) -> None:
+        """Write out what a crash has left in the write-ahead log, if it is much; nobody can write meanwhile.
+
+        Otherwise that waits until the log is full, in the middle of a busy hour, and the next crash
+        has it read in once more.
+        """
+        log_path = _log_of(self.path)
+        if log_path.exists() and log_path.stat().st_size >= LONG_LOG_BYTES:
+            await self._on(
+                self._writer, lambda: self._open_connection().execute("CHECKPOINT").fetchall()
+            )
+
     async def settle(self) -> None:
         """Wait until all that is being written is written, or not: also what nobody waits for any more."""
         await self._on(self._writer, lambda: None)
@@ -252,7 +265,6 @@ class Database:
 
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:
     """Open the file; what was being written when it was closed badly is read in, or set aside."""
-    log_path = path.with_name(f"{path.name}.wal")
     try:
         return duckdb.connect(str(path), config=SETTINGS)
     except duckdb.Error as error:
@@ -263,10 +275,14 @@ def _connect(path: Path) -> duckdb.DuckDBPyConnection:
             raise
         why = _first_line(error)
     aside = path.with_name(f"{path.name}.{UNREADABLE}-{time.time_ns()}")
-    log_path.rename(aside)
+    _log_of(path).rename(aside)
     extra = {"file": str(aside), "bytes": aside.stat().st_size, "why": why}
     log.error("write_ahead_log_set_aside", extra=extra)
     return duckdb.connect(str(path), config=SETTINGS)
+
+
+def _log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.wal")
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, name: str, target: Path) -> None:

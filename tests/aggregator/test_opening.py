@@ -48,6 +48,24 @@ async def test_what_was_written_before_a_crash_is_there(crashed: Path):
         assert await count_users(database) == 40
 
 
+@pytest.mark.parametrize(("least", "emptied"), [(1, True), (10**6, False)])
+async def test_a_long_log_that_a_crash_has_left_is_written_out(
+    crashed: Path, monkeypatch: pytest.MonkeyPatch, *, least: int, emptied: bool
+):
+    monkeypatch.setattr("aggregator.store.database.LONG_LOG_BYTES", least)
+    log = crashed / f"{FILE_NAME}.wal"
+    async with Database(crashed) as database:
+        size = log.stat().st_size
+        assert 1000 < size < 10**6
+        await database.empty_log()
+        assert (not log.exists() or log.stat().st_size == 0) == emptied
+        assert await count_users(database) == 40
+        assert await add_user(database, USER, 1) is not None
+        await database.empty_log()
+    async with Database(crashed) as database:
+        assert await count_users(database) == 41
+
+
 async def test_a_write_ahead_log_that_cannot_be_read_is_set_aside_and_told(
     crashed: Path, caplog: pytest.LogCaptureFixture
 ):
