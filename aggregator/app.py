@@ -160,6 +160,7 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
             background = [
                 tasks.create_task(_empty_log(database, room), name="empty_log"),
                 tasks.create_task(ingest.run(broker), name="ingest"),
+                tasks.create_task(ingest.tell_incidents(), name="incidents"),
                 tasks.create_task(presence.run(), name="presence"),
                 tasks.create_task(Counts(database, room).run(), name="counts"),
                 tasks.create_task(retention.run(), name="retention"),

@@ -34,7 +34,9 @@ class Feed(msgspec.Struct, frozen=True):
 FEEDS: Final[dict[EventKind, Feed]] = {
     "new_alert": Feed("An alert was opened", AlertShape),
     "alert_updated": Feed("A device or a person changed an alert", AlertShape),
-    "incident": Feed("An incident began, grew or was changed", IncidentShape),
+    "incident": Feed(
+        "An incident began, grew (told once a second at most) or was changed", IncidentShape
+    ),
     "detection": Feed("One malicious verdict", Detection, {"window_s": float}),
     "isolation": Feed("An isolation as it stands", IsolationShape),
     "command": Feed("How far a command has come", CommandShape),

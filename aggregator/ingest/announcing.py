@@ -1,6 +1,8 @@
 """What was stored, told to those who watch, in the shapes of the API."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -9,13 +11,23 @@ from aggregator.live import EventKind, LiveFeed
 from aggregator.samples import Detection, packet_told, readings_told
 from aggregator.shapes import (
     NS_PER_S,
+    AlertShape,
     alert_shape,
     device_shape,
     incident_shape,
     isolation_shape,
     rfc3339,
 )
-from aggregator.store.alerts import AlertFilter, AlertKey, KnownAlert, find_alerts, look_from_ns
+from aggregator.store.alerts import (
+    AlertFilter,
+    AlertKey,
+    AlertRow,
+    GatheredAlert,
+    KnownAlert,
+    find_alerts,
+    key_of,
+    look_from_ns,
+)
 from aggregator.store.database import Database
 from aggregator.store.devices import find_devices
 from aggregator.store.incidents import IncidentFilter, find_incidents
@@ -25,17 +37,24 @@ from aggregator.store.verdicts import confidences
 from contract.attacks import BENIGN
 from contract.messages import Alert, Health, Isolation, PacketSample, Readings, VerdictBatch
 
+INCIDENTS_EVERY_S: Final = 1.0
+INCIDENTS_AT_ONCE: Final = 1000
+_AS_TOLD: Final = tuple(
+    name for name in AlertShape.__struct_fields__ if name in Alert.__struct_fields__
+)
+
 
 class ToldAlerts(msgspec.Struct, frozen=True):
     """The alerts that some reports change."""
 
-    keys: set[tuple[str, str]]  # device and id
+    told: dict[AlertKey, Reported[Alert]]  # the last word on each
+    isolated: set[AlertKey]
     since_ns: int  # before this none of them was opened
 
     @property
-    def ids(self) -> list[str]:
-        """Their ids, of whatever device."""
-        return [alert_id for _, alert_id in self.keys]
+    def keys(self) -> set[AlertKey]:
+        """All of them."""
+        return self.told.keys() | self.isolated
 
 
 def alerts_in(reported: Sequence[AnyReported]) -> ToldAlerts:
@@ -43,37 +62,48 @@ def alerts_in(reported: Sequence[AnyReported]) -> ToldAlerts:
 
     An isolation changes what its alert says about mitigation, and does not say when that was opened.
     """
-    alerts = of_kind(reported, Alert)
-    told = {(item.device_id, item.message.alert_id) for item in alerts}
+    told = {key_of(item): item for item in of_kind(reported, Alert)}
     isolated = {
-        (item.device_id, item.message.alert_id)
+        AlertKey(item.organization, item.device_id, item.message.alert_id)
         for item in of_kind(reported, Isolation)
         if item.message.alert_id
     }
-    since_ns = look_from_ns(item.message for item in alerts) if isolated <= told else 0
-    return ToldAlerts(told | isolated, since_ns)
+    alerts = (item.message for item in told.values())
+    return ToldAlerts(told, isolated, look_from_ns(alerts) if isolated <= told.keys() else 0)
 
 
 class Announcer:
-    """Tells the live feed what was stored."""
+    """Tells the live feed what was stored.
+
+    Args:
+        database: Where it was stored.
+        live: Who is told.
+    """
 
     def __init__(self, database: Database, live: LiveFeed) -> None:
         self._database = database
         self._live = live
+        self._grown: dict[str, set[int]] = {}  # incidents of each organization
+        self._has_grown = asyncio.Event()
 
     async def announce(
-        self, reported: Sequence[AnyReported], known: Mapping[AlertKey, KnownAlert], now_ns: int
+        self,
+        reported: Sequence[AnyReported],
+        known: Mapping[AlertKey, KnownAlert],
+        gathered: Sequence[GatheredAlert],
+        now_ns: int,
     ) -> None:
         """Tell about a batch that is stored.
 
         Args:
             reported: What the batch brought.
             known: The alerts that were stored before it.
+            gathered: The alerts that it put into an incident.
             now_ns: The centre's clock.
         """
         for organization in {item.organization for item in reported}:
             own = [item for item in reported if item.organization == organization]
-            await self._alerts(organization, own, known)
+            await self._alerts(organization, own, known, gathered)
             await self._isolations(organization, of_kind(own, Isolation), now_ns)
             devices = {item.device_id for item in of_kind(own, Health)}
             await self._devices(organization, devices, now_ns)
@@ -88,31 +118,62 @@ class Announcer:
                     organization, "packet", packet_told(sample), device_id=sample.device_id
                 )
 
+    async def tell_incidents(self) -> None:
+        """Tell for ever which incidents began or grew; each grows with every alert, and is told now and then."""
+        while True:
+            await self._has_grown.wait()
+            self._has_grown.clear()
+            grown, self._grown = self._grown, {}
+            for organization, found in grown.items():
+                numbers = sorted(found)
+                for begin in range(0, len(numbers), INCIDENTS_AT_ONCE):
+                    some = numbers[begin : begin + INCIDENTS_AT_ONCE]
+                    await self._incidents(organization, some)
+            await asyncio.sleep(INCIDENTS_EVERY_S)
+
     async def _alerts(
         self,
         organization: str,
         reported: Sequence[AnyReported],
         known: Mapping[AlertKey, KnownAlert],
+        gathered: Sequence[GatheredAlert],
     ) -> None:
         told = alerts_in(reported)
-        if not told.keys:
-            return
-        wanted = AlertFilter(alert_ids=told.ids, suppressed=False, since_ns=told.since_ns)
-        rows = await find_alerts(self._database, organization, wanted, limit=len(told.keys) * 2)
-        for row in reversed(rows):
-            if (row.device_id, row.alert_id) in told.keys:
-                key = AlertKey(organization, row.device_id, row.alert_id)
-                before = known.get(key)
-                # One that was hidden so far is news to who watches.
-                is_new = before is None or before.hidden
-                kind: EventKind = "new_alert" if is_new else "alert_updated"
-                self._live.publish(organization, kind, alert_shape(row))
-        touched = sorted({row.incident_id for row in rows if row.incident_id is not None})
-        await self._incidents(organization, touched)
+        # Nobody has decided about what was just added, and nobody isolated it: it is kept as it was told.
+        added = told.told.keys() - known.keys() - told.isolated
+        places = {AlertKey(at.organization, at.device_id, at.alert_id): at for at in gathered}
+        shown = added & places.keys()  # a suppression hides the others
+        events: list[tuple[int, EventKind, AlertShape]] = [
+            (item.message.opened_ns, "new_alert", _new_alert_shape(item, places[key]))
+            for key, item in told.told.items()
+            if key in shown
+        ]
+        for row in await self._rows(organization, told.keys - added, told.since_ns):
+            before = known.get(AlertKey(organization, row.device_id, row.alert_id))
+            # One that was hidden so far is news to who watches.
+            is_new = before is None or before.hidden
+            shape = alert_shape(row)
+            events.append((row.opened_ns, "new_alert" if is_new else "alert_updated", shape))
+        for _, kind, shape in sorted(events, key=lambda event: (event[0], event[2].id)):
+            self._live.publish(organization, kind, shape)
+        grown = {shape.incident_id for *_, shape in events if shape.incident_id is not None}
+        if grown:
+            self._grown.setdefault(organization, set()).update(grown)
+            self._has_grown.set()
+
+    async def _rows(
+        self, organization: str, wanted: Collection[AlertKey], since_ns: int
+    ) -> list[AlertRow]:
+        if not wanted:
+            return []
+        ids = [key.alert_id for key in wanted]
+        sought = AlertFilter(alert_ids=ids, suppressed=False, since_ns=since_ns)
+        rows = await find_alerts(self._database, organization, sought, limit=len(ids) * 2)
+        return [
+            row for row in rows if AlertKey(organization, row.device_id, row.alert_id) in wanted
+        ]
 
     async def _incidents(self, organization: str, numbers: list[int]) -> None:
-        if not numbers:
-            return
         wanted = IncidentFilter(ids=numbers)
         rows = await find_incidents(self._database, organization, wanted, limit=len(numbers))
         for row in reversed(rows):
@@ -160,3 +221,32 @@ class Announcer:
                 packets=batch.packets[row],
             )
             self._live.publish(reported.organization, "detection", detection, window_s=window_s)
+
+
+def _new_alert_shape(told: Reported[Alert], gathered: GatheredAlert) -> AlertShape:
+    """Return an alert that was just added, and that nobody has isolated or decided on.
+
+    What the database would answer, which takes as long as to store it.
+    """
+    alert = told.message
+    return AlertShape(
+        **{name: getattr(alert, name) for name in _AS_TOLD},
+        id=gathered.id,
+        status="active",
+        device_id=told.device_id,
+        affected_device_id=told.device_id,
+        mitigation_applied=False,
+        detected_at=rfc3339(alert.opened_ns),
+        first_seen_at=rfc3339(alert.first_seen_ns),
+        last_seen_at=rfc3339(alert.last_seen_ns),
+        received_at=rfc3339(told.received_ns),
+        clock_offset_s=told.clock_offset_ns / NS_PER_S,
+        reason=alert.top_features[0].words if alert.top_features else "",
+        incident_id=gathered.incident_id,
+        acknowledged_at=None,
+        resolved_at=None,
+        notes=None,
+        suppressed_by=None,
+        assignee=None,
+        expires_at=None,
+    )

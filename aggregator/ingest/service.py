@@ -34,10 +34,11 @@ from aggregator.ingest.storing import (
 )
 from aggregator.live import LiveFeed
 from aggregator.presence import PresenceKeeper
-from aggregator.store.alerts import AlertKey, KnownAlert, known_alerts
+from aggregator.store.alerts import AlertKey, GatheredAlert, KnownAlert, known_alerts
 from aggregator.store.commands import CommandKey
 from aggregator.store.database import Database
 from aggregator.store.evidence import EvidenceFiles
+from aggregator.store.incidents import GATHER_TOLD
 from aggregator.store.rejects import Reject
 from aggregator.store.reported import Reported
 from aggregator.store.room import Room
@@ -64,6 +65,7 @@ class Stored(msgspec.Struct, frozen=True):
     marks: dict[Boot, Mark]  # to be receipted
     reported: list[AnyReported]
     known: dict[AlertKey, KnownAlert]  # alerts that were stored before
+    gathered: list[GatheredAlert]  # alerts that came into an incident
     presence: bool  # somebody came or went
     now_ns: int
 
@@ -149,6 +151,10 @@ class Ingest:
                 self.connected = False
             await asyncio.sleep(next(waits))
 
+    async def tell_incidents(self) -> None:
+        """Tell for ever which incidents began or grew."""
+        await self._announcer.tell_incidents()
+
     async def _serve(self, client: aiomqtt.Client) -> None:
         async def tell_order(topic: str, payload: bytes) -> None:
             await client.publish(topic, payload, qos=AT_LEAST_ONCE)
@@ -218,7 +224,7 @@ class Ingest:
             await self._evidence.take(of_kind(reported, EvidencePart))
         heard = self._memory.to_note(lost_by_sender(ordered.moved, stored), now_ns)
         try:
-            await self._database.write_made(
+            gathered = await self._database.write_made(
                 chain(
                     marks_and_senders(ordered.moved, heard, now_ns),
                     presences(present),
@@ -226,7 +232,9 @@ class Ingest:
                     frames_of(ordered.moved, stored, now_ns),
                     usage_of(ordered.taken, now_ns),
                     rejects(refused),
-                )
+                ),
+                GatheredAlert,
+                GATHER_TOLD,
             )
         except BaseException:  # cancelled, too: then it may have been committed
             self._memory.forget(ordered.moved)
@@ -235,11 +243,13 @@ class Ingest:
         self._count(ordered, stored, len(refused))
         if new := ordered.moved.keys() - stored.keys():
             await self._trim(new)
-        return Stored(ordered.marks, reported, known, bool(present), now_ns)
+        return Stored(ordered.marks, reported, known, gathered, bool(present), now_ns)
 
     async def announce(self, stored: Stored) -> None:
         """Tell what was stored to those who watch, and to those who wait for it."""
-        await self._announcer.announce(stored.reported, stored.known, stored.now_ns)
+        await self._announcer.announce(
+            stored.reported, stored.known, stored.gathered, stored.now_ns
+        )
         if stored.presence:
             await self._presence.look(stored.now_ns)
         acks = of_kind(stored.reported, CommandAck)
@@ -249,7 +259,8 @@ class Ingest:
 
     async def _known(self, reported: Sequence[AnyReported]) -> dict[AlertKey, KnownAlert]:
         told = alerts_in(reported)
-        return await known_alerts(self._database, told.ids, told.since_ns) if told.keys else {}
+        ids = [key.alert_id for key in told.keys]
+        return await known_alerts(self._database, ids, told.since_ns) if ids else {}
 
     async def _trim(self, new: Iterable[Boot]) -> None:
         # By itself, since it is seldom: to look in each transaction for what is too much costs more.

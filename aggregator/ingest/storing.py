@@ -17,7 +17,7 @@ from aggregator.store.devices import (
     save_presence,
 )
 from aggregator.store.health import save_health
-from aggregator.store.incidents import gather
+from aggregator.store.incidents import gather_told
 from aggregator.store.isolations import save_isolations
 from aggregator.store.packets import save_packets
 from aggregator.store.rejects import Reject, save_rejects
@@ -80,7 +80,7 @@ def statements_for(
         yield save_models(models)
     if alerts := of_kind(reported, Alert):
         yield from save_alerts(alerts, known, community_id_seed)
-        yield from gather(look_from_ns(item.message for item in alerts))
+        yield from gather_told(look_from_ns(item.message for item in alerts))
     if isolations := of_kind(reported, Isolation):
         yield save_isolations(isolations)
     if packets := of_kind(reported, PacketSample):

@@ -111,6 +111,13 @@ class KnownAlert(msgspec.Struct, frozen=True):
     hidden: bool
 
 
+class GatheredAlert(AlertKey, frozen=True):
+    """An alert that was just put into an incident."""
+
+    id: int
+    incident_id: int
+
+
 NONE_KNOWN: Final[Mapping[AlertKey, KnownAlert]] = {}
 
 
@@ -136,9 +143,9 @@ def save_alerts(
         community_id_seed: What other tools of the network name flows with.
     """
     newest = latest(reported, "alert_id")
-    old = [item for item in newest if _key(item) in known]
-    new = [item for item in newest if _key(item) not in known]
-    opened = [known[_key(item)].opened_ns for item in old]
+    old = [item for item in newest if key_of(item) in known]
+    new = [item for item in newest if key_of(item) not in known]
+    opened = [known[key_of(item)].opened_ns for item in old]
     since_ns = min(opened + [item.message.opened_ns for item in new])
     ids = [item.message.alert_id for item in newest]
     if known:
@@ -152,7 +159,8 @@ def save_alerts(
     yield _note(ids, since_ns, 1)
 
 
-def _key(item: Reported[Alert]) -> AlertKey:
+def key_of(item: Reported[Alert]) -> AlertKey:
+    """Return what makes a told alert one."""
     return AlertKey(item.organization, item.device_id, item.message.alert_id)
 
 

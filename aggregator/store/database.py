@@ -2,17 +2,14 @@
 
 import asyncio
 import functools
-import hashlib
 import importlib.util
 import logging
-import re
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from importlib import resources
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -21,9 +18,9 @@ import duckdb
 import msgspec
 
 from aggregator.errors import InUseError, RefusedError, StoreError
+from aggregator.store.migrating import copy_to, migrate
 from aggregator.store.reading import INTERRUPT_S, Reading
 from aggregator.store.texts import changed, sql
-from runtime.systemd import notify
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +29,6 @@ UNREADABLE = "wal.unreadable"  # behind it: a write-ahead log that was set aside
 LONG_LOG_BYTES = 16_000_000  # it takes more than half a second to read in, and to write out
 ARCHIVE, COPIES = "archive", "copies"  # the only folders whose files a statement may touch
 READERS = 4
-AN_HOUR_MORE = "EXTEND_TIMEOUT_USEC=3600000000"  # to systemd
 
 # A smaller threshold makes commits wait for checkpoints; a larger one makes starting slow.
 SETTINGS: dict[str, str | bool | int | float | list[str]] = {
@@ -49,6 +45,7 @@ SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 NO_FILES: Mapping[str, Sequence[str]] = {}
 
 Value = object
+Rows = Sequence[tuple[Value, ...]]
 R = TypeVar("R", bound=msgspec.Struct)
 T = TypeVar("T")
 
@@ -139,11 +136,25 @@ class Database:
 
     async def write(self, *statements: Statement) -> None:
         """Run statements in one transaction: all of them, or none."""
-        await self.write_made(statements)
+        await self._on(self._writer, lambda: self._transact(statements))
 
-    async def write_made(self, statements: Iterable[Statement]) -> None:
-        """Do as `write` does with statements that take long to make: the writer's thread makes them."""
-        await self._on(self._writer, lambda: self._transact(list(statements)))
+    async def write_made(
+        self, statements: Iterable[Statement], row: type[R], query: str
+    ) -> list[R]:
+        """Do as `write` does with statements that take long to make: the writer's thread makes them.
+
+        Returns:
+            The rows of the statement of that name; none without it.
+        """
+
+        def write() -> Rows:
+            made = list(statements)
+            results = self._transact(made)
+            named = zip((statement.query for statement in made), results, strict=True)
+            return next((rows for name, rows in named if name == query), [])
+
+        rows = await self._on(self._writer, write)
+        return [row(*values) for values in rows]
 
     async def empty_log(self) -> None:
         """Write out what a crash has left in the write-ahead log, if it is much; nobody can write meanwhile.
@@ -165,8 +176,8 @@ class Database:
         self, row: type[R], statement: Statement, *others: Statement
     ) -> list[R]:
         """Run statements in one transaction and return the rows of the first."""
-        rows = await self._on(self._writer, lambda: self._transact([statement, *others]))
-        return [row(*values) for values in rows]
+        results = await self._on(self._writer, lambda: self._transact([statement, *others]))
+        return [row(*values) for values in results[0]]
 
     async def change(self, row: type[R], statement: Statement, *others: Statement) -> list[R]:
         """Run statements in one transaction and return the rows of the first.
@@ -175,8 +186,8 @@ class Database:
         a change needs, the change and its audit stand or fall together.
         """
         statements = [statement, *others]
-        rows = await self._on(self._writer, lambda: self._transact(statements, every=True))
-        return [row(*values) for values in rows]
+        results = await self._on(self._writer, lambda: self._transact(statements, every=True))
+        return [row(*values) for values in results[0]]
 
     def changes(self, *tables: str) -> int:
         """Return a number that has risen once a transaction that may have changed some tables is over.
@@ -191,7 +202,7 @@ class Database:
 
     async def copy_to(self, file: Path) -> None:
         """Write the database as it is at this moment into a new file below COPIES."""
-        await self._read(lambda cursor: _copy(cursor, self.path.stem, file))
+        await self._read(lambda cursor: copy_to(cursor, self.path.stem, file))
 
     async def _read(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
         reading = Reading()
@@ -243,16 +254,14 @@ class Database:
             self._cursors_of_readers.append(cursor)
         return cursor
 
-    def _transact(
-        self, statements: Sequence[Statement], *, every: bool = False
-    ) -> Sequence[tuple[Value, ...]]:
+    def _transact(self, statements: Sequence[Statement], *, every: bool = False) -> Sequence[Rows]:
         connection = self._open_connection()
         connection.begin()
         try:
             results = [_run(connection, statement) for statement in statements]
             if every and not all(results):
                 connection.rollback()
-                return []
+                return [[] for _ in results]
             connection.commit()
         except duckdb.Error:
             _roll_back(connection)
@@ -260,7 +269,7 @@ class Database:
         finally:
             for statement in statements:
                 self._changes.update(changed(statement.query))
-        return results[0] if results else []
+        return results
 
 
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:
@@ -285,17 +294,6 @@ def _log_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.wal")
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, name: str, target: Path) -> None:
-    """Write a database as it is at this moment into a new file."""
-    place = str(target.resolve()).replace("'", "''")
-    connection.execute(f"ATTACH '{place}' AS copied")
-    try:
-        connection.execute(f"COPY FROM DATABASE {name} TO copied")
-    finally:
-        connection.execute("DETACH copied")
-    target.chmod(0o600)
-
-
 def _confine(connection: duckdb.DuckDBPyConnection, folders: Sequence[Path]) -> None:
     texts = [str(folder.resolve()).replace("'", "''") for folder in folders]
     allowed = ", ".join(f"'{text}'" for text in texts)
@@ -304,9 +302,7 @@ def _confine(connection: duckdb.DuckDBPyConnection, folders: Sequence[Path]) -> 
     connection.execute("SET lock_configuration = true")
 
 
-def _run(
-    connection: duckdb.DuckDBPyConnection, statement: Statement
-) -> Sequence[tuple[Value, ...]]:
+def _run(connection: duckdb.DuckDBPyConnection, statement: Statement) -> Rows:
     text, values = sql(statement.query), _values(statement.parameters)
     if statement.rows is None:
         return connection.execute(text, values).fetchall()
@@ -333,81 +329,6 @@ def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
         connection.rollback()
     except duckdb.Error:
         return  # a failed commit has ended the transaction already; the first error is raised
-
-
-class Migration(msgspec.Struct, frozen=True):
-    """One numbered step of the schema."""
-
-    number: int
-    name: str
-    text: str
-
-
-def migrations() -> list[Migration]:
-    """Return the steps of the schema, in order."""
-    folder = resources.files("aggregator.store").joinpath("schema")
-    names = sorted(
-        file.name for file in folder.iterdir() if re.match(r"\d{4}_.*\.sql$", file.name)
-    )
-    return [Migration(int(name[:4]), name, folder.joinpath(name).read_text()) for name in names]
-
-
-def migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Bring the schema to where this program expects it; a copy is made of what is changed.
-
-    Raises:
-        StoreError: The database was written by a newer program.
-    """
-    connection.execute(
-        "CREATE TABLE IF NOT EXISTS main.schema_migrations"
-        " (number INTEGER, name VARCHAR, sha256 VARCHAR, applied_ns BIGINT)"
-    )
-    done = {
-        number
-        for (number,) in connection.execute("SELECT number FROM schema_migrations").fetchall()
-    }
-    steps = migrations()
-    unknown = done - {step.number for step in steps}
-    if unknown:
-        message = (
-            f"the database has schema {max(unknown)}, this program knows {steps[-1].number}: "
-            "it was written by a newer version"
-        )
-        raise StoreError(message)
-    missing = [step for step in steps if step.number not in done]
-    if done and missing:
-        # A large database takes longer than a service may take to start.
-        notify(f"STATUS=bringing the database to schema {steps[-1].number}\n{AN_HOUR_MORE}")
-        _keep_copy(connection, path, missing[0].number)
-    for step in missing:
-        _apply(connection, step)
-    if missing:
-        # DuckDB cannot replay every ALTER TABLE: none may wait in the write-ahead log for a crash.
-        connection.execute("CHECKPOINT")
-
-
-def _keep_copy(connection: duckdb.DuckDBPyConnection, path: Path, number: int) -> None:
-    connection.execute("CHECKPOINT")
-    for older in path.parent.glob(f"{path.stem}.before-*"):
-        older.unlink()
-    copy = path.with_name(f"{path.stem}.before-{number:04}{path.suffix}")
-    _copy(connection, path.stem, copy)
-    log.info("copied_before_migrating", extra={"file": str(copy)})
-
-
-def _apply(connection: duckdb.DuckDBPyConnection, step: Migration) -> None:
-    connection.begin()
-    connection.execute(step.text)
-    connection.execute(
-        "INSERT INTO main.schema_migrations VALUES ($number, $name, $sha256, $now)",
-        {
-            "number": step.number,
-            "name": step.name,
-            "sha256": hashlib.sha256(step.text.encode()).hexdigest(),
-            "now": time.time_ns(),
-        },
-    )
-    connection.commit()
 
 
 def _first_line(error: Exception) -> str:

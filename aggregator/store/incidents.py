@@ -8,6 +8,8 @@ from aggregator.store.alerts import Count
 from aggregator.store.database import Database, Statement
 from contract.attacks import AttackType, Severity
 
+GATHER_TOLD: Final = "gather_told_alerts"
+
 IncidentStatus = Literal["open", "investigating", "closed"]
 
 # How far an attacker has come, in the order in which it usually goes on.
@@ -49,10 +51,16 @@ def gather(since_ns: int) -> tuple[Statement, ...]:
     Args:
         since_ns: Before this none was opened of those that were told or shown just now.
     """
-    return (
-        Statement("gather_alerts", {}),
-        Statement("stretch_incidents", {"since_ns": since_ns}),
-    )
+    return Statement("gather_alerts", {}), _stretch(since_ns)
+
+
+def gather_told(since_ns: int) -> tuple[Statement, ...]:
+    """Do the same; the first statement returns GatheredAlert for each."""
+    return Statement(GATHER_TOLD, {}), _stretch(since_ns)
+
+
+def _stretch(since_ns: int) -> Statement:
+    return Statement("stretch_incidents", {"since_ns": since_ns})
 
 
 async def find_incidents(

@@ -40,7 +40,7 @@ def growing(query: str) -> tuple[str, ...]:
 @functools.cache
 def changed(query: str) -> tuple[str, ...]:
     """Return the table that a query changes, if it changes one."""
-    return tuple(CHANGED.findall(_query_file(query)))
+    return tuple(CHANGED.findall(sql(query)))
 
 
 def _query_file(*names: str) -> str:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import duckdb
 
-from aggregator.store.database import FILE_NAME, migrations
+from aggregator.store.database import FILE_NAME
+from aggregator.store.migrating import migrations
 
 
 @contextmanager

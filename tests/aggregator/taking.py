@@ -38,7 +38,7 @@ def arrival(  # noqa: PLR0913
     return Arrival(where, payload, retained, time.time_ns())
 
 
-def ingest(database: Database, room: Room | None = None) -> Ingest:
+def ingest(database: Database, room: Room | None = None, *, community_id_seed: int = 0) -> Ingest:
     """Return who takes in what devices of two organizations tell."""
     with database._open_connection().cursor() as cursor:
         for organization in ("default", "elsewhere"):
@@ -47,7 +47,10 @@ def ingest(database: Database, room: Room | None = None) -> Ingest:
     live = LiveFeed()
     signer = Signer(Ed25519PrivateKey.generate())
     commander = Commander(database, live, signer, CommandsConfig())
-    return Ingest(database, live, PresenceKeeper(database, live), commander, room=room)
+    presence = PresenceKeeper(database, live)
+    return Ingest(
+        database, live, presence, commander, room=room, community_id_seed=community_id_seed
+    )
 
 
 def count(database: Database, table: str) -> int:

@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from aggregator.store.audit import Somebody, audit, verify_audit
-from aggregator.store.database import FILE_NAME, Database, migrate
+from aggregator.store.database import FILE_NAME, Database
+from aggregator.store.migrating import migrate
 from tests.aggregator.conftest import PASSWORD, Centre
 from tests.aggregator.messages import alert
 from tests.aggregator.older import older

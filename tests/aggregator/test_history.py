@@ -9,11 +9,12 @@ from aggregator.config import StoreConfig
 from aggregator.errors import InvalidError
 from aggregator.store.analytics import find_trend, summarize
 from aggregator.store.archive import Archive
-from aggregator.store.database import Database, Statement, migrations
+from aggregator.store.database import Database, Statement
 from aggregator.store.devices import NewDevice, add_device, delete_device
 from aggregator.store.gaps import find_gaps
 from aggregator.store.health import last_health, save_health
 from aggregator.store.history import History, back_to
+from aggregator.store.migrating import migrations
 from aggregator.store.packets import PacketFilter, count_packets, find_packets, save_packets
 from aggregator.store.reported import Reported
 from aggregator.store.retention import Retention

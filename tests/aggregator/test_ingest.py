@@ -55,9 +55,7 @@ def garbage(payload: bytes, where: str = "edgewarden/v1/default/edge-1/health") 
 
 
 async def test_flows_are_named_with_the_seed_of_the_other_tools(database: Database):
-    taking = ingest(database)
-    taking._community_id_seed = 7
-    await take(taking, [arrival(alert())])
+    await take(ingest(database, community_id_seed=7), [arrival(alert())])
     (row,) = await find_alerts(database, "default", AlertFilter(), limit=9)
     assert row.community_id == "1:/PRFhGVJjcF/3ZwShNh31l/D2bY="
 

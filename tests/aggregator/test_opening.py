@@ -10,7 +10,8 @@ import duckdb
 import pytest
 
 from aggregator.errors import InUseError
-from aggregator.store.database import FILE_NAME, Database, migrations
+from aggregator.store.database import FILE_NAME, Database
+from aggregator.store.migrating import migrations
 from aggregator.store.users import NewUser, add_user, count_users, user_by_name
 
 USER = NewUser(organization="default", username="ada", password_hash="-", role="viewer")

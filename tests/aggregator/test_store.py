@@ -10,16 +10,10 @@ import msgspec
 import pytest
 
 from aggregator.errors import RefusedError, StoreError
-from aggregator.store.database import (
-    FILE_NAME,
-    READERS,
-    Database,
-    Statement,
-    migrations,
-    seek_no_pandas,
-)
+from aggregator.store.database import FILE_NAME, READERS, Database, Statement, seek_no_pandas
 from aggregator.store.devices import Page
 from aggregator.store.isolations import save_isolations
+from aggregator.store.migrating import migrations
 from aggregator.store.rejects import KEPT_BYTES, Reject, save_rejects
 from aggregator.store.reported import Reported
 from aggregator.store.sessions import (

@@ -1,0 +1,2 @@
+/* which: gathered */
+RETURNING a.organization, a.device_id, a.alert_id, a.id, a.incident_id;
