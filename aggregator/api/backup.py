@@ -11,7 +11,7 @@ from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency
 from litestar.response import Stream
 
-from aggregator.api.identity import ADMIN, ApiRequest, person
+from aggregator.api.identity import ADMIN, STORES, ApiRequest, person
 from aggregator.config import AuthConfig
 from aggregator.errors import ForbiddenError
 from aggregator.store.audit import audit
@@ -23,7 +23,7 @@ MEDIA_TYPE = "application/x-tar"
 ONE_AT_A_TIME = {"errors": (HTTPStatus.TOO_MANY_REQUESTS,)}
 
 
-@post("/backup", opt=ADMIN | ONE_AT_A_TIME, status_code=200, media_type=MEDIA_TYPE)
+@post("/backup", opt=ADMIN | ONE_AT_A_TIME | STORES, status_code=200, media_type=MEDIA_TYPE)
 async def back_up(
     request: ApiRequest,
     backups: NamedDependency[Backups],
@@ -45,7 +45,7 @@ async def back_up(
         return await _streamed(pieces, stack, "edgewarden-backup.tar")
 
 
-@post("/export", opt=ADMIN | ONE_AT_A_TIME, status_code=200, media_type=MEDIA_TYPE)
+@post("/export", opt=ADMIN | ONE_AT_A_TIME | STORES, status_code=200, media_type=MEDIA_TYPE)
 async def export(
     request: ApiRequest, backups: NamedDependency[Backups], database: NamedDependency[Database]
 ) -> Stream:

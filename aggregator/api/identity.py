@@ -21,7 +21,7 @@ PUBLIC: Final = {"public": True}
 ANALYST: Final = {"role": "analyst"}
 OPERATOR: Final = {"role": "operator"}
 ADMIN: Final = {"role": "admin"}
-STORES: Final = {"stores": True}  # keeps what comes in quantity: closed while the disk is full
+STORES: Final = {"stores": True}  # keeps, or copies, what is large: closed while the disk is full
 WALL_READERS: Final = {"place": "wall"}  # places may be open to guests, by setting
 WALL_POSTERS: Final = {
     "place": "wall",

@@ -12,7 +12,7 @@ from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Sche
 from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 from litestar.response import File
 
-from aggregator.api.identity import ADMIN, ApiRequest, Machine, person
+from aggregator.api.identity import ADMIN, STORES, ApiRequest, Machine, person
 from aggregator.api.paging import Limit, Skip, paged
 from aggregator.config import ModelsConfig
 from aggregator.errors import ConflictError, InvalidError, NotFoundError
@@ -118,7 +118,7 @@ async def list_models(
 
 @post(
     "/",
-    opt=ADMIN | UPLOADS,
+    opt=ADMIN | UPLOADS | STORES,
     operation_class=Upload,
     request_max_body_size=MAX_BUNDLE_BYTES,
 )

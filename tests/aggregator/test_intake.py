@@ -33,6 +33,9 @@ POSTS: list[tuple[str, dict[str, str]]] = [
     ("/alerts", ALERT),
     ("{}/alerts", {"message": "fire", "location": "hall"}),
     ("{}/message", {"sender": "J", "message": "hi"}),
+    ("/models", {}),
+    ("/system/backup", {}),
+    ("/system/export", {}),
 ]
 WHY = "the disk of the centre is full"
 
