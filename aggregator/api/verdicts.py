@@ -1,5 +1,6 @@
 """/api/v1/verdicts: what agents concluded, window by window."""
 
+import time
 from datetime import datetime
 
 from litestar import Response, Router, get
@@ -10,7 +11,7 @@ from aggregator.api.paging import Limit, Skip, Text, paged
 from aggregator.api.times import to_ns
 from aggregator.samples import VerdictShape, verdict_shape
 from aggregator.store.database import Database
-from aggregator.store.verdicts import VerdictFilter, count_verdicts, find_verdicts
+from aggregator.store.verdicts import VerdictFilter, count_verdicts, newest_verdicts
 
 
 @get("/")
@@ -34,7 +35,9 @@ async def list_verdicts(  # noqa: PLR0913  one parameter for each filter
         device_id=device_id, host=host, label=label, since_ns=to_ns(since), until_ns=to_ns(until)
     )
     organization = request.user.organization
-    rows = await find_verdicts(database, organization, wanted, limit=limit, skip=skip)
+    rows = await newest_verdicts(
+        database, organization, wanted, now_ns=time.time_ns(), limit=limit, skip=skip
+    )
     total = await count_verdicts(database, organization, wanted)
     return paged([verdict_shape(row) for row in rows], total)
 

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from aggregator.store import arrow
-from aggregator.store.counts import MINUTE_NS, CountKey, note
+from aggregator.store.counts import MINUTE_NS, NS_PER_S, CountKey, note
 from aggregator.store.database import Database, Statement
 from aggregator.store.reported import Reported
 from contract.identifiers import IP_PATTERN, MAC_PATTERN, fit
@@ -19,6 +19,7 @@ from contract.messages import VerdictBatch
 
 BYTES_PER_SCORE = 4
 MAX_WINDOW_NS = 3600 * 1_000_000_000
+LOOKBACKS_NS: Final = tuple(seconds * NS_PER_S for seconds in (3, 60, 3600))
 BITS_OF_ONE = 0x3F800000  # 1.0 as a 32-bit float; what lies between 0.0 and it has smaller bits
 
 T = TypeVar("T")
@@ -210,6 +211,31 @@ async def find_verdicts(
     """Return verdicts of an organization, newest first."""
     sought = _sought(organization, wanted) | {"limit": limit, "skip": skip}
     return await database.read("verdicts", sought, VerdictRow)
+
+
+async def newest_verdicts(  # noqa: PLR0913  a page of a list has so many parts
+    database: Database,
+    organization: str,
+    wanted: VerdictFilter,
+    *,
+    now_ns: int,
+    limit: int,
+    skip: int = 0,
+) -> list[VerdictRow]:
+    """Do the same, but look at the last moments first: verdicts lie by time on the disk.
+
+    To find the newest hundred among all takes longer with each day that is kept.
+    """
+    ends_ns = now_ns if wanted.until_ns is None else min(now_ns, wanted.until_ns)
+    for lookback_ns in LOOKBACKS_NS:
+        since_ns = ends_ns - lookback_ns
+        if wanted.since_ns is not None and wanted.since_ns >= since_ns:
+            break
+        recent = msgspec.structs.replace(wanted, since_ns=since_ns)
+        rows = await find_verdicts(database, organization, recent, limit=limit, skip=skip)
+        if len(rows) == limit:
+            return rows
+    return await find_verdicts(database, organization, wanted, limit=limit, skip=skip)
 
 
 async def count_verdicts(database: Database, organization: str, wanted: VerdictFilter) -> int:

@@ -1,5 +1,6 @@
 """Batches of verdicts: what fits together is kept row by row, what does not is rejected."""
 
+import itertools
 import math
 import socket
 import struct
@@ -9,17 +10,19 @@ import msgspec
 import pytest
 
 from aggregator.store.database import Database, Statement
+from aggregator.store.reported import Reported
 from aggregator.store.verdicts import (
     VerdictFilter,
     count_verdicts,
     find_verdicts,
+    newest_verdicts,
+    save_verdicts,
 )
-from tests.aggregator.messages import (
-    MAC,
-    verdicts,
-)
+from tests.aggregator.messages import BOOT, MAC, SECOND_NS, verdicts
 from tests.aggregator.older import older
 from tests.aggregator.taking import arrival, count, ingest, take
+
+NOW_NS = 1_900_000_000 * SECOND_NS
 
 
 async def test_verdict_columns_that_do_not_fit_together_are_rejected(database: Database):
@@ -139,6 +142,38 @@ async def test_a_judge_is_kept_once_and_only_as_long_as_its_verdicts(database: D
     assert count(database, "store.judges") == 1
     rows = await find_verdicts(database, "default", VerdictFilter(), limit=100)
     assert len(rows) == 4
+
+
+SOUGHT = [
+    VerdictFilter(),
+    VerdictFilter(label="Scan"),
+    VerdictFilter(since_ns=NOW_NS - 90 * SECOND_NS),
+    VerdictFilter(since_ns=NOW_NS - SECOND_NS),
+    VerdictFilter(until_ns=NOW_NS - 100 * SECOND_NS),
+    VerdictFilter(until_ns=NOW_NS - 5000 * SECOND_NS, device_id="pi"),
+    VerdictFilter(until_ns=NOW_NS + 9000 * SECOND_NS),
+    VerdictFilter(device_id="another"),
+]
+
+
+@pytest.mark.parametrize("wanted", SOUGHT)
+async def test_the_newest_verdicts_are_those_that_a_search_of_all_finds_first(
+    database: Database, wanted: VerdictFilter
+):
+    # Seconds ago: some ahead of our clock, one of each second, a few of the last days.
+    ages = [-5000, -3, *range(200), *range(3000, 6000, 500), *range(90_000, 90_005)]
+    told = [
+        Reported("default", "pi", BOOT, 1, verdicts((label,), number=NOW_NS // SECOND_NS - age))
+        for age in ages
+        for label in ("benign", "Scan")
+    ]
+    await database.write(*save_verdicts(told))
+    for limit, skip in itertools.product((1, 3, 50, 500), (0, 2, 150, 600)):
+        rows = await newest_verdicts(
+            database, "default", wanted, now_ns=NOW_NS, limit=limit, skip=skip
+        )
+        found = await find_verdicts(database, "default", wanted, limit=limit, skip=skip)
+        assert [row.window_start_ns for row in rows] == [row.window_start_ns for row in found]
 
 
 async def test_verdicts_of_one_organization_are_not_found_by_another(database: Database):
