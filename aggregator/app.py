@@ -29,6 +29,7 @@ from aggregator.commands.convergence import Convergence
 from aggregator.commands.signing import load_signer
 from aggregator.config import AggregatorConfig, HttpConfig
 from aggregator.decisions import Decisions
+from aggregator.errors import StoreError
 from aggregator.export.exporter import Exporter
 from aggregator.home_assistant.bridge import HomeAssistant
 from aggregator.ingest.service import Ingest
@@ -142,7 +143,7 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
             guests=_guests(config),
             sandbox=sandbox,
             room=room,
-            backups=Backups(database, archive),
+            backups=Backups(database, archive, room),
             archive=archive,
             history=History(database, archive),
             evidence=evidence,
@@ -158,6 +159,7 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
         server = uvicorn.Server(_server_config(create_api(parts), config.http))
         async with asyncio.TaskGroup() as tasks:
             background = [
+                # First: what reads or writes meanwhile waits for it, or it for them.
                 tasks.create_task(_empty_log(database, room), name="empty_log"),
                 tasks.create_task(ingest.run(broker), name="ingest"),
                 tasks.create_task(ingest.tell_incidents(), name="incidents"),
@@ -287,8 +289,12 @@ async def _stop(told: asyncio.Event, server: uvicorn.Server, sandbox: Sandbox) -
 
 
 async def _empty_log(database: Database, room: Room) -> None:
-    if room.is_enough():  # else it would fail, and stays where it is
+    if not room.is_enough():
+        return
+    try:
         await database.empty_log()
+    except StoreError as error:  # it stays where it is, and whoever writes meets what is wrong
+        log.warning("log_not_emptied", extra={"why": str(error)})
 
 
 async def _feed_watchdog(database: Database) -> None:

@@ -1,5 +1,6 @@
 """What the description of the API says beyond the handlers: credentials, and every error."""
 
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -62,6 +63,9 @@ def describe_errors(app: Litestar) -> None:
         )
     }
     components.schemas = dict(components.schemas) | {"Problem": _problem()}
+    taken = {
+        route.path_format: route.methods for route in app.routes if isinstance(route, HTTPRoute)
+    }
     for route in app.routes:
         item = (described.paths or {}).get(route.path_format)
         if not isinstance(route, HTTPRoute) or item is None:
@@ -70,14 +74,17 @@ def describe_errors(app: Litestar) -> None:
             for method in handler.http_methods:
                 operation = getattr(item, method.lower(), None)
                 if operation is not None:
-                    _describe(operation, method, handler, route)
+                    errors = _errors(method, handler, route)
+                    if _may_lead_elsewhere(route.path_format, method, taken):
+                        errors.add(HTTPStatus.METHOD_NOT_ALLOWED)
+                    _describe(operation, handler, errors)
 
 
 def _describe(
-    operation: Operation, method: str, handler: HTTPRouteHandler, route: HTTPRoute
+    operation: Operation, handler: HTTPRouteHandler, errors: Iterable[HTTPStatus]
 ) -> None:
     responses = dict(operation.responses or {})
-    for status in _errors(method, handler, route):
+    for status in errors:
         responses[str(status.value)] = _response(status)
     operation.responses = responses
     if not handler.opt.get("public"):
@@ -97,6 +104,18 @@ def _errors(method: str, handler: HTTPRouteHandler, route: HTTPRoute) -> set[HTT
     if method in CHANGES and "/auth/" in route.path:
         found |= {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
     return found
+
+
+def _may_lead_elsewhere(path: str, method: str, taken: Mapping[str, Collection[str]]) -> bool:
+    """Return whether some word for a parameter makes it another path, which does not take a method."""
+    pieces = path.split("/")
+    return any(
+        method not in methods
+        and other != path
+        and len(others := other.split("/")) == len(pieces)
+        and all(own == piece or own[:1] == "{" for own, piece in zip(pieces, others, strict=True))
+        for other, methods in taken.items()
+    )
 
 
 def _response(status: HTTPStatus) -> OpenAPIResponse:

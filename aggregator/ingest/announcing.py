@@ -37,11 +37,19 @@ from aggregator.store.verdicts import confidences
 from contract.attacks import BENIGN
 from contract.messages import Alert, Health, Isolation, PacketSample, Readings, VerdictBatch
 
+DECISIONS: Final = "alert_changes"  # the table
 INCIDENTS_EVERY_S: Final = 1.0
 INCIDENTS_AT_ONCE: Final = 1000
 _AS_TOLD: Final = tuple(
     name for name in AlertShape.__struct_fields__ if name in Alert.__struct_fields__
 )
+
+
+class Gathered(msgspec.Struct, frozen=True):
+    """What a transaction put into incidents."""
+
+    alerts: dict[AlertKey, GatheredAlert]
+    decisions: int  # transactions with decisions of people on alerts, before it
 
 
 class ToldAlerts(msgspec.Struct, frozen=True):
@@ -90,7 +98,7 @@ class Announcer:
         self,
         reported: Sequence[AnyReported],
         known: Mapping[AlertKey, KnownAlert],
-        gathered: Sequence[GatheredAlert],
+        gathered: Gathered,
         now_ns: int,
     ) -> None:
         """Tell about a batch that is stored.
@@ -98,7 +106,7 @@ class Announcer:
         Args:
             reported: What the batch brought.
             known: The alerts that were stored before it.
-            gathered: The alerts that it put into an incident.
+            gathered: What it put into incidents.
             now_ns: The centre's clock.
         """
         for organization in {item.organization for item in reported}:
@@ -136,19 +144,23 @@ class Announcer:
         organization: str,
         reported: Sequence[AnyReported],
         known: Mapping[AlertKey, KnownAlert],
-        gathered: Sequence[GatheredAlert],
+        gathered: Gathered,
     ) -> None:
         told = alerts_in(reported)
-        # Nobody has decided about what was just added, and nobody isolated it: it is kept as it was told.
+        # Nobody isolated what was just added: it is kept as it was told. (An isolation that was kept
+        # before its alert, whose first message was lost, shows with the next message on it.)
         added = told.told.keys() - known.keys() - told.isolated
-        places = {AlertKey(at.organization, at.device_id, at.alert_id): at for at in gathered}
-        shown = added & places.keys()  # a suppression hides the others
+        rows = await self._rows(organization, told.keys - added, told.since_ns)
+        if added and self._database.changes(DECISIONS) != gathered.decisions:
+            # Somebody may have decided about it by now.
+            added, rows = set(), await self._rows(organization, told.keys, told.since_ns)
         events: list[tuple[int, EventKind, AlertShape]] = [
-            (item.message.opened_ns, "new_alert", _new_alert_shape(item, places[key]))
+            (item.message.opened_ns, "new_alert", _new_alert_shape(item, place))
             for key, item in told.told.items()
-            if key in shown
+            if key in added
+            and (place := gathered.alerts.get(key)) is not None  # else it is hidden
         ]
-        for row in await self._rows(organization, told.keys - added, told.since_ns):
+        for row in rows:
             before = known.get(AlertKey(organization, row.device_id, row.alert_id))
             # One that was hidden so far is news to who watches.
             is_new = before is None or before.hidden

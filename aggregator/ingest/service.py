@@ -12,7 +12,7 @@ import msgspec
 
 from aggregator.commands.commander import Commander
 from aggregator.errors import RefusedError, StoreError
-from aggregator.ingest.announcing import Announcer, alerts_in
+from aggregator.ingest.announcing import DECISIONS, Announcer, Gathered, alerts_in
 from aggregator.ingest.clocks import Clocks
 from aggregator.ingest.gathering import Gatherer
 from aggregator.ingest.inbox import MOST_WAITING, Inbox
@@ -65,7 +65,7 @@ class Stored(msgspec.Struct, frozen=True):
     marks: dict[Boot, Mark]  # to be receipted
     reported: list[AnyReported]
     known: dict[AlertKey, KnownAlert]  # alerts that were stored before
-    gathered: list[GatheredAlert]  # alerts that came into an incident
+    gathered: Gathered
     presence: bool  # somebody came or went
     now_ns: int
 
@@ -222,9 +222,10 @@ class Ingest:
         if self._evidence is not None:
             # Before it is noted that they came: a crash between brings them again.
             await self._evidence.take(of_kind(reported, EvidencePart))
+        decisions = self._database.changes(DECISIONS)
         heard = self._memory.to_note(lost_by_sender(ordered.moved, stored), now_ns)
         try:
-            gathered = await self._database.write_made(
+            placed = await self._database.write_made(
                 chain(
                     marks_and_senders(ordered.moved, heard, now_ns),
                     presences(present),
@@ -243,6 +244,8 @@ class Ingest:
         self._count(ordered, stored, len(refused))
         if new := ordered.moved.keys() - stored.keys():
             await self._trim(new)
+        alerts = {AlertKey(at.organization, at.device_id, at.alert_id): at for at in placed}
+        gathered = Gathered(alerts, decisions)
         return Stored(ordered.marks, reported, known, gathered, bool(present), now_ns)
 
     async def announce(self, stored: Stored) -> None:

@@ -7,19 +7,29 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from aggregator.errors import FullError
 from aggregator.store.archive import Archive
 from aggregator.store.bundle import Piece, pieces_below
 from aggregator.store.database import ARCHIVE, COPIES, FILE_NAME, Database
 from aggregator.store.models import FOLDER as MODELS
+from aggregator.store.room import Room
 from aggregator.turns import Turns
 
 MAX_KEY_BYTES = 1024 * 1024
+RETRY_AFTER_S = 3600
 
 
 class Backups:
-    """Makes what is to be carried away; what a running service changes meanwhile does not matter."""
+    """Makes what is to be carried away; what a running service changes meanwhile does not matter.
 
-    def __init__(self, database: Database, archive: Archive) -> None:
+    Args:
+        database: What is stored.
+        archive: What was.
+        room: Whether there is room for a copy; without it, there is.
+    """
+
+    def __init__(self, database: Database, archive: Archive, room: Room | None = None) -> None:
+        self._room = room
         self._database = database
         self._archive = archive
         self._backups = Turns("backups", at_once=2, most=2, most_of_one=1)
@@ -33,7 +43,12 @@ class Backups:
 
         Raises:
             TooManyAttemptsError: The asker, or others, make one already.
+            FullError: There is no room for a copy of the database.
         """
+        copy_bytes = self._database.path.stat().st_size
+        if self._room is not None and not self._room.fits(copy_bytes):
+            message = f"a backup needs {copy_bytes / 1e6:,.0f} MB for a while, and the disk has less to spare"
+            raise FullError(message, RETRY_AFTER_S)
         async with self._backups.turn(asker), self._archive.folder() as folder:
             async with self._archive.at_rest() as parts:
                 files = [part.file for part in parts]

@@ -32,6 +32,10 @@ class Room:
             self._tell(free_bytes)
         return self._enough
 
+    def fits(self, more_bytes: int) -> bool:
+        """Return whether so much more may be written at once."""
+        return shutil.disk_usage(self._folder).free - more_bytes >= self._min_free_bytes
+
     def _tell(self, free_bytes: int) -> None:
         self._enough = not self._enough
         extra = {"folder": str(self._folder), "free_bytes": free_bytes}

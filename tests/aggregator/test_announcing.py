@@ -139,6 +139,20 @@ async def test_alerts_are_told_as_they_are_stored(database: Database, seed: int)
                 await database.write(*change_alerts(ADA, f"{seed}", numbers, decided, now_ns()))
 
 
+async def test_what_somebody_decides_before_an_alert_is_told_is_told_with_it(database: Database):
+    async with world(database) as here:
+        batch = [here.told_by("edge-1", alert(number)) for number in (1, 2)]
+        stored = await here.ingest.store(batch)
+        number = (await here.stored())["edge-1", f"{1:032x}"]["id"]
+        decided = AlertChange(status="false_positive", notes="a test")
+        await database.write(*change_alerts(ADA, "change", [number], decided, now_ns()))
+        for each in stored:
+            await here.ingest.announce(each)
+        events = [msgspec.json.decode(each) for each in await here.watcher.take()]
+        assert [event["type"] for event in events] == ["new_alert", "new_alert"]
+        assert [event["data"] for event in events] == [*(await here.stored()).values()][::-1]
+
+
 async def test_the_alerts_of_a_batch_are_told_in_the_order_in_which_they_were_opened(
     database: Database,
 ):

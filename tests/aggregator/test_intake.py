@@ -6,6 +6,7 @@ import http.client
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -14,6 +15,9 @@ from websockets.asyncio.client import connect
 from aggregator.api.intake import BURST_S, LOG_EVERY_S, Intake
 from aggregator.config import HttpConfig
 from aggregator.errors import FullError, TooManyAttemptsError
+from aggregator.store.archive import Archive
+from aggregator.store.backups import Backups
+from aggregator.store.database import Database
 from aggregator.store.devices import KeyOwner
 from aggregator.store.room import Room
 from tests.aggregator.conftest import TLS, Centre
@@ -227,3 +231,23 @@ def test_one_device_key_does_not_fill_the_centre(centre: Centre):
         == 201
     )
     assert refused(centre, "too_fast") >= codes.count(429)
+
+
+async def test_a_backup_that_would_fill_the_disk_is_not_begun(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    needed = database.path.stat().st_size
+    archive = Archive(database)
+    await archive.open()
+    backups = Backups(database, archive, Room(database.path.parent, 1000))
+    free = {"bytes": 0}
+    monkeypatch.setattr(
+        "aggregator.store.room.shutil.disk_usage",
+        lambda _: SimpleNamespace(free=free["bytes"]),
+    )
+    free["bytes"] = needed + 999
+    with pytest.raises(FullError, match="a backup needs"):
+        await backups.everything().__aenter__()
+    free["bytes"] = needed + 1000
+    async with backups.everything() as pieces:
+        assert pieces

@@ -18,6 +18,7 @@ from aggregator.store.verdicts import (
     newest_verdicts,
     save_verdicts,
 )
+from contract.attacks import Label
 from tests.aggregator.messages import BOOT, MAC, SECOND_NS, verdicts
 from tests.aggregator.older import older
 from tests.aggregator.taking import arrival, count, ingest, take
@@ -162,10 +163,11 @@ async def test_the_newest_verdicts_are_those_that_a_search_of_all_finds_first(
 ):
     # Seconds ago: some ahead of our clock, one of each second, a few of the last days.
     ages = [-5000, -3, *range(200), *range(3000, 6000, 500), *range(90_000, 90_005)]
+    seen: dict[str, tuple[Label, ...]] = {"pi": ("Scan",), "pi-2": ("benign",)}
     told = [
-        Reported("default", "pi", BOOT, 1, verdicts((label,), number=NOW_NS // SECOND_NS - age))
+        Reported("default", device, BOOT, 1, verdicts(labels, number=NOW_NS // SECOND_NS - age))
         for age in ages
-        for label in ("benign", "Scan")
+        for device, labels in seen.items()
     ]
     await database.write(*save_verdicts(told))
     for limit, skip in itertools.product((1, 3, 50, 500), (0, 2, 150, 600)):
@@ -173,7 +175,9 @@ async def test_the_newest_verdicts_are_those_that_a_search_of_all_finds_first(
             database, "default", wanted, now_ns=NOW_NS, limit=limit, skip=skip
         )
         found = await find_verdicts(database, "default", wanted, limit=limit, skip=skip)
-        assert [row.window_start_ns for row in rows] == [row.window_start_ns for row in found]
+        assert [(row.window_start_ns, row.device_id) for row in rows] == [
+            (row.window_start_ns, row.device_id) for row in found
+        ]
 
 
 async def test_verdicts_of_one_organization_are_not_found_by_another(database: Database):

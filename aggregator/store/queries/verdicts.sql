@@ -15,8 +15,8 @@ FROM (
         LIMIT $limit::BIGINT + $skip::BIGINT
       )
     )
-  ORDER BY window_start_ns DESC, host
+  ORDER BY window_start_ns DESC, host, judge_id
   LIMIT $limit OFFSET $skip
 )
 JOIN store.judges USING (judge_id)
-ORDER BY window_start_ns DESC, host;
+ORDER BY window_start_ns DESC, host, judge_id;
