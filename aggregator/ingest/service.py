@@ -244,8 +244,7 @@ class Ingest:
         self._count(ordered, stored, len(refused))
         if new := ordered.moved.keys() - stored.keys():
             await self._trim(new)
-        alerts = {AlertKey(at.organization, at.device_id, at.alert_id): at for at in placed}
-        gathered = Gathered(alerts, decisions)
+        gathered = Gathered({place.key: place for place in placed}, decisions)
         return Stored(ordered.marks, reported, known, gathered, bool(present), now_ns)
 
     async def announce(self, stored: Stored) -> None:

@@ -103,6 +103,11 @@ class AlertKey(msgspec.Struct, frozen=True):
     device_id: str
     alert_id: str
 
+    @property
+    def key(self) -> "AlertKey":
+        """Return it without what else a row of the database says."""
+        return AlertKey(self.organization, self.device_id, self.alert_id)
+
 
 class KnownAlert(msgspec.Struct, frozen=True):
     """What is stored of an alert."""
@@ -214,9 +219,7 @@ async def known_alerts(
     """
     sought = {"alert_ids": list(alert_ids), "since_ns": since_ns}
     return {
-        AlertKey(row.organization, row.device_id, row.alert_id): KnownAlert(
-            row.opened_ns, row.hidden
-        )
+        row.key: KnownAlert(row.opened_ns, row.hidden)
         for row in await database.read("known_alerts", sought, _Known)
     }
 
