@@ -31,13 +31,14 @@ from aggregator.store.notifications import (
     sum_up_withheld,
     untold_alerts,
     untold_endings,
+    untold_reopened,
     withheld_alerts,
 )
 
 log = logging.getLogger(__name__)
 
 POLL_S: Final = 1.0
-ENDINGS_S: Final = 2.0
+TURNS_S: Final = 2.0
 MOST_AT_ONCE: Final = 2000  # alerts looked at
 MOST_QUEUED: Final = 500  # of one channel, with critical alerts twice as many; more are dropped
 EACH_TIME: Final = 20  # notifications of one channel before it is looked at again
@@ -46,6 +47,7 @@ FIRST_WAIT_S: Final = 5
 MOST_WAIT_S: Final = 300
 MOST_TRIES: Final = 6
 TOO_OLD_NS: Final = 6 * 3600 * NS_PER_S
+REOPENED_NS: Final = 24 * 3600 * NS_PER_S  # longer than any quiet hours
 CRITICAL: Final = "critical"
 
 ChannelKey = tuple[str, int]
@@ -79,7 +81,7 @@ class Notifier:
         self._minutes: dict[ChannelKey, _Minutes] = {}
         self._busy: set[ChannelKey] = set()
         self._places = asyncio.Semaphore(AT_THE_SAME_TIME)
-        self._looked_for_endings_ns = 0
+        self._looked_for_turns_ns = 0
 
     async def run(self) -> None:
         """Look every second, for ever."""
@@ -102,7 +104,7 @@ class Notifier:
         if len(untold) == MOST_AT_ONCE:  # the last one may be there for other channels as well
             upto = untold[-1].news - 1
         alerts = _by_channel(item for item in untold if item.news <= upto)
-        endings = _by_channel(await self._endings(now_ns))
+        turns = _by_channel(await self._turns(now_ns))
         new: list[NewNotification] = []
         sums: list[NewNotification] = []
         for channel in channels:
@@ -110,18 +112,22 @@ class Notifier:
             desk = _Desk(channel, self._minutes_of(channel), now_ns, len(new))
             sums += desk.sum_up()
             desk.alerts(alerts[key])
-            desk.endings(endings[key])
+            desk.turns(turns[key])
             new += desk.decided
         self._forget_gone(channels)
         await self._database.write(
             *add_notifications(new, now_ns), *map(sum_up_withheld, sums), move_channels(upto)
         )
 
-    async def _endings(self, now_ns: int) -> list[Untold]:
-        if now_ns - self._looked_for_endings_ns < ENDINGS_S * NS_PER_S:
+    async def _turns(self, now_ns: int) -> list[Untold]:
+        """Return what of older alerts is active again or over."""
+        if now_ns - self._looked_for_turns_ns < TURNS_S * NS_PER_S:
             return []
-        self._looked_for_endings_ns = now_ns
-        return await untold_endings(self._database, EACH_TIME)
+        self._looked_for_turns_ns = now_ns
+        return [
+            *await untold_reopened(self._database, now_ns - REOPENED_NS, EACH_TIME),
+            *await untold_endings(self._database, EACH_TIME),
+        ]
 
     def _minutes_of(self, channel: OpenChannel) -> _Minutes:
         key = (channel.organization, channel.id)
@@ -241,15 +247,15 @@ class _Desk:
         for item in untold:
             self._add(item, self._state(item))
 
-    def endings(self, untold: Sequence[Untold]) -> None:
-        """Have it told what is over; what may not be told now is looked for again."""
+    def turns(self, untold: Sequence[Untold]) -> None:
+        """Have it told what is active again or over; what may not be told now is looked for again."""
         for item in untold:
             if self._state(item) == "queued":
                 self._add(item, "queued")
 
     def _state(self, item: Untold) -> NotificationState:
         # That something is over is never urgent: it takes no turn of what is critical.
-        urgent = item.severity == CRITICAL and item.event == "alert"
+        urgent = item.severity == CRITICAL and item.event in {"alert", "reopened"}
         if self._is_full(urgent=urgent):
             return "dropped"
         if self._is_quiet and item.severity != CRITICAL:

@@ -33,6 +33,8 @@ def note(notice: Notice) -> Note:
 def alert_title(event: NotificationEvent, alert: AlertShape) -> str:
     """Return what is said of an alert in one line."""
     who = alert.src_ip or alert.host
+    if event == "reopened":
+        return f"Active again: {alert.severity}, {alert.attack_type} by {who}"
     if event == "recovered":
         return f"Over: {alert.attack_type} by {who}"
     if event == "lifted":

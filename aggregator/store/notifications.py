@@ -8,7 +8,7 @@ import msgspec
 from aggregator.store.database import Database, Statement
 from contract.attacks import AttackType, Severity
 
-NotificationEvent = Literal["alert", "recovered", "lifted", "more"]
+NotificationEvent = Literal["alert", "reopened", "recovered", "lifted", "more"]
 NotificationState = Literal["queued", "withheld", "dropped", "sent", "failed"]
 
 
@@ -78,6 +78,15 @@ async def untold_endings(database: Database, limit: int) -> list[Untold]:
     At most so many for each channel.
     """
     return await database.read("untold_endings", {"limit": limit}, Untold)
+
+
+async def untold_reopened(database: Database, since_ns: int, limit: int) -> list[Untold]:
+    """Return which alerts are active again since their decisions ended by themselves, since a time.
+
+    At most so many for each channel.
+    """
+    parameters = {"since_ns": since_ns, "limit": limit}
+    return await database.read("untold_reopened", parameters, Untold)
 
 
 async def due_notifications(database: Database, now_ns: int, limit: int) -> list[DueNotification]:

@@ -15,7 +15,12 @@ from aggregator.notify.delivery import Delivery
 from aggregator.notify.notifier import Notifier
 from aggregator.notify.quiet import MINUTE_NS, Minute, QuietHours
 from aggregator.seal import Seal, load_seal
-from aggregator.store.alert_changes import AlertChange, change_alerts
+from aggregator.store.alert_changes import (
+    AlertChange,
+    change_alerts,
+    expire_decisions,
+    new_change_id,
+)
 from aggregator.store.alerts import AlertFilter, find_alerts
 from aggregator.store.channels import ChannelRow, NewChannel, add_channel, find_channels
 from aggregator.store.database import Database
@@ -78,10 +83,25 @@ class Told:
         )
 
     async def resolve(self, number: int = 1) -> None:
+        await self._decide(number, AlertChange(status="resolved"))
+
+    async def reopen(self, number: int = 1) -> None:
+        await self._decide(number, AlertChange(status="active"))
+
+    async def put_off(self, number: int = 1, *, for_s: float = 0.0) -> None:
+        """Decide about an alert for so long from now on."""
+        until_ns = self.now_ns + int(for_s * SECOND_NS)
+        await self._decide(number, AlertChange(status="acknowledged", expires_ns=until_ns))
+
+    async def _decide(self, number: int, change: AlertChange) -> None:
         wanted = AlertFilter(alert_ids=[alert(number).alert_id])
         (row,) = await find_alerts(self.database, "default", wanted, limit=1)
-        change = AlertChange(status="resolved")
-        await self.database.write(*change_alerts(ADA, "c", [row.id], change, now_ns()))
+        change_id = new_change_id()
+        await self.database.write(*change_alerts(ADA, change_id, [row.id], change, self.now_ns))
+
+    async def expire(self) -> None:
+        expired = expire_decisions("default", new_change_id(), self.now_ns, 200)
+        await self.database.write(*expired)
 
     async def look(self, seconds: float = 0.0) -> None:
         """Let time pass and the notifier look, and wait until it has sent what is due."""
@@ -202,6 +222,61 @@ async def test_in_quiet_hours_only_what_is_critical_is_told_and_the_rest_afterwa
     await told.look(3600)
     assert there.events()[1:] == [("more", "More alerts")]
     assert there.received[1].notice["more"] == {"Scan": 2}
+
+
+async def test_an_alert_that_was_put_off_is_told_again_each_time_its_time_is_over(
+    told: Told, there: Receiver
+):
+    await told.channel(there.url)
+    await told.alerts(alert(1), alert(2))
+    await told.look()
+    for _ in range(2):
+        await told.put_off(1, for_s=60)
+        await told.look(59)
+        await told.expire()
+        await told.look()
+        assert there.events()[2:] == []
+        await told.look(2)
+        await told.expire()
+        for _ in range(3):
+            await told.look(3)
+        told.restart()
+        await told.look(3)
+        assert there.events()[2:] == [("reopened", "Active again: medium, Scan by 192.168.1.7")]
+        del there.received[2:]
+
+
+async def test_what_somebody_made_active_again_is_told_to_nobody(told: Told, there: Receiver):
+    await told.channel(there.url)
+    await told.alerts(alert(1))
+    await told.look()
+    await told.put_off(1, for_s=60)
+    await told.reopen(1)
+    await told.look(3)
+    assert there.events() == [("alert", SCAN)]
+
+
+async def test_what_became_active_again_waits_for_the_end_of_quiet_hours(
+    told: Told, there: Receiver
+):
+    told.now_ns -= told.now_ns % (3600 * SECOND_NS)
+    hour = time.gmtime(told.now_ns // SECOND_NS).tm_hour
+    hours = {"from": f"{hour:02}:00", "until": f"{(hour + 1) % 24:02}:00"}
+    await told.channel(there.url, quiet=msgspec.json.encode(hours).decode())
+    await told.alerts(alert(1), alert(2, attack_type="MITM"), alert(3))
+    for number in (1, 2, 3):
+        await told.put_off(number)
+    await told.look()
+    await told.expire()
+    await told.look(60)
+    assert there.events() == [
+        ("alert", MITM),
+        ("reopened", "Active again: critical, MITM by 192.168.1.7"),
+    ]
+    await told.resolve(3)
+    await told.look(3600)
+    assert ("reopened", "Active again: medium, Scan by 192.168.1.7") in there.events()[2:]
+    assert [event for event, _ in there.events()[2:]].count("reopened") == 1
 
 
 @pytest.mark.parametrize("how", ["by the device", "by a person"])
