@@ -33,7 +33,8 @@ ROWS_PER_S: Final = 52_500  # a rate counts until the last receipt: it never is 
 ALERTS_PER_S: Final = 200
 WATCHERS, STUCK = 500, 10
 FLEET, FLEET_PER_S, FLEET_ALERTS_PER_S = 10_000, 1000.0, 100.0
-LOG_BYTES: Final = 50_000_000  # at least: transactions are large, and a checkpoint comes at 64 MB
+LOG_BYTES: Final = 50_000_000  # that a crash leaves, at least; a checkpoint comes at 64 MB
+LONG_LOG_BYTES: Final = 100_000_000  # that is read in at a start, at least
 _READ_EVERY_S, _LOOK_S = 0.1, 0.2
 _PATIENCE_S: Final = 120.0
 
@@ -165,11 +166,15 @@ class _Rig:
         return int(answer.raise_for_status().headers["X-Total-Count"])
 
     def log_bytes(self) -> int:
-        files = list((self.folder / "data").glob("*.wal"))
+        files = list(self.database.parent.glob("*.wal"))
         return sum(file.stat().st_size for file in files)
 
     def stored_bytes(self) -> int:
-        return (self.folder / "data" / "edgewarden.duckdb").stat().st_size
+        return self.database.stat().st_size
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "data" / "edgewarden.duckdb"
 
 
 async def _awaited(work: Awaitable[T]) -> T:
@@ -240,16 +245,17 @@ async def _archived(rig: _Rig, rows: int) -> float:
 
 
 async def _crashed(rig: _Rig) -> int:
-    """Fill the write-ahead log and kill; return how many bytes of it are left to be read in."""
+    """Fill the write-ahead log, kill, and fill it on; return how many bytes are left to be read in."""
     async with asyncio.TaskGroup() as tasks:
         telling = tasks.create_task(rig.load("verdicts", 5, 60.0, _PATIENCE_S), name="tell")
         async with asyncio.timeout(_PATIENCE_S):
             while rig.log_bytes() < LOG_BYTES:  # noqa: ASYNC110
                 await asyncio.sleep(_LOOK_S / 10)
-        log_bytes = rig.log_bytes()
         await rig.end(signal.SIGKILL)
         telling.cancel()
-    return log_bytes
+    async with _started("centre_log", rig.database, LONG_LOG_BYTES) as filling:
+        await _ended(filling)
+    return rig.log_bytes()
 
 
 async def _watched(rig: _Rig, length: Length, stuck: int) -> Run:
@@ -299,8 +305,13 @@ async def _started(name: str, *given: object) -> AsyncIterator[asyncio.subproces
 
 
 async def _result(process: asyncio.subprocess.Process, kind: type[T]) -> T:
+    return msgspec.json.decode(await _ended(process), type=kind)
+
+
+async def _ended(process: asyncio.subprocess.Process) -> bytes:
+    """Return what a worker printed until its end."""
     told, _ = await process.communicate()
     if process.returncode:
         message = f"a worker ended with {process.returncode}"
         raise CommandError(message)
-    return msgspec.json.decode(told, type=kind)
+    return told
