@@ -103,6 +103,13 @@ async def publish_at_most_once(
     await client.publish(*last, qos=0)
 
 
+def expiring(after_s: int) -> Properties:
+    """Return the properties of a message that the broker drops where it waits for longer (MQTT 5)."""
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    properties.MessageExpiryInterval = after_s
+    return properties
+
+
 class _SilenceError(aiomqtt.MqttError):
     pass
 

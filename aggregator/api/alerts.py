@@ -134,7 +134,7 @@ async def post_alert(
     told = Reported(who.organization, device_id, "", now_ns, alert)
     await database.write(
         *save_alerts([told]),
-        *gather(look_from_ns([alert])),
+        *gather(look_from_ns([told])),
         audit(who.user, "alert.create", alert.alert_id, now_ns=now_ns, after=data),
     )
     row = await find_alert(database, who.organization, alert.alert_id)

@@ -110,7 +110,9 @@ async def list_commands(  # noqa: PLR0913  one parameter for each filter
     wanted = CommandFilter(device_id=device_id, open_only=True)
     rows = await find_commands(database, organization, wanted)
     now_ns = time.time_ns()
-    given = [DueCommand(organization, device_id, row.command_id, b"") for row in rows]
+    given = [
+        DueCommand(organization, device_id, row.command_id, b"", row.expires_ns) for row in rows
+    ]
     await database.write(*[note_sent(each, now_ns) for each in given])
     await commander.tell([CommandKey(organization, each.command_id) for each in given])
     ids = [each.command_id for each in given]

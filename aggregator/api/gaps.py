@@ -90,6 +90,11 @@ async def metrics(  # noqa: PLR0913  one for each part that counts
             [({}, outcomes.pop("boots_forgotten"))],
         ),
         *_family(
+            "ingest_unannounced_total",
+            "transactions that were stored and could not be told live",
+            [({}, outcomes.pop("unannounced"))],
+        ),
+        *_family(
             "ingest_messages_total",
             "messages since the start, by what became of them",
             [({"outcome": name}, count) for name, count in outcomes.items()],

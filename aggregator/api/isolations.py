@@ -18,17 +18,19 @@ from aggregator.api.identity import EVEN_OVER_PLAN, OPERATOR, ApiRequest, person
 from aggregator.api.paging import Limit, Skip, paged
 from aggregator.commands.commander import Commander
 from aggregator.errors import ConflictError, InvalidError, NotFoundError
-from aggregator.shapes import IsolationShape, isolation_shape
+from aggregator.shapes import IsolationShape, isolation_shape, rfc3339
 from aggregator.store.commands import CommandRow
 from aggregator.store.database import Database
 from aggregator.store.isolations import (
     DRY_RUN,
+    HELD,
     IsolationFilter,
     IsolationRow,
     count_isolations,
     find_isolations,
     part,
 )
+from aggregator.store.users import SessionUser
 from contract.commands import MAX_ISOLATION_S, Isolate, Release
 from contract.identifiers import BridgePort, DeviceId, ShortText, whole
 from contract.messages import CommandState
@@ -175,7 +177,7 @@ async def lift_isolation(  # noqa: PLR0913  what a request needs
     """Have a device let go; 200 when it has read back that nothing is left, 202 until then."""
     who = person(request).user
     given = data or LiftGiven()
-    found = await _active(database, who.organization, isolation_id)
+    found = await _held(database, who.organization, isolation_id)
     code = given.authorization_code or authorization_code
     use = await codes.check(who, code)
     command = Release(isolation_id=found.isolation_id, reason=given.reason)
@@ -184,7 +186,7 @@ async def lift_isolation(  # noqa: PLR0913  what a request needs
     except ConflictError:
         await codes.check(who, code)  # it may have been used up meanwhile
         raise
-    done = "Port isolation lifted successfully"
+    done = "Port isolation lifted successfully" + await _still_cut_off(database, who, found)
     return await _answer(database, who.organization, row, done, HTTPStatus.OK)
 
 
@@ -211,8 +213,33 @@ async def _answer(
     return Response(answer, status_code=status if verified else HTTPStatus.ACCEPTED)
 
 
+async def _still_cut_off(database: Database, who: SessionUser, lifted: IsolationRow) -> str:
+    """Return what else cuts off the host or the port that was just let go, in words; nothing: nothing."""
+    wanted = IsolationFilter(active_only=True)
+    rows = await find_isolations(database, who.organization, wanted, now_ns=time.time_ns())
+    host = None if NOBODY.match(lifted.host) else lifted.host
+    port = lifted.isolated_port and (lifted.device_id, lifted.isolated_port)
+    others = [
+        f"isolation {row.id} until {rfc3339(row.expires_ns)}"
+        for row in rows
+        if row.id != lifted.id
+        and row.enforcement != DRY_RUN
+        and (row.host == host or (row.device_id, row.isolated_port) == port)
+    ]
+    return f"; it is still cut off by {', '.join(others)}" if others else ""
+
+
 async def _active(database: Database, organization: str, isolation_id: str) -> IsolationRow:
-    """Return an isolation that holds, by its number or by the name that its device gave it."""
+    """Return an isolation that is active, by its number or by the name that its device gave it."""
+    found = await _held(database, organization, isolation_id)
+    if not found.active:
+        message = f"the isolation is not active any more ({found.state})"
+        raise InvalidError(message)
+    return found
+
+
+async def _held(database: Database, organization: str, isolation_id: str) -> IsolationRow:
+    """Return an isolation that its device holds by its own word, whatever time it is by our clock."""
     if ISOLATION_ID.match(isolation_id):
         wanted = IsolationFilter(isolation_ids=[isolation_id])
     else:
@@ -224,8 +251,8 @@ async def _active(database: Database, organization: str, isolation_id: str) -> I
     if len(rows) > 1:  # names are made by devices, and one may tell another's
         message = "more than one device tells of it: give its number instead"
         raise ConflictError(message)
-    if not rows[0].active:
-        state = rows[0].state
+    state = rows[0].state
+    if state not in HELD:
         over = "already lifted" if state == "lifted" else f"not active any more ({state})"
         message = f"the isolation is {over}"
         raise InvalidError(message)

@@ -31,6 +31,7 @@ from aggregator.store.commands import (
     note_sent,
 )
 from aggregator.store.database import Database, Statement
+from aggregator.store.devices import wrong_clocks
 from aggregator.store.isolations import IsolationFilter, find_isolations
 from aggregator.store.users import SessionUser
 from contract.commands import AnyCommand, Isolate, Order, Release
@@ -42,11 +43,13 @@ COMMAND: Final = "command"  # the type of its events on the live feed
 POLL_S: Final = 1.0
 AGAIN_NS: Final = 5 * NS_PER_S  # twice as long with every time that no answer came
 MOST_AT_ONCE: Final = 100
+MAX_NS: Final = 2**63 - 1
 APPLIED_IS_ALL: Final = frozenset(
     {"set_mode", "collect_evidence"}
 )  # kinds of which a device says no more
 
-Publish = Callable[[str, bytes], Awaitable[None]]
+# Topic, payload, and for how many seconds it may wait for its device.
+Publish = Callable[[str, bytes, int], Awaitable[None]]
 
 
 class Commander:
@@ -95,16 +98,23 @@ class Commander:
             ConflictError: Too many commands wait for the device, or what is needed is not so.
         """
         now_ns = time.time_ns()
+        expires_ns = now_ns + self._config.valid_s * NS_PER_S
         order = Order(
             command_id=secrets.token_hex(16),
             device_id=device_id,
             nonce=secrets.token_hex(16),
             issued_ns=now_ns,
-            expires_ns=now_ns + self._config.valid_s * NS_PER_S,
+            expires_ns=await self._by_its_clock(actor.organization, device_id, expires_ns),
             command=command,
         )
-        new = _new(actor, order, self._signer.sign(order))
+        new = _new(actor, order, self._signer.sign(order), expires_ns)
         return await self.keep(actor, new, action, now_ns, *needed)
+
+    async def _by_its_clock(self, organization: str, device_id: str, moment_ns: int) -> int:
+        """Return what a device's clock shows at a moment: it refuses by that what comes too late."""
+        wrong = await wrong_clocks(self._database, organization, device_id)
+        offset_ns = sum(each.clock_offset_ns for each in wrong)
+        return max(0, min(moment_ns - offset_ns, MAX_NS))
 
     async def keep(
         self,
@@ -183,11 +193,12 @@ class Commander:
         """
         while True:
             self._wake.clear()
-            due = await due_commands(
-                self._database, time.time_ns(), again_ns=AGAIN_NS, limit=MOST_AT_ONCE
-            )
+            now_ns = time.time_ns()
+            due = await due_commands(self._database, now_ns, again_ns=AGAIN_NS, limit=MOST_AT_ONCE)
             for each in due:
-                await publish(commands_topic(each.organization, each.device_id), each.payload)
+                topic = commands_topic(each.organization, each.device_id)
+                valid_s = max(1, (each.expires_ns - now_ns) // NS_PER_S)
+                await publish(topic, each.payload, valid_s)
                 await self._database.write(note_sent(each, time.time_ns()))
             await self.tell([CommandKey(each.organization, each.command_id) for each in due])
             with suppress(TimeoutError):
@@ -239,7 +250,7 @@ def is_settled(row: CommandRow) -> bool:
     return row.rank >= (RANKS["applied"] if row.kind in APPLIED_IS_ALL else SETTLED)
 
 
-def _new(actor: Actor, order: Order, payload: bytes) -> NewCommand:
+def _new(actor: Actor, order: Order, payload: bytes, expires_ns: int) -> NewCommand:
     command = order.command
     isolation_id = command.isolation_id if isinstance(command, Isolate | Release) else None
     return NewCommand(
@@ -252,5 +263,5 @@ def _new(actor: Actor, order: Order, payload: bytes) -> NewCommand:
         payload=payload,
         user_id=actor.id,
         username=actor.username,
-        expires_ns=order.expires_ns,
+        expires_ns=expires_ns,
     )

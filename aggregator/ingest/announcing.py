@@ -19,6 +19,7 @@ from aggregator.shapes import (
     rfc3339,
 )
 from aggregator.store.alerts import (
+    NONE_KNOWN,
     AlertFilter,
     AlertKey,
     AlertRow,
@@ -65,7 +66,9 @@ class ToldAlerts(msgspec.Struct, frozen=True):
         return self.told.keys() | self.isolated
 
 
-def alerts_in(reported: Sequence[AnyReported]) -> ToldAlerts:
+def alerts_in(
+    reported: Sequence[AnyReported], known: Mapping[AlertKey, KnownAlert] = NONE_KNOWN
+) -> ToldAlerts:
     """Return the alerts that some reports change.
 
     An isolation changes what its alert says about mitigation, and does not say when that was opened.
@@ -76,8 +79,8 @@ def alerts_in(reported: Sequence[AnyReported]) -> ToldAlerts:
         for item in of_kind(reported, Isolation)
         if item.message.alert_id
     }
-    alerts = (item.message for item in told.values())
-    return ToldAlerts(told, isolated, look_from_ns(alerts) if isolated <= told.keys() else 0)
+    since_ns = look_from_ns(told.values(), known) if isolated <= told.keys() else 0
+    return ToldAlerts(told, isolated, since_ns)
 
 
 class Announcer:
@@ -146,7 +149,7 @@ class Announcer:
         known: Mapping[AlertKey, KnownAlert],
         gathered: Gathered,
     ) -> None:
-        told = alerts_in(reported)
+        told = alerts_in(reported, known)
         # Nobody isolated what was just added: it is kept as it was told. (An isolation that was kept
         # before its alert, whose first message was lost, shows with the next message on it.)
         added = told.told.keys() - known.keys() - told.isolated

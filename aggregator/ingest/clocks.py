@@ -8,6 +8,7 @@ import msgspec
 
 from aggregator.ingest.reading import Present
 from aggregator.ingest.storing import AnyReported
+from aggregator.store.devices import WrongClock
 from aggregator.store.reported import Reported
 from aggregator.store.watermarks import Boot
 from contract.messages import (
@@ -47,10 +48,16 @@ class Clocks:
     of when it was. But how long its agent has been running does not depend on the clock: a message
     that came at once (presence, or any report of health that did not wait) says when that began.
     Whether a clock is right is the word of its device; one that follows a time server is believed.
+
+    Args:
+        wrong: What is stored of it: until its next report a device is corrected by the last.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, wrong: Iterable[WrongClock] = ()) -> None:
         self._clocks: OrderedDict[Boot, _Clock] = OrderedDict()
+        for each in wrong:
+            clock = self._known(Boot(each.organization, each.device_id, each.boot))
+            clock.offset_ns = each.clock_offset_ns
 
     def meet(self, present: Iterable[Present]) -> None:
         """Take in who came. What the broker has kept came at another time."""

@@ -37,6 +37,7 @@ from aggregator.presence import PresenceKeeper
 from aggregator.store.alerts import AlertKey, GatheredAlert, KnownAlert, known_alerts
 from aggregator.store.commands import CommandKey
 from aggregator.store.database import Database
+from aggregator.store.devices import wrong_clocks
 from aggregator.store.evidence import EvidenceFiles
 from aggregator.store.incidents import GATHER_TOLD
 from aggregator.store.rejects import Reject
@@ -81,6 +82,7 @@ class Counters(msgspec.Struct):
     without_room: int = 0
     unknown_organization: int = 0
     boots_forgotten: int = 0
+    unannounced: int = 0
     batches: int = 0
 
 
@@ -113,7 +115,7 @@ class Ingest:
         self.connected = False
         self._database = database
         self._memory = Memory(database)
-        self._clocks = Clocks()
+        self._clocks: Clocks | None = None  # until the first batch
         self._organizations = Organizations(database)
         self._room = room
         self._evidence = evidence
@@ -156,8 +158,10 @@ class Ingest:
         await self._announcer.tell_incidents()
 
     async def _serve(self, client: aiomqtt.Client) -> None:
-        async def tell_order(topic: str, payload: bytes) -> None:
-            await client.publish(topic, payload, qos=AT_LEAST_ONCE)
+        async def tell_order(topic: str, payload: bytes, valid_s: int) -> None:
+            # The broker drops what waits for a device for longer: its clock may be wrong.
+            until = broker.expiring(valid_s)
+            await client.publish(topic, payload, qos=AT_LEAST_ONCE, properties=until)
 
         # A lost receipt is made up for by the next, or by the device, which tells again and is
         # answered again: the broker's word on each would be a packet more for every message.
@@ -216,6 +220,8 @@ class Ingest:
         stored = await self._memory.marks(item.boot for item in numbered)
         ordered = order(numbered, stored)
         refused += [_refusal(item) for item in ordered.taken if item.message is None]
+        if self._clocks is None:
+            self._clocks = Clocks(await wrong_clocks(self._database))
         self._clocks.meet(present)
         reported = self._clocks.corrected(_reported(ordered.taken))
         known = await self._known(reported)
@@ -248,7 +254,17 @@ class Ingest:
         return Stored(ordered.marks, reported, known, gathered, bool(present), now_ns)
 
     async def announce(self, stored: Stored) -> None:
-        """Tell what was stored to those who watch, and to those who wait for it."""
+        """Tell what was stored to those who watch, and to those who wait for it.
+
+        What cannot be told is kept and receipted all the same: no device can stop the others with it.
+        """
+        try:
+            await self._tell(stored)
+        except RefusedError:
+            self.counters.unannounced += 1
+            log.exception("batch_not_announced")
+
+    async def _tell(self, stored: Stored) -> None:
         await self._announcer.announce(
             stored.reported, stored.known, stored.gathered, stored.now_ns
         )

@@ -80,7 +80,7 @@ def statements_for(
         yield save_models(models)
     if alerts := of_kind(reported, Alert):
         yield from save_alerts(alerts, known, community_id_seed)
-        yield from gather_told(look_from_ns(item.message for item in alerts))
+        yield from gather_told(look_from_ns(alerts, known))
     if isolations := of_kind(reported, Isolation):
         yield save_isolations(isolations)
     if packets := of_kind(reported, PacketSample):

@@ -32,7 +32,7 @@ _FIELDS = (
     "evidence_sha256",
 )
 
-APART_NS: Final = 24 * 3600 * 1_000_000_000  # at most, of the times at which an alert was opened
+APART_NS: Final = 24 * 3600 * 1_000_000_000  # that times at which an alert was opened may be apart
 
 
 class AlertRow(msgspec.Struct, frozen=True):
@@ -193,13 +193,21 @@ def _reopen(old: Sequence[Reported[Alert]], since_ns: int) -> Statement:
     return Statement("reopen_alerts", given)
 
 
-def look_from_ns(alerts: Iterable[Alert]) -> int:
+def look_from_ns(
+    told: Iterable[Reported[Alert]], known: Mapping[AlertKey, KnownAlert] = NONE_KNOWN
+) -> int:
     """Return since when alerts have to be looked at, by when they were opened, to find some of them.
 
     When an alert was opened is told the same each time, and a day is left for who is not exact. So
     what a batch costs does not grow with the years that are kept: alerts lie by time on the disk.
+
+    Args:
+        told: The alerts.
+        known: What is stored of them, where that was looked for.
     """
-    return max(min((alert.opened_ns for alert in alerts), default=0) - APART_NS, 0)
+    opened = [min(item.message.opened_ns, item.received_ns) for item in told]
+    since_ns = max(min(opened, default=0) - APART_NS, 0)
+    return min([since_ns, *(alert.opened_ns for alert in known.values())])
 
 
 class _Known(AlertKey, frozen=True):
@@ -215,7 +223,7 @@ async def known_alerts(
     Args:
         database: Where they are.
         alert_ids: Which.
-        since_ns: Before this none of them was opened.
+        since_ns: Before this none of them was both opened and told for the first time.
     """
     sought = {"alert_ids": list(alert_ids), "since_ns": since_ns}
     return {

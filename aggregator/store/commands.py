@@ -9,7 +9,7 @@ from aggregator.store.database import Database, Statement
 from aggregator.store.reported import Reported, columns
 from contract.messages import CommandAck, CommandState
 
-MAX_OPEN: Final = 64  # commands of one device that it has not answered
+MAX_OPEN: Final = 64  # commands of one device that it has not answered, and as many for evidence
 
 QUEUED, SENT, OVERDUE = 0, 1, 2
 # By a device's word. A command is past its time by our clock before any of these: what the device
@@ -78,6 +78,7 @@ class DueCommand(msgspec.Struct, frozen=True):
     device_id: str
     command_id: str
     payload: bytes
+    expires_ns: int
 
 
 class Queued(msgspec.Struct, frozen=True):
@@ -106,7 +107,8 @@ class CommandFilter(msgspec.Struct, frozen=True, kw_only=True):
 def add_command(new: NewCommand, now_ns: int) -> Statement:
     """Queue a command; returns Queued.
 
-    Nothing where MAX_OPEN wait for the device, or where a release of the same isolation does.
+    Nothing where MAX_OPEN wait for the device, or where a release of the same isolation does. A
+    release waits for no others, and what analysts ask for takes no place of what operators do.
     """
     return Statement(
         "add_command", msgspec.structs.asdict(new) | {"now_ns": now_ns, "most": MAX_OPEN}

@@ -115,6 +115,23 @@ class _Count(msgspec.Struct, frozen=True):
     count: int
 
 
+class WrongClock(msgspec.Struct, frozen=True):
+    """A device whose clock is wrong, by its last report."""
+
+    organization: str
+    device_id: str
+    boot: str
+    clock_offset_ns: int  # is added to the times that it tells
+
+
+async def wrong_clocks(
+    database: Database, organization: str | None = None, device_id: str | None = None
+) -> list[WrongClock]:
+    """Return whose clocks are known to be wrong, of all devices or of one."""
+    sought = {"organization": organization, "device_id": device_id}
+    return await database.read("wrong_clocks", sought, WrongClock)
+
+
 async def count_active_devices(database: Database, organization: str, now_ns: int) -> int:
     """Return how many devices of an organization are there."""
     thresholds = {"late_ns": now_ns - LATE_NS, "stale_ns": now_ns - STALE_NS}

@@ -12,6 +12,7 @@ from contract.cuts import Part
 from contract.messages import Isolation, IsolationState, Loss
 
 DRY_RUN: Final = "dry_run"  # what an enforcer that cuts nobody off calls itself
+HELD: Final = frozenset({"applied", "verified"})  # states; `active` is also by the time
 _FIELDS = (
     "isolation_id",
     "alert_id",

@@ -60,10 +60,9 @@ def count(database: Database, table: str) -> int:
 
 async def save(database: Database, told: Sequence[Reported[Alert]]) -> None:
     """Store alerts as ingest does, whether they are known or not."""
-    alerts = [item.message for item in told]
-    ids = [each.alert_id for each in alerts]
-    known = await known_alerts(database, ids, look_from_ns(alerts))
-    await database.write(*save_alerts(told, known), *gather(look_from_ns(alerts)))
+    ids = [item.message.alert_id for item in told]
+    known = await known_alerts(database, ids, look_from_ns(told))
+    await database.write(*save_alerts(told, known), *gather(look_from_ns(told, known)))
 
 
 async def take(ingest: Ingest, arrivals: Sequence[Arrival]) -> dict[Boot, Mark]:

@@ -231,3 +231,16 @@ def test_devices_are_told_apart_and_the_longest_silent_is_forgotten(
         for device_id in ("a", "b", "c", "d")
     ]
     assert [item.clock_offset_ns for (item,) in offsets] == [DAY_NS, 0, DAY_NS, 0]
+
+
+@WRONG
+async def test_a_restarted_centre_corrects_by_what_it_was_told_before(
+    database: Database, wrong_ns: int
+):
+    before = ingest(database)
+    at_ns = NOW_NS + 30 * SECOND_NS
+    await take(before, [arrived(state(NOW_NS + wrong_ns, 1), 1, NOW_NS)])
+    after = ingest(database)
+    await take(after, [arrived(alert(1, opened_ns=at_ns + wrong_ns), 2, at_ns + SECOND_NS)])
+    (row,) = await find_alerts(database, "default", AlertFilter(), limit=10)
+    assert (row.opened_ns, row.clock_offset_ns) == (at_ns, -wrong_ns)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
@@ -19,12 +20,14 @@ from aggregator.errors import ConflictError, StoreError
 from aggregator.live import LiveFeed
 from aggregator.store.commands import MAX_OPEN, CommandRow, move_commands
 from aggregator.store.database import Database
+from aggregator.store.devices import Heard, save_device_health, save_heard
 from aggregator.store.reported import Reported
 from aggregator.store.users import SessionUser
 from contract.codec import decode_order, decode_signed_order
-from contract.commands import Release, SetMode
+from contract.commands import CollectEvidence, Release, SetMode
 from contract.messages import CommandAck, CommandState
 from runtime.errors import BrokerError
+from tests.aggregator.messages import BOOT, SECOND_NS, health, now_ns
 
 WHO: Final = SessionUser(
     7, "default", "ada", None, None, "operator", is_active=True, created_ns=0, last_login_ns=None
@@ -38,16 +41,18 @@ class Desk:
     def __init__(self, database: Database, folder: Path, valid_s: int = 60) -> None:
         self.database = database
         self.sent: list[tuple[str, bytes]] = []
+        self.waits: list[int] = []  # how long the broker may keep each
         self.away = False
         self.signer = load_signer(folder)
         config = CommandsConfig(valid_s=valid_s, wait_s=0.2)
         self.commander = Commander(database, LiveFeed(), self.signer, config)
 
-    async def publish(self, topic: str, payload: bytes) -> None:
+    async def publish(self, topic: str, payload: bytes, valid_s: int) -> None:
         if self.away:
             message = "the broker is away"
             raise BrokerError(message)
         self.sent.append((topic, payload))
+        self.waits.append(valid_s)
 
     async def lift(self) -> CommandRow:
         return await self.commander.queue(WHO, "pi-1", LIFT, "isolation.lift")
@@ -216,10 +221,38 @@ async def test_a_release_that_is_under_way_is_not_queued_twice(desk: Desk):
 
 async def test_what_may_wait_for_a_device_is_bounded(desk: Desk):
     for _ in range(MAX_OPEN):
-        await desk.commander.queue(WHO, "pi-1", SetMode(mode="observe"), "command.queue")
+        await desk.other()
     with pytest.raises(ConflictError, match="pi-1"):
-        await desk.lift()
+        await desk.other()
     assert (await desk.commander.queue(WHO, "pi-2", LIFT, "isolation.lift")).state == "queued"
+
+
+async def test_neither_analysts_nor_other_commands_keep_a_lift_from_waiting(desk: Desk):
+    evidence = CollectEvidence(alert_id="b" * 32)
+    for _ in range(MAX_OPEN):
+        await desk.commander.queue(WHO, "pi-1", evidence, "evidence.collect")
+    with pytest.raises(ConflictError, match="pi-1"):
+        await desk.commander.queue(WHO, "pi-1", evidence, "evidence.collect")
+    for _ in range(MAX_OPEN):
+        await desk.other()
+    assert (await desk.lift()).state == "queued"
+
+
+@pytest.mark.parametrize("ahead_s", [-3 * 86_400, 3 * 86_400])
+async def test_an_order_ends_by_the_clock_of_its_device_and_its_wait_by_ours(
+    desk: Desk, ahead_s: int
+):
+    told = msgspec.structs.replace(health(), clock_synchronized=False)
+    report = Reported("default", "pi-1", BOOT, now_ns(), told, -ahead_s * SECOND_NS)
+    sender = Heard("default", "pi-1", 0)
+    await desk.database.write(save_heard([sender], now_ns()), save_device_health([report]))
+    row = await desk.other()
+    await desk.sending(1)
+    (_, payload), (valid_s,) = desk.sent[0], desk.waits
+    order = decode_order(decode_signed_order(payload).order)
+    assert order.expires_ns - row.expires_ns == ahead_s * SECOND_NS
+    assert order.issued_ns == row.created_ns
+    assert 58 <= valid_s <= 60
 
 
 async def test_waiting_ends_with_the_device_s_last_word_or_with_patience(desk: Desk):

@@ -15,13 +15,12 @@ import pytest
 import pytest_asyncio
 
 from aggregator.commands.signing import load_signer
-from aggregator.store.commands import MAX_OPEN
 from contract.commands import Isolate, Release
 from contract.cuts import Part
 from runtime.totp import code_at
 from tests.aggregator.agents import Agent, Codes, agent, until
 from tests.aggregator.conftest import PASSWORD, Centre, next_event
-from tests.aggregator.messages import isolation
+from tests.aggregator.messages import SECOND_NS, isolation, now_ns
 from tests.brokers import mosquitto
 
 pytestmark = pytest.mark.broker
@@ -140,22 +139,36 @@ async def test_without_a_right_code_nobody_is_let_go(
     assert [type(command) for command in device.told] == [Release]
 
 
-async def test_a_code_is_not_used_up_where_too_many_commands_wait_for_the_device(
+async def test_what_a_device_holds_by_its_own_word_can_be_lifted_whatever_time_it_is(
+    centre: Centre, api: httpx.AsyncClient
+):
+    late = msgspec.structs.replace(isolation(822), expires_ns=now_ns() - SECOND_NS)
+    async with centre.device("lift-late") as silent:
+        await silent.tell(late)
+    cut = await known(api, 822)
+    assert (cut["state"], cut["is_active"]) == ("verified", False)
+    extended = await api.post(f"/ports/extend-isolation/{cut['id']}", json={"duration_s": 60})
+    assert extended.status_code == 400
+    asked = await api.post(f"/ports/lift-isolation/{cut['id']}")
+    assert asked.status_code == 401, asked.text  # for a code
+
+
+async def test_who_lets_go_is_told_what_else_still_cuts_the_host_off(
     centre: Centre, api: httpx.AsyncClient, device: Agent, codes: Codes
 ):
-    async with centre.device("lift-full") as full:
-        await full.tell(isolation(820, state="applied"))
-    await device.tell(isolation(821, state="applied"))
-    waits = f"/ports/lift-isolation/{(await known(api, 820))['id']}"
-    goes = f"/ports/lift-isolation/{(await known(api, 821))['id']}"
-    order = {"command": "set_mode", "parameters": {"mode": "observe"}}
-    for _ in range(MAX_OPEN):
-        (await api.post("/devices/lift-full/commands", json=order)).raise_for_status()
-    body = {"authorization_code": codes.take()}
-    answer = await api.post(waits, json=body)
-    assert (answer.status_code, "too many commands" in answer.text) == (409, True)
-    assert (await api.post(goes, json=body)).status_code == 200
-    assert (await api.post(waits, json=body)).status_code == 401
+    mac = "02:00:00:00:0b:23"
+    host = {"host": mac, "isolated_mac": mac, "isolated_port": None}
+    for number in (823, 824):  # the agent here runs dry: the other one cuts nobody off
+        await device.tell(msgspec.structs.replace(isolation(number), **host))
+    async with centre.device("lift-beside") as beside:
+        await beside.tell(msgspec.structs.replace(isolation(825), **host))
+        await beside.tell(msgspec.structs.replace(isolation(826), isolated_port="eth9"))
+    cut, other = await known(api, 823), await known(api, 825)
+    path = f"/ports/lift-isolation/{cut['id']}"
+    answer = await api.post(path, json={"authorization_code": codes.take()})
+    assert answer.status_code == 200, answer.text
+    still = f"it is still cut off by isolation {other['id']} until {other['expires_at']}"
+    assert answer.json()["message"] == f"Port isolation lifted successfully; {still}"
 
 
 async def test_who_has_no_authenticator_is_told_how_to_enrol(

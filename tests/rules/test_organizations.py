@@ -88,6 +88,7 @@ ACROSS = {
     "trim_rejects": "the oldest, whoever sent them",
     "use_enrolment": "the code says whose it is",
     "use_invite": "the invite says whose it is",
+    "wrong_clocks": "ingest: which clocks are wrong, of all devices; answers with the organization",
     "user_by_name": "who signs in says no organization",
     "holders": "sessions say whose they are",
     "user_of_token": "the token says whose it is",

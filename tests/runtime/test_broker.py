@@ -8,7 +8,7 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
-from runtime.broker import connect, publish_at_most_once
+from runtime.broker import connect, expiring, publish_at_most_once
 from runtime.config import BrokerConfig
 from runtime.errors import BrokerError, ConfigError
 from tests.brokers import amqtt, free_port, mosquitto
@@ -49,6 +49,27 @@ async def test_the_session_outlives_the_connection(tmp_path):
         async with connect(local(port), client_id="device") as client, asyncio.timeout(5):
             message = await anext(aiter(client.messages))
             assert message.payload == b"while you were away"
+
+
+async def test_what_waits_for_too_long_is_dropped_by_the_broker(tmp_path):
+    async with mosquitto(tmp_path) as port:
+        async with connect(local(port), client_id="device") as client:
+            await client.subscribe("orders", qos=1)
+        async with connect(local(port), client_id="centre") as client:
+            await client.publish("orders", b"late", qos=1, properties=expiring(1))
+            await client.publish("orders", b"in time", qos=1, properties=expiring(60))
+        await asyncio.sleep(2.2)  # mosquitto counts whole seconds
+        async with connect(local(port), client_id="device") as client, asyncio.timeout(5):
+            message = await anext(aiter(client.messages))
+            assert message.payload == b"in time"
+
+
+async def test_what_expires_goes_through_a_broker_of_3_1_1_too(tmp_path):
+    async with amqtt(tmp_path) as port, connect(local(port), client_id="a") as client:
+        await client.subscribe("orders", qos=1)
+        await client.publish("orders", b"now", qos=1, properties=expiring(60))
+        async with asyncio.timeout(5):
+            assert (await anext(aiter(client.messages))).payload == b"now"
 
 
 async def test_many_are_published_in_order_and_without_the_word_of_the_broker(tmp_path):

@@ -6,10 +6,11 @@ SELECT
   $organization::VARCHAR, $device_id::VARCHAR, $command_id::VARCHAR, $kind::VARCHAR,
   $isolation_id::VARCHAR, $body::VARCHAR, $payload::BLOB, 'queued', 0, '', $user_id::BIGINT,
   $username::VARCHAR, $now_ns::BIGINT, $expires_ns::BIGINT, 0
-WHERE (
+WHERE ($kind::VARCHAR = 'release' OR (
   SELECT count(*) FROM store.commands
   WHERE organization = $organization AND device_id = $device_id AND rank < 2
-) < $most::BIGINT
+    AND (kind = 'collect_evidence') = ($kind::VARCHAR = 'collect_evidence')
+) < $most::BIGINT)
   AND NOT EXISTS (
     SELECT 1 FROM store.commands
     WHERE organization = $organization AND device_id = $device_id

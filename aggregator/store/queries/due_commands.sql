@@ -1,4 +1,4 @@
-SELECT organization, device_id, command_id, payload
+SELECT organization, device_id, command_id, payload, expires_ns
 FROM store.commands
 WHERE payload IS NOT NULL AND rank < 2 AND expires_ns > $now_ns::BIGINT
   AND (

@@ -8,7 +8,7 @@ FROM (
     i.isolated_port, i.reason, i.enforcement, i.state, i.isolated_ns, i.expires_ns, i.lifted_ns,
     i.detail, i.losses, i.further_losses, i.host_group, i.part,
     (
-      SELECT a.status FROM store.alerts AS a
+      SELECT max(a.status) FROM store.alerts AS a
       WHERE a.organization = i.organization AND a.device_id = i.device_id
         AND a.alert_id = i.alert_id
     ) AS alert_status,

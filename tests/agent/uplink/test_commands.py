@@ -308,6 +308,15 @@ async def test_an_expired_order_is_answered_as_expired_and_not_carried_out(spool
     assert device.states() == ["expired"]
 
 
+async def test_a_lift_is_carried_out_however_late_our_clock_says_it_comes(spool):
+    device = Device(spool, CENTRE.public_key())
+    device.now_ns = NOW_NS + 3 * 86_400 * SECOND_NS
+    release = Release(isolation_id="1" * 32, reason="false alarm")
+    await device.commands.take(signed(order(command=release)), retained=False)
+    assert device.obeyed == [release]
+    assert device.states()[0] == "received"
+
+
 async def test_what_could_not_be_carried_out_is_told_with_its_reason(spool):
     device = Device(spool, CENTRE.public_key(), fails="no such isolation")
     release = Release(isolation_id="1" * 32, reason="false alarm")
