@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from aggregator.config import StoreConfig
+from aggregator.errors import RefusedError
 from aggregator.store.archive import GROWING, Archive, Part, day_before
 from aggregator.store.counts import forget_counts
 from aggregator.store.database import Database, Statement
@@ -61,7 +62,10 @@ class Retention:
 
     async def _move(self, now_ns: int, plans: Sequence[Keeping]) -> None:
         for organization in await self._organizations():
-            await self._archive.write(organization)
+            try:
+                await self._archive.write(organization)
+            except RefusedError:  # for what its devices claim: the others' days go on
+                log.exception("not_archived", extra={"organization": organization})
         midnight_ns = now_ns - now_ns % (DAY_S * NS_PER_S)
         before_ns = midnight_ns - self._config.hot_days * DAY_S * NS_PER_S
         await self._forget_archived(before_ns)

@@ -19,6 +19,7 @@ from contract.messages import VerdictBatch
 
 BYTES_PER_SCORE = 4
 MAX_WINDOW_NS = 3600 * 1_000_000_000
+LATEST_NS: Final = 2**63 - 1
 LOOKBACKS_NS: Final = tuple(seconds * NS_PER_S for seconds in (3, 60, 3600))
 BITS_OF_ONE = 0x3F800000  # 1.0 as a 32-bit float; what lies between 0.0 and it has smaller bits
 
@@ -74,9 +75,8 @@ def fault_of(batch: VerdictBatch) -> str | None:
         batch.packets,
         batch.wire_bytes,
     )
-    if any(len(column) != rows for column in others):
-        return "verdict columns differ in length"
-    if len(batch.sampled_one_in) not in {0, rows}:
+    told = len(batch.sampled_one_in) in {0, rows}
+    if not told or any(len(column) != rows for column in others):
         return "verdict columns differ in length"
     strange = [
         name for name, pattern in _ADDRESSES.items() if not fit(pattern, getattr(batch, name))
@@ -85,6 +85,8 @@ def fault_of(batch: VerdictBatch) -> str | None:
         return f"verdict {strange[0]} is no address"
     if batch.window_ns > MAX_WINDOW_NS:
         return "verdict windows are longer than an hour"
+    if max(batch.window_start_ns, default=0) > LATEST_NS - batch.window_ns:
+        return "verdict windows end when no clock shows"
     if len(batch.scores) != rows * len(batch.classes) * BYTES_PER_SCORE:
         return "verdict scores do not fit rows and classes"
     return None if _are_probabilities(batch.scores) else "verdict scores are no probabilities"

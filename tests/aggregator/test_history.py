@@ -243,3 +243,36 @@ def test_every_table_whose_files_are_read_has_the_text_for_it():
     for path in folder.glob("*.sql"):
         assert sql(path.stem, growing(path.stem)).count("read_parquet") >= len(growing(path.stem))
     assert migrations()[-1].number >= 33
+
+
+@pytest.mark.parametrize("aged", [False, True])
+async def test_pages_of_what_is_of_one_moment_hold_each_row_once_the_last_told_first(
+    kept: Kept, *, aged: bool
+):
+    await kept.archive.open()
+    await kept.database.write(added("default", "pi"))
+    at_ns = NOW_NS - 5 * DAY_NS
+    by = ("default", "pi", BOOT, at_ns)
+    for begin in range(0, 90, 30):
+        numbers = range(begin, begin + 30)
+        lines = [
+            LogLine(logged_ns=at_ns, level="info", component="x", event=str(number))
+            for number in numbers
+        ]
+        values = [reading("t", number, at_ns) for number in numbers]
+        await kept.database.write(save_logs(Reported(*by, LogLines(lines=lines))))
+        await kept.database.write(save_readings(Reported(*by, Readings(readings=values))))
+    if aged:
+        await kept.age()
+    logs, readings = LogFilter(since_ns=0), ReadingFilter(device_id="pi", since_ns=0)
+    told: list[int] = []
+    read: list[float] = []
+    for skip in range(0, 90, 7):
+        page = {"limit": 7, "skip": skip}
+        told += [int(row.event) for row in await find_logs(kept.history, "default", logs, **page)]
+        found = await find_readings(kept.history, "default", readings, **page)
+        read += [row.value for row in found]
+    assert told == read == [*range(89, -1, -1)]
+    (stats,) = await reading_stats(kept.history, "default", readings, 10)
+    (latest,) = await latest_readings(kept.database, "default", "pi", 10)
+    assert stats.last == latest.value == 89

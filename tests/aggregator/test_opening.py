@@ -11,9 +11,17 @@ import pytest
 
 from aggregator.errors import InUseError
 from aggregator.store.database import FILE_NAME, Database
-from aggregator.store.migrating import migrations
+from aggregator.store.migrating import _apply, migrations
 from aggregator.store.users import NewUser, add_user, count_users, user_by_name
 
+A_VALUE = {
+    "BIGINT": 1,
+    "INTEGER": 1,
+    "DOUBLE": 1,
+    "FLOAT": 1,
+    "BOOLEAN": "false",
+    "DATE": "2026-01-01",
+}
 USER = NewUser(organization="default", username="ada", password_hash="-", role="viewer")
 WRITE_AND_DIE = """
 import asyncio, os, sys
@@ -120,3 +128,30 @@ async def test_a_new_database_is_not_copied(tmp_path: Path):
     async with Database(tmp_path) as database:
         assert await user_by_name(database, "ada") is None
     assert not found(tmp_path, "*.before-*")
+
+
+def filled(stored: duckdb.DuckDBPyConnection) -> None:
+    """Put a row into each table that is empty."""
+    tables = stored.execute(
+        "SELECT table_name, list(column_name ORDER BY column_index), list(data_type ORDER BY column_index)"
+        " FROM duckdb_columns() WHERE schema_name = 'store' AND table_name IN"
+        " (SELECT table_name FROM duckdb_tables() WHERE schema_name = 'store') GROUP BY table_name"
+    ).fetchall()
+    for name, columns, types in tables:
+        if stored.table(f"store.{name}").limit(1).fetchall():
+            continue
+        values = [f"CAST('{A_VALUE.get(kind, '[]')}' AS {kind})" for kind in types]
+        stored.execute(
+            f"INSERT INTO store.{name} ({', '.join(columns)}) SELECT {', '.join(values)}"
+        )
+
+
+def test_every_step_of_the_schema_takes_tables_that_are_not_empty(tmp_path: Path):
+    with duckdb.connect(str(tmp_path / FILE_NAME)) as stored:
+        stored.execute(
+            "CREATE TABLE main.schema_migrations"
+            " (number INTEGER, name VARCHAR, sha256 VARCHAR, applied_ns BIGINT)"
+        )
+        for step in migrations():
+            _apply(stored, step)
+            filled(stored)

@@ -25,7 +25,7 @@ from aggregator.store.reported import Reported
 from aggregator.store.retention import Retention
 from aggregator.store.room import Room
 from aggregator.store.usage import Keeping, Plan, set_plan
-from aggregator.store.verdicts import VerdictFilter, find_verdicts, save_verdicts
+from aggregator.store.verdicts import VerdictFilter, fault_of, find_verdicts, save_verdicts
 from tests.aggregator.messages import BOOT, alert, envelope, health, now_ns, topic, verdicts
 from tests.aggregator.taking import ingest, take
 from tests.aggregator.test_query import rows
@@ -383,3 +383,23 @@ async def test_on_a_full_disk_the_archive_shrinks_and_does_not_grow(database: Da
     assert await hot(database) == 2
     await retention.apply(NOW_NS)
     assert len(await days(archive)) == 1
+
+
+async def test_what_a_device_claims_of_time_and_packets_stops_neither_archive_nor_questions(
+    database: Database,
+):
+    honest = verdicts()
+    claimed = msgspec.structs.replace(
+        honest,
+        window_start_ns=[2**63 - 1] * len(honest.host),
+        packets=[2**63 - 1] * len(honest.host),
+    )
+    assert fault_of(claimed) == "verdict windows end when no clock shows"
+    for message in (honest, claimed):
+        told = Reported("default", "pi", BOOT, NOW_NS - 5 * DAY_NS, message)
+        await database.write(*save_verdicts([told]))
+    archive, retention = await opened(database)
+    await retention.apply(NOW_NS)
+    sandbox = Sandbox(database, archive, QueryConfig())
+    assert await rows(sandbox, "SELECT count(window_end) FROM verdicts") == [[4]]
+    assert await rows(sandbox, "SELECT max(packets) FROM hosts") == [[str(2**63 - 1)]]

@@ -1,5 +1,5 @@
 SELECT
-  start_ns // $step_ns::BIGINT * $step_ns::BIGINT AS start_ns, sum(count)::BIGINT, NULL::DOUBLE
+  start_ns // $step_ns::BIGINT * $step_ns::BIGINT AS start_ns, least(sum(count), 9223372036854775807)::BIGINT, NULL::DOUBLE
 FROM query_table($source)
 WHERE counted = $counted AND organization = $organization AND NOT suppressed AND class <> 'benign'
   AND start_ns >= $since_ns::BIGINT

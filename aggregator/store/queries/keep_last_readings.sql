@@ -3,9 +3,10 @@ INSERT INTO store.last_readings (
   organization, device_id, sensor_type, value, unit, read_ns, received_ns
 )
 SELECT
-  r.organization, r.device_id, r.sensor_type, arg_max(r.value, (r.read_ns, r.received_ns)),
-  arg_max(r.unit, (r.read_ns, r.received_ns)), max(r.read_ns),
-  arg_max(r.received_ns, (r.read_ns, r.received_ns))
+  r.organization, r.device_id, r.sensor_type,
+  arg_max(r.value, (r.read_ns, r.received_ns, r.position)),
+  arg_max(r.unit, (r.read_ns, r.received_ns, r.position)), max(r.read_ns),
+  arg_max(r.received_ns, (r.read_ns, r.received_ns, r.position))
 FROM store.readings AS r
 JOIN store.archive_marks AS m
   ON m.view = 'readings' AND m.organization = r.organization AND r.position <= m.position

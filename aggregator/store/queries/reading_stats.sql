@@ -1,6 +1,7 @@
 SELECT
-  sensor_type, arg_max(unit, read_ns), count(*), min(value), max(value), avg(value),
-  arg_max(value, read_ns), min(read_ns), max(read_ns)
+  sensor_type, arg_max(unit, (read_ns, received_ns, position)),
+  count(*), min(value), max(value), avg(value),
+  arg_max(value, (read_ns, received_ns, position)), min(read_ns), max(read_ns)
 FROM /* rows: readings */
 WHERE organization = $organization
   AND device_id = $device_id

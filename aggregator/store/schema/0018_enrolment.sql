@@ -13,5 +13,6 @@ CREATE TABLE store.enrolments (
   expires_ns BIGINT NOT NULL
 );
 
-ALTER TABLE store.devices ADD COLUMN pending BOOLEAN DEFAULT FALSE;
+-- In this order: DuckDB takes no column behind one with a default in the same transaction, where there are rows.
 ALTER TABLE store.devices ADD COLUMN broker_password_hash VARCHAR;
+ALTER TABLE store.devices ADD COLUMN pending BOOLEAN DEFAULT FALSE;
