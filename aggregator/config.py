@@ -59,6 +59,8 @@ class HttpConfig(Section, frozen=True):
     # Of one device, of requests and of bytes in their bodies; ten seconds' worth may come at once.
     device_requests_per_s: Annotated[int, Meta(ge=1, le=10_000)] = 20
     device_bytes_per_s: Annotated[int, Meta(ge=1024)] = 1024 * 1024
+    # Of one person, tokens included; ten seconds' worth at once, too. Isolations are never refused.
+    person_requests_per_s: Annotated[int, Meta(ge=1, le=100_000)] = 200
 
     def __post_init__(self) -> None:
         """Refuse what would let every page in the world act for who looks at it.

@@ -10,7 +10,7 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from aggregator.api.identity import Machine
+from aggregator.api.identity import Machine, Person
 from aggregator.config import HttpConfig
 from aggregator.errors import FullError, TooManyAttemptsError
 from aggregator.pace import Pace
@@ -28,7 +28,8 @@ class Refusals(msgspec.Struct):
     """What was not taken in since the start, by why."""
 
     without_room: int = 0
-    too_fast: int = 0
+    too_fast: int = 0  # of devices
+    person_too_fast: int = 0
 
 
 class Intake:
@@ -36,7 +37,7 @@ class Intake:
 
     Args:
         room: Whether the disk has room.
-        config: How fast a device may send.
+        config: How fast a device may send, and how often a person may ask.
         clock: Seconds that only rise.
     """
 
@@ -52,6 +53,8 @@ class Intake:
         per_s = config.device_requests_per_s
         self._requests = Pace(per_s * BURST_S, per_s, clock)
         self._bytes = Pace(most_at_once, config.device_bytes_per_s, clock)
+        per_s = config.person_requests_per_s
+        self._people = Pace(per_s * BURST_S, per_s, clock)
 
     def check_room(self) -> None:
         """Let nothing more in while the disk is full.
@@ -86,6 +89,18 @@ class Intake:
             self._tell(key)
             raise
 
+    def take_turn_of(self, person: Person) -> None:
+        """Let a person ask for something, or a program with a token of theirs.
+
+        Raises:
+            TooManyAttemptsError: They ask more often than one of many should.
+        """
+        try:
+            self._people.take(f"{person.organization}/{person.user.id}")
+        except TooManyAttemptsError:
+            self.refused.person_too_fast += 1
+            raise
+
     def _tell(self, key: str) -> None:
         # Now and then, and one of them: whoever floods us does not flood our log as well.
         if self._clock() - self._logged_s >= LOG_EVERY_S:
@@ -101,13 +116,15 @@ async def bound_intake(
 
     Raises:
         FullError: It would be kept, and the disk is full.
-        TooManyAttemptsError: A device sends too fast.
+        TooManyAttemptsError: A device sends too fast, or a person asks too often.
     """
     intake: Intake = connection.app.state.intake
     who = connection.scope.get("user")
     try:
         if isinstance(who, Machine):
             intake.take_turn(who.owner, _body_bytes(connection))
+        elif isinstance(who, Person) and not route.opt.get("even_over_plan"):
+            intake.take_turn_of(who)
         if route.opt.get("stores"):
             intake.check_room()
     except (FullError, TooManyAttemptsError):

@@ -202,6 +202,7 @@ def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Centre]:
     """One aggregator for all tests that leave each other's devices and alerts alone."""
     centre = Centre(tmp_path_factory.mktemp("centre"))
     centre.more["EDGEWARDEN_AUTH__REGISTRATION"] = "invite"
+    centre.more["EDGEWARDEN_HTTP__PERSON_REQUESTS_PER_S"] = "100000"  # all tests are a few people
     centre.more["EDGEWARDEN_NOTIFICATIONS__ALLOW_PRIVATE"] = "true"  # receivers are on loopback
     centre.more["EDGEWARDEN_NOTIFICATIONS__ALLOW_PLAIN"] = "true"
     centre.more["EDGEWARDEN_MODELS__TRUSTED_KEYS"] = str(trusting(centre.data.parent / "makers"))

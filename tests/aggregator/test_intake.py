@@ -9,9 +9,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import httpx
+import msgspec
 import pytest
 from websockets.asyncio.client import connect
 
+from aggregator.api.identity import Person
 from aggregator.api.intake import BURST_S, LOG_EVERY_S, Intake
 from aggregator.config import HttpConfig
 from aggregator.errors import FullError, TooManyAttemptsError
@@ -21,6 +23,7 @@ from aggregator.store.database import Database
 from aggregator.store.devices import KeyOwner
 from aggregator.store.room import Room
 from tests.aggregator.conftest import TLS, Centre
+from tests.aggregator.people import ADA
 
 ONE, OTHER = KeyOwner("default", "one"), KeyOwner("default", "other")
 DEVICE = "intake-pi"
@@ -71,6 +74,30 @@ def taken(intake: Intake, body_bytes: int | None, device: KeyOwner = ONE) -> int
         except TooManyAttemptsError:
             return count
     pytest.fail("there is no end")
+
+
+def test_a_person_asks_so_often_whatever_token_is_shown(clock: Clock, tmp_path: Path):
+    intake = Intake(Room(tmp_path, 0), HttpConfig(person_requests_per_s=2), clock)
+    other = msgspec.structs.replace(ADA, id=ADA.id + 1)
+    for number in range(2 * BURST_S):
+        intake.take_turn_of(Person(ADA, token_id=number))
+    with pytest.raises(TooManyAttemptsError, match="wait a little"):
+        intake.take_turn_of(Person(ADA, session_id="a session"))
+    intake.take_turn_of(Person(other))
+    clock.now_s += 1
+    intake.take_turn_of(Person(ADA))
+    assert (intake.refused.person_too_fast, intake.refused.too_fast) == (1, 0)
+
+
+def test_a_person_who_asks_too_often_still_sees_who_is_cut_off(tmp_path: Path):
+    centre = Centre(tmp_path)
+    centre.more["EDGEWARDEN_HTTP__PERSON_REQUESTS_PER_S"] = "1"
+    centre.start()
+    with centre.client() as client:
+        answers = {client.get("/alerts").status_code for _ in range(3 * BURST_S)}
+        assert answers == {200, 429}
+        assert client.get("/ports/isolations").status_code == 200
+    assert centre.stop() == 0
 
 
 def test_a_device_asks_so_often_and_no_other_waits_for_it(intake: Intake, clock: Clock):
