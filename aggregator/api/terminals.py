@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Final, NoReturn, TypeAlias
 
 import msgspec
 from litestar import Response, Router, delete, get, put, websocket
@@ -81,6 +81,9 @@ class Resize(msgspec.Struct, frozen=True, tag="resize", tag_field="type"):
     cols: Columns
 
 
+Said: TypeAlias = Connect | Input | Resize | AuthMessage
+
+
 class HostKeyGiven(msgspec.Struct, frozen=True):
     """The fingerprint of a device's host key, as OpenSSH shows it."""
 
@@ -156,9 +159,7 @@ class Session:
         """Do what a client says."""
         try:
             # Not strict: forms send the port as text, as over HTTP.
-            said = msgspec.json.decode(
-                text, type=Connect | Input | Resize | AuthMessage, strict=False
-            )
+            said: Said = msgspec.json.decode(text, type=Said, strict=False)
         except (msgspec.MsgspecError, RecursionError):
             await self._tell("error", error=EXPECTED)
             return
