@@ -22,6 +22,7 @@ from aggregator.api.paging import Limit, Skip
 from aggregator.commands.commander import Commander
 from aggregator.config import ShellConfig
 from aggregator.errors import ConflictError, InvalidError
+from aggregator.presence import PresenceKeeper
 from aggregator.shapes import DeviceShape, device_shape
 from aggregator.shell.measures import MOST_LINES, Metrics, log_lines, metrics
 from aggregator.shell.shells import Shells
@@ -174,9 +175,10 @@ async def remove_managed(
     device_id: str,
     database: NamedDependency[Database],
     commander: NamedDependency[Commander],
+    presence: NamedDependency[PresenceKeeper],
 ) -> Envelope[None]:
     """Forget a device and its key, and end its open commands; what it reported stays."""
-    await forget(database, commander, person(request), device_id)
+    await forget(database, commander, presence, person(request), device_id)
     return Envelope(None, "Device deleted")
 
 
