@@ -89,7 +89,7 @@ async def list_alerts(  # noqa: PLR0913  one parameter for each filter
         status=status,
         severity=severity,
         attack_type=attack_type,
-        src_ip=src_ip,
+        src_ip=as_ip("src_ip", src_ip),
         device_id=device_id,
         since_ns=to_ns(since),
         until_ns=to_ns(until),
@@ -175,7 +175,7 @@ async def _device_id(database: Database, organization: str, given: int | str | N
 
 
 def _by_hand(data: AlertGiven, detected_ns: int) -> Alert:
-    src_mac, src_ip = as_mac(data.src_mac), as_ip(data.src_ip)
+    src_mac, src_ip = as_mac(data.src_mac), as_ip("src_ip", data.src_ip)
     host = src_mac or src_ip
     if host is None:
         message = "src_ip or src_mac is missing"
@@ -188,7 +188,7 @@ def _by_hand(data: AlertGiven, detected_ns: int) -> Alert:
         host=host,
         src_mac=src_mac,
         src_ip=src_ip,
-        dst_ip=as_ip(data.dst_ip),
+        dst_ip=as_ip("dst_ip", data.dst_ip),
         first_seen_ns=detected_ns,
         opened_ns=detected_ns,
         last_seen_ns=detected_ns,

@@ -170,7 +170,7 @@ async def enrol(
         device_id=data.device_id,
         name=data.name or data.device_id,
         type=data.type,
-        ip_address=as_ip(data.ip_address),
+        ip_address=as_ip("ip_address", data.ip_address),
         mac_address=as_mac(data.mac_address),
         location=data.location,
     )
@@ -206,7 +206,7 @@ async def update_device(
     who = person(request)
     shape = await find_device(database, who.organization, device_id)
     fields = msgspec.structs.asdict(data) | {
-        "ip_address": as_ip(data.ip_address),
+        "ip_address": as_ip("ip_address", data.ip_address),
         "mac_address": as_mac(data.mac_address),
     }
     given = {name: value for name, value in fields.items() if value is not None}

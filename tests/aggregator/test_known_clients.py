@@ -60,6 +60,42 @@ def test_a_suspect_of_an_alert_by_hand_is_known_by_the_address_as_agents_tell_it
     assert [each["alert_id"] for each in found] == [shown["alert_id"]]
 
 
+@pytest.mark.parametrize("ip", ["dead", "....", "999.999.999.999", "1.2.3", "::1::", "10.0.0.010"])
+def test_what_is_no_ip_is_refused_by_name(centre: Centre, ip: str):
+    refused = {
+        ("POST", "/alerts", "src_ip"),
+        ("POST", "/alerts", "dst_ip"),
+        ("POST", "/devices", "ip_address"),
+        ("PUT", "/devices/no-ip", "ip_address"),
+    }
+    with centre.client() as client:
+        client.post("/devices", json={"device_id": "no-ip"})
+        for method, path, name in refused:
+            body = {"attack_type": "Scan", "src_mac": "02:00:00:00:0c:02", "device_id": new_name()}
+            answer = client.request(method, path, json=body | {name: ip})
+            assert (answer.status_code, answer.json()["detail"]) == (
+                400,
+                f"{name}: {ip} is no IP address",
+            )
+        for path in ("/alerts?src_ip", "/packets?src_ip", "/packets?dst_ip"):
+            answer = client.get(f"{path}={ip}")
+            assert answer.status_code == 400
+            assert answer.json()["detail"] == f"{path.partition('?')[2]}: {ip} is no IP address"
+
+
+def test_an_address_is_kept_in_one_spelling_and_found_in_any(centre: Centre):
+    body = {"attack_type": "Scan", "src_ip": "FD00:0:0:0::00C2", "dst_ip": "fd00:0::c3"}
+    with centre.client() as client:
+        shown = client.post("/alerts", json=body).raise_for_status().json()
+        assert (shown["src_ip"], shown["host"], shown["dst_ip"]) == (
+            *("fd00::c2", "fd00::c2"),
+            "fd00::c3",
+        )
+        for ip in ("fd00::c2", "FD00::C2", "fd00:0000:0::00c2"):
+            (found,) = client.get(f"/alerts?src_ip={ip}").json()
+            assert found["alert_id"] == shown["alert_id"]
+
+
 def test_lines_of_a_log_are_taken_with_levels_as_other_programs_write_them(centre: Centre):
     name = new_name()
     logs = [{"level": level, "message": level} for level in ("INFO", "WARN", "fatal")]
