@@ -8,8 +8,9 @@ from http import HTTPStatus
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
-from litestar import Request, Response, Router, delete, get, post
+from litestar import HttpMethod, Request, Response, Router, delete, get, post, route
 from litestar.di import NamedDependency
+from litestar.exceptions import HTTPException
 from litestar.params import Parameter
 from litestar.status_codes import HTTP_200_OK
 from litestar.types import ExceptionHandlersMap
@@ -260,12 +261,28 @@ def _enveloped(request: Request[Any, Any, Any], error: Exception) -> Response[Fa
     )
 
 
+def answer_unrouted(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+    """Answer what no route takes: in an envelope where clients of device managers ask."""
+    path = f"{request.scope['path']}/"
+    if path.startswith("/api/") and not path.startswith("/api/v1/"):
+        return _enveloped(request, error)
+    answer: Response[Problem] = HANDLERS[HTTPException](request, error)
+    return answer
+
+
 ENVELOPED: ExceptionHandlersMap = dict.fromkeys(HANDLERS, _enveloped)
+
+heads = [
+    route("/health", http_method=HttpMethod.HEAD, opt=PUBLIC, include_in_schema=False)(
+        managed_health.fn
+    )
+]
 
 router = Router(
     "/api",
     route_handlers=[
         managed_health,
+        *heads,
         list_managed,
         add_managed,
         get_managed,
