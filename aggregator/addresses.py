@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
+from aggregator.errors import InvalidError
 from contract.identifiers import whole
 
 # As people and firmware write it: AA:BB:…, aa-bb-…
@@ -59,9 +60,21 @@ def as_mac(given: str | None) -> str | None:
     return None if given is None else given.replace("-", ":").lower()
 
 
-def as_ip(given: str | None) -> str | None:
-    """Return an IP as it is kept and told on the wire, if there is one."""
-    return None if given is None else given.lower()
+def as_ip(name: str, given: str | None) -> str | None:
+    """Return an IP as it is kept and told on the wire, if there is one.
+
+    Args:
+        name: Of the field or parameter, for who has to mend it.
+        given: In whatever spelling.
+
+    Raises:
+        InvalidError: It is none.
+    """
+    try:
+        return None if given is None else str(ipaddress.ip_address(given))
+    except ValueError as error:
+        message = f"{name}: {given} is no IP address"
+        raise InvalidError(message) from error
 
 
 def literal(host: str) -> AnyAddress | None:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -27,7 +27,7 @@ from aggregator.store.device_events import (
     stop_vouching,
     trim_events,
 )
-from aggregator.store.devices import Page, find_devices
+from aggregator.store.devices import Page, find_devices, hear_device
 
 DEVICE_EVENT: Final = "device_event"  # the type of its events on the live feed
 PERIOD_S = 2.0
@@ -75,11 +75,11 @@ class PresenceKeeper:
             await self.look(time.time_ns())
             await asyncio.sleep(PERIOD_S)
 
-    async def look(self, now_ns: int) -> None:
-        """Notice who came, who is late and who went, and tell it."""
+    async def look(self, now_ns: int) -> Sequence[DeviceKey]:
+        """Notice who came, who is late and who went, and tell it; return of whom it was told."""
         changed = await presence_changes(self._database, now_ns)
         if not changed:
-            return
+            return changed
         events = await note_presence(self._database, now_ns)
         for organization in {event.organization for event in events}:
             await self._database.write(trim_events(organization))
@@ -90,6 +90,16 @@ class PresenceKeeper:
         for organization in {key.organization for key in changed}:
             ids = [key.device_id for key in changed if key.organization == organization]
             await self.tell(organization, ids, now_ns)
+        return changed
+
+    async def remove(self, key: DeviceKey, now_ns: int) -> None:
+        """Tell that a device goes, since a person removes it; nobody vouches for it any more."""
+        self._withdraw_all(key)
+        await self._database.write(
+            stop_vouching(now_ns, key.organization, [key.device_id]),
+            hear_device(key.organization, key.device_id, now_ns, online=False),
+        )
+        await self.look(now_ns)
 
     @asynccontextmanager
     async def service(self) -> AsyncIterator[Service]:
@@ -146,14 +156,17 @@ class PresenceKeeper:
 
     def _vouch(self, service: Service, key: DeviceKey, event_type: EventType) -> None:
         if event_type == "disconnected":  # whoever said before that it is there
-            for other in list(self._services.get(key, ())):
-                self._withdraw(other, key)
+            self._withdraw_all(key)
             return
         if key not in service.vouched and len(service.vouched) >= MAX_VOUCHED:
             message = f"a device service vouches for at most {MAX_VOUCHED:,} devices"
             raise ConflictError(message)
         service.vouched.add(key)
         self._services[key].add(service)
+
+    def _withdraw_all(self, key: DeviceKey) -> None:
+        for service in list(self._services.get(key, ())):
+            self._withdraw(service, key)
 
     def _withdraw(self, service: Service, key: DeviceKey) -> None:
         service.vouched.discard(key)

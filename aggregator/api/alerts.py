@@ -3,7 +3,7 @@
 import secrets
 import time
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 from litestar import Response, Router, get, post
@@ -41,10 +41,21 @@ from aggregator.store.isolations import IsolationFilter, find_isolations
 from aggregator.store.reported import Reported
 from contract.attacks import ATTACKS, AttackType, Severity
 from contract.identifiers import Probability
-from contract.messages import Alert, TopFeature
+from contract.messages import Alert, Name, Number, TopFeature
 
+MOST_FEATURES = 10
 MAX_DEVICES = 100_000  # among which a number is looked for
 BY_HAND = "manual"  # the device and the model of an alert that no device told
+
+
+Features = Annotated[list[TopFeature], msgspec.Meta(max_length=MOST_FEATURES)]
+Weights = Annotated[dict[Name, Number], msgspec.Meta(max_length=300)]  # by feature
+JsonText = Annotated[str, msgspec.Meta(max_length=32_768)]  # the same, as other servers want it
+
+_FEATURES = msgspec.json.Decoder[list[TopFeature] | None](Features | None)
+_WEIGHTS = msgspec.json.Decoder[dict[str, float] | None](Weights | None)
+
+T = TypeVar("T")
 
 
 class AlertGiven(msgspec.Struct, frozen=True):
@@ -58,7 +69,8 @@ class AlertGiven(msgspec.Struct, frozen=True):
     confidence: Probability = 1.0
     affected_device_id: int | GivenDeviceId | None = None  # by number or by name; None: no device
     detected_at: datetime | None = None
-    top_features: Annotated[list[TopFeature], msgspec.Meta(max_length=10)] = []
+    top_features: Features | JsonText | None = None
+    shap_values: Weights | JsonText | None = None  # those that weigh most are kept
     notes: Annotated[str, msgspec.Meta(max_length=10_000)] | None = None
 
 
@@ -89,7 +101,7 @@ async def list_alerts(  # noqa: PLR0913  one parameter for each filter
         status=status,
         severity=severity,
         attack_type=attack_type,
-        src_ip=src_ip,
+        src_ip=as_ip("src_ip", src_ip),
         device_id=device_id,
         since_ns=to_ns(since),
         until_ns=to_ns(until),
@@ -175,7 +187,7 @@ async def _device_id(database: Database, organization: str, given: int | str | N
 
 
 def _by_hand(data: AlertGiven, detected_ns: int) -> Alert:
-    src_mac, src_ip = as_mac(data.src_mac), as_ip(data.src_ip)
+    src_mac, src_ip = as_mac(data.src_mac), as_ip("src_ip", data.src_ip)
     host = src_mac or src_ip
     if host is None:
         message = "src_ip or src_mac is missing"
@@ -188,15 +200,45 @@ def _by_hand(data: AlertGiven, detected_ns: int) -> Alert:
         host=host,
         src_mac=src_mac,
         src_ip=src_ip,
-        dst_ip=as_ip(data.dst_ip),
+        dst_ip=as_ip("dst_ip", data.dst_ip),
         first_seen_ns=detected_ns,
         opened_ns=detected_ns,
         last_seen_ns=detected_ns,
         confidence=data.confidence,
         windows=0,
-        top_features=data.top_features,
+        top_features=_features(data),
         model_id=BY_HAND,
     )
+
+
+def _features(data: AlertGiven) -> list[TopFeature]:
+    """Return what decided: the features that were told, and then those that weigh most."""
+    told = _decoded("top_features", data.top_features, _FEATURES) or []
+    weights = dict(_decoded("shap_values", data.shap_values, _WEIGHTS) or {})
+    features = [
+        msgspec.structs.replace(
+            feature, contribution=weights.pop(feature.feature, feature.contribution)
+        )
+        for feature in told
+    ]
+    for name, weight in sorted(weights.items(), key=lambda item: -abs(item[1])):
+        words = f"{name}: {weight:+.3g}"
+        features.append(
+            TopFeature(feature=name, value=0.0, unit="", contribution=weight, words=words)
+        )
+    return features[:MOST_FEATURES]
+
+
+def _decoded(
+    name: str, given: T | str | None, decoder: msgspec.json.Decoder[T | None]
+) -> T | None:
+    if not isinstance(given, str):
+        return given
+    try:
+        return decoder.decode(given or "null")
+    except (msgspec.MsgspecError, RecursionError) as error:
+        message = f"{name}: {error}"
+        raise InvalidError(message) from error
 
 
 router = Router("/alerts", route_handlers=[list_alerts, post_alert, get_alert], tags=["alerts"])

@@ -1,16 +1,19 @@
 """The web application: every route behind one guard, every answer with its headers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
-from litestar import Litestar, Request, Router, get
+from litestar import Litestar, Request, Response, Router, get
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.exceptions import HTTPException
 from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.routes import HTTPRoute
 
 from aggregator.api import (
     alerts,
@@ -200,7 +203,7 @@ def create_api(parts: Parts) -> Litestar:
         dependencies={
             name: Provide(Giver(part), sync_to_thread=False) for name, part in given.items()
         },
-        exception_handlers=HANDLERS,
+        exception_handlers={**HANDLERS, HTTPException: manager.answer_unrouted},
         middleware=[DefineMiddleware(Metered, meter=meter)],
         cors_config=_cors(parts.http),
         logging_config=None,
@@ -216,6 +219,7 @@ def create_api(parts: Parts) -> Litestar:
             }
         ),
     )
+    _allow_options(app)
     describe_errors(app)
     describe_requests(app)
     return app
@@ -230,6 +234,22 @@ class Giver:
     def __call__(self) -> object:
         """Return the part."""
         return self._part
+
+
+def _allow_options(app: Litestar) -> None:
+    """Have OPTIONS name every method of a path: the framework's own knows those of one router."""
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            handler, _ = route.route_handler_map["OPTIONS"]
+            handler.before_request = _Methods(route.methods)
+
+
+class _Methods:
+    def __init__(self, methods: Iterable[str]) -> None:
+        self._allow = {"Allow": ", ".join(sorted(methods))}
+
+    async def __call__(self, _: Request[Any, Any, Any]) -> Response[None]:
+        return Response(None, status_code=HTTPStatus.NO_CONTENT, headers=self._allow)
 
 
 def _cors(http: HttpConfig) -> CORSConfig | None:

@@ -15,6 +15,7 @@ from aggregator.api.paging import Limit, Skip, paged
 from aggregator.commands.commander import Commander
 from aggregator.errors import ConflictError, NotFoundError
 from aggregator.live import LiveFeed
+from aggregator.presence import PresenceKeeper
 from aggregator.shapes import (
     NS_PER_S,
     DeviceShape,
@@ -27,6 +28,7 @@ from aggregator.store.audit import audit
 from aggregator.store.commands import end_commands
 from aggregator.store.database import Database, Statement
 from aggregator.store.desired import delete_desired
+from aggregator.store.device_events import DeviceKey
 from aggregator.store.devices import (
     Added,
     DeviceRow,
@@ -168,7 +170,7 @@ async def enrol(
         device_id=data.device_id,
         name=data.name or data.device_id,
         type=data.type,
-        ip_address=as_ip(data.ip_address),
+        ip_address=as_ip("ip_address", data.ip_address),
         mac_address=as_mac(data.mac_address),
         location=data.location,
     )
@@ -204,7 +206,7 @@ async def update_device(
     who = person(request)
     shape = await find_device(database, who.organization, device_id)
     fields = msgspec.structs.asdict(data) | {
-        "ip_address": as_ip(data.ip_address),
+        "ip_address": as_ip("ip_address", data.ip_address),
         "mac_address": as_mac(data.mac_address),
     }
     given = {name: value for name, value in fields.items() if value is not None}
@@ -229,12 +231,15 @@ async def remove_device(
     device_id: str,
     database: NamedDependency[Database],
     commander: NamedDependency[Commander],
+    presence: NamedDependency[PresenceKeeper],
 ) -> None:
     """Forget a device and its key, and end its open commands; what it reported stays."""
-    await forget(database, commander, person(request), device_id)
+    await forget(database, commander, presence, person(request), device_id)
 
 
-async def forget(database: Database, commander: Commander, who: Person, device_id: str) -> None:
+async def forget(
+    database: Database, commander: Commander, presence: PresenceKeeper, who: Person, device_id: str
+) -> None:
     """Forget a device and its key, and end its open commands.
 
     Raises:
@@ -242,6 +247,7 @@ async def forget(database: Database, commander: Commander, who: Person, device_i
     """
     before = await find_device(database, who.organization, device_id)
     now_ns = time.time_ns()
+    await presence.remove(DeviceKey(who.organization, device_id), now_ns)
     await database.write(
         delete_device(who.organization, device_id),
         delete_desired(who.organization, device_id),
@@ -253,12 +259,14 @@ async def forget(database: Database, commander: Commander, who: Person, device_i
 
 
 @put("/{device_id:str}/health", opt=OPERATOR_OR_DEVICE | STORES)
-async def put_health(
+async def put_health(  # noqa: PLR0913  one parameter for each part that it takes
     request: ApiRequest,
     device_id: str,
     data: HealthGiven,
+    *,
     database: NamedDependency[Database],
     live: NamedDependency[LiveFeed],
+    presence: NamedDependency[PresenceKeeper],
 ) -> HealthTaken:
     """Take a device's word on how it is."""
     organization = request.user.organization
@@ -268,15 +276,31 @@ async def put_health(
         temperature_celsius=data.temperature,
         uptime_s=data.uptime,
     )
+    before = await find_device(database, organization, device_id)
     now_ns = time.time_ns()
     noted = note_person(request, "device.health", device_id, now_ns, data)
     statement = report_health(organization, device_id, report, now_ns)
     if not await database.change(Added, statement, *noted):
         message = "no such device"
         raise NotFoundError(message)
-    shape = await find_device(database, organization, device_id)
+    shape = await settle(database, presence, organization, before, now_ns)
     live.publish(organization, "device_health", shape, device_id=device_id)
     return HealthTaken("Health updated", shape)
+
+
+async def settle(
+    database: Database,
+    presence: PresenceKeeper,
+    organization: str,
+    before: DeviceShape,
+    now_ns: int,
+) -> DeviceShape:
+    """Tell what a device's own word has changed of its status; return how it is shown now."""
+    told = await presence.look(now_ns)
+    shape = await find_device(database, organization, before.device_id)
+    if shape.status != before.status and DeviceKey(organization, shape.device_id) not in told:
+        await presence.tell(organization, [shape.device_id], now_ns)
+    return shape
 
 
 def note_person(

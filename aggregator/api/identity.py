@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
-from litestar import Request
+from litestar import HttpMethod, Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
@@ -94,7 +94,7 @@ async def authorize(
         ForbiddenError: Who asks may not.
         TooManyAttemptsError: Their organization's plan allows no more calls this month.
     """
-    if route.opt.get("public"):
+    if route.opt.get("public") or connection.scope.get("method") == HttpMethod.OPTIONS:
         return
     token = bearer_token(connection.headers.get("authorization"))
     guest = connection.app.state.guests.get(route.opt.get("place"))

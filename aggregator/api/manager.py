@@ -8,8 +8,9 @@ from http import HTTPStatus
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
-from litestar import Request, Response, Router, delete, get, post
+from litestar import HttpMethod, Request, Response, Router, delete, get, post, route
 from litestar.di import NamedDependency
+from litestar.exceptions import HTTPException
 from litestar.params import Parameter
 from litestar.status_codes import HTTP_200_OK
 from litestar.types import ExceptionHandlersMap
@@ -22,6 +23,7 @@ from aggregator.api.paging import Limit, Skip
 from aggregator.commands.commander import Commander
 from aggregator.config import ShellConfig
 from aggregator.errors import ConflictError, InvalidError
+from aggregator.presence import PresenceKeeper
 from aggregator.shapes import DeviceShape, device_shape
 from aggregator.shell.measures import MOST_LINES, Metrics, log_lines, metrics
 from aggregator.shell.shells import Shells
@@ -174,9 +176,10 @@ async def remove_managed(
     device_id: str,
     database: NamedDependency[Database],
     commander: NamedDependency[Commander],
+    presence: NamedDependency[PresenceKeeper],
 ) -> Envelope[None]:
     """Forget a device and its key, and end its open commands; what it reported stays."""
-    await forget(database, commander, person(request), device_id)
+    await forget(database, commander, presence, person(request), device_id)
     return Envelope(None, "Device deleted")
 
 
@@ -258,12 +261,28 @@ def _enveloped(request: Request[Any, Any, Any], error: Exception) -> Response[Fa
     )
 
 
+def answer_unrouted(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+    """Answer what no route takes: in an envelope where clients of device managers ask."""
+    path = f"{request.scope['path']}/"
+    if path.startswith("/api/") and not path.startswith("/api/v1/"):
+        return _enveloped(request, error)
+    answer: Response[Problem] = HANDLERS[HTTPException](request, error)
+    return answer
+
+
 ENVELOPED: ExceptionHandlersMap = dict.fromkeys(HANDLERS, _enveloped)
+
+heads = [
+    route("/health", http_method=HttpMethod.HEAD, opt=PUBLIC, include_in_schema=False)(
+        managed_health.fn
+    )
+]
 
 router = Router(
     "/api",
     route_handlers=[
         managed_health,
+        *heads,
         list_managed,
         add_managed,
         get_managed,

@@ -5,6 +5,7 @@ from datetime import datetime
 from litestar import Response, Router, get
 from litestar.di import NamedDependency
 
+from aggregator.addresses import as_ip
 from aggregator.api.identity import ApiRequest
 from aggregator.api.paging import Limit, Skip, Text, paged
 from aggregator.api.times import to_ns
@@ -36,8 +37,8 @@ async def list_packets(  # noqa: PLR0913  one parameter for each filter
         device_id=device_id,
         protocol=protocol,
         is_malicious=is_malicious,
-        src_ip=src_ip,
-        dst_ip=dst_ip,
+        src_ip=as_ip("src_ip", src_ip),
+        dst_ip=as_ip("dst_ip", dst_ip),
         since_ns=to_ns(since),
         until_ns=to_ns(until),
     )

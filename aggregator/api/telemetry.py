@@ -10,7 +10,7 @@ from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.status_codes import HTTP_200_OK
 
-from aggregator.api.devices import StatusShape, find_device, note_person
+from aggregator.api.devices import StatusShape, find_device, note_person, settle
 from aggregator.api.identity import OPERATOR_OR_DEVICE, STORES, ApiRequest
 from aggregator.api.paging import Limit, Skip, Text, paged
 from aggregator.api.times import by_our_clock, to_ns
@@ -241,10 +241,7 @@ async def _note(
             request, "device.status", device_id, now_ns, {"status": status or "heartbeat"}
         ),
     )
-    await presence.look(now_ns)
-    shape = await find_device(database, organization, device_id)
-    if online and before.status not in {shape.status, "offline"}:
-        await presence.tell(organization, [device_id], now_ns)
+    shape = await settle(database, presence, organization, before, now_ns)
     return StatusShape(device_id, shape.status, shape.last_seen)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Final, NoReturn, TypeAlias
 
 import msgspec
 from litestar import Response, Router, delete, get, put, websocket
@@ -22,7 +22,7 @@ from aggregator.api.identity import (
     person,
     require,
 )
-from aggregator.api.live import CHECK_S, FORBIDDEN, Door, OverError, Socket
+from aggregator.api.live import CHECK_S, FORBIDDEN, AuthMessage, Door, OverError, Socket
 from aggregator.api.paging import Limit, Skip, paged
 from aggregator.config import ShellConfig
 from aggregator.errors import AggregatorError, ForbiddenError, NotFoundError, WrongCodeError
@@ -32,7 +32,6 @@ from aggregator.shell.shells import Shells
 from aggregator.shell.ssh import Terminal
 from aggregator.store.audit import audit
 from aggregator.store.database import Database
-from aggregator.store.device_hosts import WayTo
 from aggregator.store.devices import Page
 from aggregator.store.terminals import (
     TerminalRow,
@@ -48,6 +47,8 @@ EXPECTED: Final = (
     " resize (rows, cols), as JSON"
 )
 ASCIICAST: Final = "application/x-asciicast"
+MOST_EARLY: Final = 4096  # characters, typed before the device has opened
+USUAL_SIZE: Final = (24, 80)  # of who tells none
 _TIMES_LOOKED: Final = 4  # for silence, within what is allowed of it
 
 Rows = Annotated[int, msgspec.Meta(ge=1, le=500)]
@@ -62,8 +63,8 @@ class Connect(msgspec.Struct, frozen=True, tag="connect", tag_field="type"):
     username: Short
     password: Annotated[str, msgspec.Meta(max_length=1024)]
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 22
-    rows: Rows = 24
-    cols: Columns = 80
+    rows: Rows | None = None  # None: as the last resize said
+    cols: Columns | None = None
     authorization_code: Annotated[str, msgspec.Meta(max_length=64)] | None = None
 
 
@@ -78,6 +79,9 @@ class Resize(msgspec.Struct, frozen=True, tag="resize", tag_field="type"):
 
     rows: Rows
     cols: Columns
+
+
+Said: TypeAlias = Connect | Input | Resize | AuthMessage
 
 
 class HostKeyGiven(msgspec.Struct, frozen=True):
@@ -146,36 +150,64 @@ class Session:
         self._parts = parts
         self._tasks = tasks
         self._running: asyncio.Task[None] | None = None
-        self._terminal: Terminal | None = None
-        self._recording: Recording | None = None
+        self._open: tuple[Terminal, Recording] | None = None
+        self._size = USUAL_SIZE
+        self._early = ""  # what is typed while the device opens
         self._heard_s = time.monotonic()
 
     async def take(self, text: str) -> None:
         """Do what a client says."""
         try:
-            said = msgspec.json.decode(text, type=Connect | Input | Resize)
+            # Not strict: forms send the port as text, as over HTTP.
+            said: Said = msgspec.json.decode(text, type=Said, strict=False)
         except (msgspec.MsgspecError, RecursionError):
             await self._tell("error", error=EXPECTED)
             return
         self._heard_s = time.monotonic()
         match said:
-            case Connect() if self._running is None or self._running.done():
-                self._running = self._tasks.create_task(self._run(said), name="terminal")
             case Connect():
-                await self._tell("error", error="a terminal is open: leave it first")
-            case Input(data) if self._terminal is not None:
-                await self._terminal.write(data.encode(errors="replace"))
-            case Resize(rows, columns) if self._terminal is not None:
-                self._terminal.resize(rows, columns)
-                if self._recording is not None:
-                    self._recording.resize(rows, columns)
-            case _:
-                await self._tell("error", error="no terminal is open: connect first")
+                await self._connect(said)
+            case Input(data):
+                await self._type(data)
+            case Resize(rows, columns):
+                self._resize(rows, columns)
+            case AuthMessage():
+                pass  # who they are was shown at the door
 
     def leave(self) -> None:
         """End the terminal: nobody looks any more."""
         if self._running is not None:
             self._running.cancel()
+
+    async def _connect(self, said: Connect) -> None:
+        if self._connects:
+            await self._tell("error", error="a terminal is open: leave it first")
+            return
+        rows, columns = self._size
+        self._size = (said.rows or rows, said.cols or columns)
+        self._running = self._tasks.create_task(self._run(said), name="terminal")
+
+    async def _type(self, data: str) -> None:
+        if self._open is not None:
+            await self._open[0].write(data.encode(errors="replace"))
+        elif not self._connects:
+            await self._tell("error", error="no terminal is open: connect first")
+        elif len(self._early) + len(data) > MOST_EARLY:
+            await self._tell("error", error="too much is typed before the device opens")
+        else:
+            self._early += data
+
+    def _resize(self, rows: int, columns: int) -> None:
+        """Remember the size, for the next terminal if there is none."""
+        self._size = (rows, columns)
+        if self._open is not None:
+            terminal, recording = self._open
+            terminal.resize(rows, columns)
+            recording.resize(rows, columns)
+
+    @property
+    def _connects(self) -> bool:
+        return self._running is not None and not self._running.done()
 
     async def _run(self, said: Connect) -> None:
         user = self._who.user
@@ -185,8 +217,18 @@ class Session:
             await self._parts.step_up(user, said.authorization_code)
             await self._tell("status", status="connecting")
             async with self._parts.shells.line(user, way, said.username, said.password) as line:
-                self._terminal = await line.terminal(said.rows, said.cols)
-                await self._show(user, way, said)
+                size = self._size
+                terminal = await line.terminal(*size)
+                recordings = self._parts.recordings
+                async with recordings.record(
+                    user, way.device_id, said.username, size
+                ) as recording:
+                    self._open = (terminal, recording)
+                    if self._size != size:  # it changed while the device opened
+                        self._resize(*self._size)
+                    await terminal.write(self._early.encode(errors="replace"))
+                    await self._show(terminal, recording)
+                await self._tell("status", status="disconnected", reason=recording.reason)
         except AggregatorError as error:
             place = f"{said.host} port {said.port}"
             refused = audit(
@@ -195,28 +237,23 @@ class Session:
             await self._parts.database.write(refused)
             await self._tell("error", error=str(error))
         finally:
-            self._terminal = self._recording = None
+            self._open, self._early = None, ""
 
-    async def _show(self, user: SessionUser, way: WayTo, said: Connect) -> None:
-        size = (said.rows, said.cols)
-        recordings = self._parts.recordings
-        async with recordings.record(user, way.device_id, said.username, size) as recording:
-            self._recording = recording
-            await self._tell("status", status="connected")
-            try:
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(self._watch(), name="terminal-watch")
-                    _over(await self._pump(recording))
-            except* ClosedError as group:
-                recording.reason = str(group.exceptions[0])
-        await self._tell("status", status="disconnected", reason=recording.reason)
+    async def _show(self, terminal: Terminal, recording: Recording) -> None:
+        await self._tell("status", status="connected")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._watch(), name="terminal-watch")
+                _over(await self._pump(terminal, recording))
+        except* ClosedError as group:
+            recording.reason = str(group.exceptions[0])
 
-    async def _pump(self, recording: Recording) -> str:
+    async def _pump(self, terminal: Terminal, recording: Recording) -> str:
         """Send what the device shows until it is over; return why it is.
 
         A client that reads slowly makes the device wait.
         """
-        while self._terminal is not None and (data := await self._terminal.read()):
+        while data := await terminal.read():
             text = recording.show(data)
             if text:
                 await self._tell("data", data=text)

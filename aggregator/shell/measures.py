@@ -28,15 +28,20 @@ echo @disk; df -kP
 echo @network; cat /proc/net/dev
 echo @processes; ps -eo pid,user,pcpu,pmem,comm --sort=-pcpu | head -n 21
 """
-# Whichever there is: the journal, or the files of a syslog, or what the kernel says.
+# Whichever says anything: the journal, or the files of a syslog, or the kernel. The journal is silent
+# with success where it is empty, or this user may not read it.
 _TELL: Final = """\
 export LC_ALL=C
 n={count}
-journalctl -n $n --no-pager -o short-iso 2>/dev/null \
-|| tail -n $n /var/log/syslog 2>/dev/null \
-|| tail -n $n /var/log/messages 2>/dev/null \
-|| logread 2>/dev/null | tail -n $n \
-|| dmesg | tail -n $n
+told() {{
+  told=$("$@" 2>/dev/null | tail -n $n)
+  [ -n "$told" ] && printf '%s\\n' "$told"
+}}
+told journalctl -q -n $n --no-pager -o short-iso \
+|| told tail -n $n /var/log/syslog \
+|| told tail -n $n /var/log/messages \
+|| told logread \
+|| told dmesg
 """
 
 
@@ -108,11 +113,15 @@ async def log_lines(line: Line, count: int, most_s: float) -> list[str]:
     """Return the last lines that a device logged, oldest first.
 
     Raises:
-        UnreachableError: It does not answer in time.
+        UnreachableError: It does not answer in time, or shows no log to this user.
     """
     order = _TELL.format(count=int(count))
     told = await line.output_of(order, most_s=most_s, most_bytes=MOST_BYTES)
-    return told.decode(errors="replace").splitlines()[-count:]
+    lines = told.decode(errors="replace").splitlines()
+    if not lines:
+        message = "the device shows no log: it is no Linux, or its user may read none"
+        raise UnreachableError(message)
+    return lines[-count:]
 
 
 def parsed(told: bytes) -> Metrics:

@@ -17,7 +17,7 @@ import asyncssh
 import httpx
 
 USER, SECRET = "pi", "raspberry-pie"
-KEY, COMMANDS, HANGS = "host.key", "commands", "hangs"
+KEY, COMMANDS, HANGS, PROGRAMS = "host.key", "commands", "hangs", "bin"
 
 
 class SshServer:
@@ -36,6 +36,13 @@ class SshServer:
         """Everything that it was told to run."""
         told = self.path / COMMANDS
         return told.read_text() if told.exists() else ""
+
+    def install(self, name: str, script: str) -> None:
+        """Put a program before the others that it has."""
+        program = self.path / PROGRAMS / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
 
     def hang(self) -> None:
         """Answer nothing from now on."""
@@ -90,9 +97,11 @@ class _Machine:
             await self._shell(process)
 
     async def _command(self, process: "asyncssh.SSHServerProcess[bytes]") -> None:
+        path = f"{self._folder / PROGRAMS}:{os.environ['PATH']}"
         running = await asyncio.create_subprocess_exec(
-            "sh", "-c", process.command or "", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
+            "sh", "-c", process.command or "", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL, env=os.environ | {"PATH": path},
+        )  # fmt: skip
         out, _ = await running.communicate()
         process.stdout.write(out)
         process.exit(running.returncode or 0)

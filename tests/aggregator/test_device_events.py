@@ -294,6 +294,16 @@ async def test_a_device_is_never_late_while_a_service_vouches_for_it(database: D
         assert await line.status(later) == "offline"
 
 
+async def test_a_device_that_is_removed_goes_and_nobody_vouches_for_it_any_more(
+    database: Database,
+):
+    async with one_device(database) as line, line.keeper.service() as service:
+        await line.take("connected", service)
+        await line.keeper.remove(DeviceKey("ours", "esp"), now_ns())
+        assert await line.told() == ["connected", "online", "disconnected", "offline"]
+        assert service.vouched == set()
+
+
 async def test_who_goes_ends_no_vouching_of_others(database: Database):
     later = now_ns() + 10 * STALE_NS
     async with one_device(database) as line, line.keeper.service() as stays:

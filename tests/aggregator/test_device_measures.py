@@ -38,12 +38,39 @@ def test_metrics_of_a_device_come_from_its_own_kernel(manager: httpx.Client, ser
 
 def test_logs_of_a_device_are_its_last_lines(manager: httpx.Client, server: SshServer):
     device_id = add(manager, server)
+    server.install("journalctl", "seq 9")
     answer = manager.get(f"/devices/{device_id}/logs?lines=7")
     assert answer.status_code == 200, answer.text
     assert answer.json()["success"]
-    assert len(answer.json()["data"]["logs"]) <= 7
+    assert answer.json()["data"]["logs"] == list("3456789")
     assert "n=7" in server.commands
     assert manager.get(f"/devices/{device_id}/logs?lines=7;reboot").status_code == 400
+
+
+JOURNAL = 'case "$*" in *-q*) ;; *) echo "-- No entries --" ;; esac'
+
+
+def test_where_the_journal_says_nothing_another_log_is_read(
+    manager: httpx.Client, server: SshServer
+):
+    device_id = add(manager, server)
+    server.install("journalctl", JOURNAL)
+    server.install(
+        "tail", 'case "$*" in */messages) echo fallen back ;; */syslog) ;; *) cat ;; esac'
+    )
+    answer = manager.get(f"/devices/{device_id}/logs").raise_for_status()
+    assert answer.json()["data"]["logs"] == ["fallen back"]
+
+
+def test_a_device_that_shows_no_log_is_told_so(manager: httpx.Client, server: SshServer):
+    device_id = add(manager, server)
+    server.install("journalctl", JOURNAL)
+    server.install("tail", "cat >/dev/null; exit 1")
+    for other in ("logread", "dmesg"):
+        server.install(other, "exit 1")
+    answer = manager.get(f"/devices/{device_id}/logs")
+    assert answer.status_code == 502
+    assert "shows no log" in answer.json()["error"]
 
 
 def test_a_device_that_is_no_linux_is_told_so():

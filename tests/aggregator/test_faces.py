@@ -43,12 +43,35 @@ def test_health_needs_no_sign_in(centre: Centre):
     assert (ready["status"], ready["broker_connected"]) == ("ready", True)
 
 
-@pytest.mark.parametrize("path", ["/", "/docs", "/health", "/api/v1/health", "/readyz"])
+@pytest.mark.parametrize(
+    "path", ["/", "/docs", "/health", "/api/health", "/api/v1/health", "/readyz"]
+)
 def test_who_watches_whether_we_are_up_may_ask_for_the_head_alone(centre: Centre, path: str):
     whole, head = (httpx.request(method, f"{centre.url}{path}") for method in ("GET", "HEAD"))
     assert (head.status_code, head.content) == (200, b"")
     for name in ("content-type", "content-length"):
         assert head.headers[name] == whole.headers[name]
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/api/v1/auth/login", {"POST"}),
+        ("/health", {"GET", "HEAD"}),
+        ("/api/health", {"GET", "HEAD"}),
+        ("/api/v1/alerts", {"GET", "POST"}),
+        ("/api/v1/devices/any/health", {"GET", "PUT"}),
+        ("/api/v1/alerts/any", {"GET", "PATCH"}),
+        ("/api/devices/any", {"GET", "DELETE"}),
+        ("/message", {"GET", "POST"}),
+    ],
+)
+def test_options_name_every_method_of_a_path_to_everybody(
+    centre: Centre, path: str, methods: set[str]
+):
+    answer = httpx.options(f"{centre.url}{path}")
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert set(answer.headers["allow"].split(", ")) == methods | {"OPTIONS"}
 
 
 def test_the_api_describes_itself(centre: Centre):

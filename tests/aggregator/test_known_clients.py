@@ -2,6 +2,8 @@
 
 import json
 import time
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
@@ -58,6 +60,102 @@ def test_a_suspect_of_an_alert_by_hand_is_known_by_the_address_as_agents_tell_it
         found = client.get("/alerts?src_ip=fd00::c1").json()
     assert (shown["host"], shown["src_mac"]) == ("02:00:00:00:0c:01", "02:00:00:00:0c:01")
     assert [each["alert_id"] for each in found] == [shown["alert_id"]]
+
+
+@pytest.mark.parametrize("ip", ["dead", "....", "999.999.999.999", "1.2.3", "::1::", "10.0.0.010"])
+def test_what_is_no_ip_is_refused_by_name(centre: Centre, ip: str):
+    refused = {
+        ("POST", "/alerts", "src_ip"),
+        ("POST", "/alerts", "dst_ip"),
+        ("POST", "/devices", "ip_address"),
+        ("PUT", "/devices/no-ip", "ip_address"),
+    }
+    with centre.client() as client:
+        client.post("/devices", json={"device_id": "no-ip"})
+        for method, path, name in refused:
+            body = {"attack_type": "Scan", "src_mac": "02:00:00:00:0c:02", "device_id": new_name()}
+            answer = client.request(method, path, json=body | {name: ip})
+            assert (answer.status_code, answer.json()["detail"]) == (
+                400,
+                f"{name}: {ip} is no IP address",
+            )
+        for path in ("/alerts?src_ip", "/packets?src_ip", "/packets?dst_ip"):
+            answer = client.get(f"{path}={ip}")
+            assert answer.status_code == 400
+            assert answer.json()["detail"] == f"{path.partition('?')[2]}: {ip} is no IP address"
+
+
+def test_an_address_is_kept_in_one_spelling_and_found_in_any(centre: Centre):
+    body = {"attack_type": "Scan", "src_ip": "FD00:0:0:0::00C2", "dst_ip": "fd00:0::c3"}
+    with centre.client() as client:
+        shown = client.post("/alerts", json=body).raise_for_status().json()
+        assert (shown["src_ip"], shown["host"], shown["dst_ip"]) == (
+            *("fd00::c2", "fd00::c2"),
+            "fd00::c3",
+        )
+        for ip in ("fd00::c2", "FD00::C2", "fd00:0000:0::00c2"):
+            (found,) = client.get(f"/alerts?src_ip={ip}").json()
+            assert found["alert_id"] == shown["alert_id"]
+
+
+def explained(centre: Centre, **given: object) -> dict[str, Any]:
+    """Return an alert by hand with its reasons."""
+    body = {"attack_type": "Scan", "src_ip": "10.7.7.7"}
+    with centre.client() as client:
+        made = client.post("/alerts", json=body | given)
+        assert made.status_code == 201, made.text
+        shown = client.get(f"/alerts/{made.json()['alert_id']}")
+    return dict(shown.json())
+
+
+FEATURE = {
+    "feature": "ports",
+    "value": 240.0,
+    "unit": "ports",
+    "contribution": 2.5,
+    "words": "many",
+}
+
+
+@pytest.mark.parametrize("none", [None, "null", ""])
+def test_reasons_of_an_alert_by_hand_may_be_none(centre: Centre, none: str | None):
+    shown = explained(centre, top_features=none, shap_values=none)
+    assert (shown["top_features"], shown["shap_values"]) == ([], {})
+
+
+@pytest.mark.parametrize("write", [json.dumps, lambda given: given])
+def test_reasons_of_an_alert_by_hand_are_kept_as_json_or_as_text_that_holds_it(
+    centre: Centre, write: Callable[[object], object]
+):
+    weights = {"a": 0.5, "ports": 3.0, "b": -2.0}
+    shown = explained(centre, top_features=write([FEATURE]), shap_values=write(weights))
+    assert list(shown["shap_values"].items()) == [("ports", 3.0), ("b", -2.0), ("a", 0.5)]
+    assert shown["top_features"][0] == FEATURE | {"contribution": 3.0, "usual": None}
+    assert shown["top_features"][1]["words"] == "b: -2"
+    many = {f"f{number}": number for number in range(200)}
+    kept = explained(centre, shap_values=write(many))["shap_values"]
+    assert kept == {f"f{number}": number for number in range(190, 200)}
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("shap_values", '{"a": "much"}'),
+        ("shap_values", "[" * 10_000),
+        ("shap_values", {f"f{number}": 1 for number in range(301)}),
+        ("shap_values", "x" * 40_000),
+        ("top_features", "[0.5"),
+        ("top_features", '[{"feature": "a"}]'),
+        ("top_features", [FEATURE] * 11),
+        ("top_features", json.dumps([FEATURE] * 11)),
+    ],
+)
+def test_reasons_that_cannot_be_kept_are_refused_by_name(centre: Centre, name: str, given: object):
+    with centre.client() as client:
+        body = {"attack_type": "Scan", "src_ip": "10.7.7.7", name: given}
+        answer = client.post("/alerts", json=body)
+    assert answer.status_code == 400
+    assert name in answer.json()["detail"]
 
 
 def test_lines_of_a_log_are_taken_with_levels_as_other_programs_write_them(centre: Centre):

@@ -99,6 +99,19 @@ def test_an_error_lies_in_the_envelope_and_is_a_problem(
     assert failed["detail"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("PUT", "devices", 405), ("GET", "devices/x/nope", 404), ("GET", "v2", 404)],
+)
+def test_what_no_route_takes_is_answered_in_the_envelope(
+    manager: httpx.Client, method: str, path: str, status: int
+):
+    answer = manager.request(method, path)
+    failed = answer.json()
+    assert (answer.status_code, failed["success"], failed["data"]) == (status, False, None)
+    assert failed["error"] == failed["detail"]
+
+
 def test_the_envelope_opens_for_those_who_may(centre: Centre, manager: httpx.Client):
     manager.post("/devices", json={"name": "guarded", "device_id": "guarded"})
     nobody = httpx.get(f"{centre.url}/api/devices")

@@ -1,6 +1,7 @@
 """What devices tell of themselves over HTTP: readings, heartbeats, status, logs."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -144,6 +145,34 @@ async def test_each_change_of_status_is_told_once(centre: Centre, device: httpx.
             say(device, status)
         told = [(await next_event(socket, "presence", DEVICE))["status"] for _ in range(3)]
     assert told == ["warning", "offline", "online"]
+
+
+async def test_what_health_changes_of_a_status_is_told_and_that_a_device_is_removed(
+    centre: Centre,
+):
+    name = "esp-passing"
+    path = f"/devices/{name}"
+    with centre.client() as client:
+        client.post("/devices", json={"device_id": name}).raise_for_status()
+        async with centre.watch("?types=presence,device_event") as socket:
+            for cpu in (20, 20, 95, 95, 20):
+                health = {"cpu_usage": cpu, "memory_usage": 6, "uptime": 7}
+                client.put(f"{path}/health", json=health).raise_for_status()
+            client.post(f"{path}/status", json={"status": "offline"}).raise_for_status()
+            client.post(f"{path}/status", json={"status": "online"}).raise_for_status()
+            client.delete(path).raise_for_status()
+            client.post("/devices", json={"device_id": name}).raise_for_status()
+            client.post(f"{path}/status", json={"status": "warning"}).raise_for_status()
+            told: list[str] = []
+            while told.count("connected") < 3:
+                event = json.loads(await socket.recv())["data"]
+                if event["device_id"] == name:
+                    told.append(event.get("event_type") or event["status"])
+        client.delete(path).raise_for_status()
+    assert told == [
+        *("connected", "online", "warning", "online", "disconnected", "offline"),
+        *("connected", "online", "disconnected", "offline", "connected"),
+    ]
 
 
 def test_log_lines_are_taken_and_found(centre: Centre, device: httpx.Client):

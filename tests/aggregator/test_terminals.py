@@ -14,6 +14,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from aggregator.api.terminals import MOST_EARLY
 from aggregator.shell.shells import FREE_REFUSALS
 from runtime import totp
 from tests.aggregator.conftest import PASSWORD, Centre
@@ -112,6 +113,53 @@ async def test_an_operator_works_in_a_terminal_and_what_it_showed_is_replayed(
         entries = client.get("/audit?action=terminal").json()
     actions = [entry["action"] for entry in entries if entry["target"] == device_id]
     assert actions == ["terminal.close", "terminal.open"]
+
+
+async def test_what_is_said_while_the_device_opens_holds_once_it_has(
+    centre: Centre, manager: httpx.Client, server: SshServer
+):
+    add(manager, server)
+    async with socket_to(centre) as socket:
+        await say(socket, "resize", rows=30, cols=90)
+        for size in ({}, {"rows": 24, "cols": 80}):
+            await say(socket, "connect", **way_in(server), **size)
+            await say(socket, "input", data="echo $((6*7))-early; ")
+            if size:
+                await say(socket, "resize", rows=40, cols=120)
+            await say(socket, "input", data="stty size; exit\n")
+            shown = await until_shown(socket, "40 120" if size else "30 90")
+            assert "42-early" in shown
+            await hear(socket, "status", status="disconnected")
+        await say(socket, "input", data="x")
+        heard = await hear(socket, "error")
+    assert heard["error"] == "no terminal is open: connect first"
+
+
+async def test_what_is_typed_while_a_device_opens_is_bounded_and_gone_when_it_does_not(
+    centre: Centre, manager: httpx.Client, server: SshServer
+):
+    add(manager, server)
+    async with socket_to(centre) as socket:
+        await say(socket, "connect", **way_in(server, password="wrong"))
+        await say(socket, "input", data="echo se''cret\n")
+        await say(socket, "input", data="x" * MOST_EARLY)
+        assert "before the device opens" in (await hear(socket, "error"))["error"]
+        assert "are refused" in (await hear(socket, "error"))["error"]
+        await say(socket, "connect", **way_in(server))
+        await hear(socket, "status", status="connected")
+        await say(socket, "input", data="echo do''ne\n")
+        assert "secret" not in await until_shown(socket, "done")
+
+
+async def test_a_client_may_say_again_who_it_is_and_a_port_as_text(
+    centre: Centre, manager: httpx.Client, server: SshServer
+):
+    add(manager, server)
+    async with socket_to(centre) as socket:
+        await say(socket, "auth", token=centre.token(OPERATOR))
+        await say(socket, "connect", **way_in(server, port=str(server.port)))
+        assert (await hear(socket, "status"))["status"] == "connecting"
+        await hear(socket, "status", status="connected")
 
 
 @pytest.mark.parametrize("who", ["viewer", "analyst"])
