@@ -30,8 +30,7 @@ from aggregator.store.notifications import (
     settle,
     sum_up_withheld,
     untold_alerts,
-    untold_endings,
-    untold_reopened,
+    untold_turns,
     withheld_alerts,
 )
 
@@ -47,7 +46,7 @@ FIRST_WAIT_S: Final = 5
 MOST_WAIT_S: Final = 300
 MOST_TRIES: Final = 6
 TOO_OLD_NS: Final = 6 * 3600 * NS_PER_S
-REOPENED_NS: Final = 24 * 3600 * NS_PER_S  # longer than any quiet hours
+EXPIRED_NS: Final = 24 * 3600 * NS_PER_S  # longer than any quiet hours
 CRITICAL: Final = "critical"
 
 ChannelKey = tuple[str, int]
@@ -124,10 +123,7 @@ class Notifier:
         if now_ns - self._looked_for_turns_ns < TURNS_S * NS_PER_S:
             return []
         self._looked_for_turns_ns = now_ns
-        return [
-            *await untold_reopened(self._database, now_ns - REOPENED_NS, EACH_TIME),
-            *await untold_endings(self._database, EACH_TIME),
-        ]
+        return await untold_turns(self._database, now_ns - EXPIRED_NS, now_ns, EACH_TIME)
 
     def _minutes_of(self, channel: OpenChannel) -> _Minutes:
         key = (channel.organization, channel.id)

@@ -35,6 +35,8 @@ def alert_title(event: NotificationEvent, alert: AlertShape) -> str:
     who = alert.src_ip or alert.host
     if event == "reopened":
         return f"Active again: {alert.severity}, {alert.attack_type} by {who}"
+    if event == "expired":
+        return f"Look again: {alert.severity}, {alert.attack_type} by {who}"
     if event == "recovered":
         return f"Over: {alert.attack_type} by {who}"
     if event == "lifted":

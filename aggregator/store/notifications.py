@@ -8,7 +8,7 @@ import msgspec
 from aggregator.store.database import Database, Statement
 from contract.attacks import AttackType, Severity
 
-NotificationEvent = Literal["alert", "reopened", "recovered", "lifted", "more"]
+NotificationEvent = Literal["alert", "reopened", "expired", "recovered", "lifted", "more"]
 NotificationState = Literal["queued", "withheld", "dropped", "sent", "failed"]
 
 
@@ -72,21 +72,17 @@ async def untold_alerts(database: Database, upto: int, limit: int) -> list[Untol
     return await database.read("untold_alerts", {"upto": upto, "limit": limit}, Untold)
 
 
-async def untold_endings(database: Database, limit: int) -> list[Untold]:
-    """Return which alerts that channels were told of are over, and which isolations ended.
+async def untold_turns(database: Database, since_ns: int, now_ns: int, limit: int) -> list[Untold]:
+    """Return what of older alerts is over, or active again, and channels were told otherwise.
 
-    At most so many for each channel.
+    Args:
+        database: Where they are.
+        since_ns: Since when decisions expired that channels may still be told of.
+        now_ns: Until when they did.
+        limit: How many at most for each channel.
     """
-    return await database.read("untold_endings", {"limit": limit}, Untold)
-
-
-async def untold_reopened(database: Database, since_ns: int, limit: int) -> list[Untold]:
-    """Return which alerts are active again since their decisions ended by themselves, since a time.
-
-    At most so many for each channel.
-    """
-    parameters = {"since_ns": since_ns, "limit": limit}
-    return await database.read("untold_reopened", parameters, Untold)
+    parameters = {"since_ns": since_ns, "now_ns": now_ns, "limit": limit}
+    return await database.read("untold_turns", parameters, Untold)
 
 
 async def due_notifications(database: Database, now_ns: int, limit: int) -> list[DueNotification]:

@@ -17,9 +17,11 @@ from aggregator.notify.quiet import MINUTE_NS, Minute, QuietHours
 from aggregator.seal import Seal, load_seal
 from aggregator.store.alert_changes import (
     AlertChange,
+    Undone,
     change_alerts,
     expire_decisions,
     new_change_id,
+    take_back,
 )
 from aggregator.store.alerts import AlertFilter, find_alerts
 from aggregator.store.channels import ChannelRow, NewChannel, add_channel, find_channels
@@ -28,7 +30,7 @@ from aggregator.store.devices import Added, Page
 from aggregator.store.isolations import save_isolations
 from aggregator.store.notifications import forget_notifications
 from aggregator.store.reported import Reported
-from contract.attacks import SEVERITIES
+from contract.attacks import SEVERITIES, AttackType
 from contract.messages import Alert, Isolation
 from tests.aggregator.agents import until
 from tests.aggregator.messages import BOOT, SECOND_NS, alert, isolation, now_ns
@@ -82,8 +84,14 @@ class Told:
             save_isolations([Reported("default", "pi", BOOT, now_ns(), told)])
         )
 
-    async def resolve(self, number: int = 1) -> None:
-        await self._decide(number, AlertChange(status="resolved"))
+    async def resolve(self, number: int = 1, *, for_s: float | None = None) -> str:
+        until_ns = None if for_s is None else self.now_ns + int(for_s * SECOND_NS)
+        change = AlertChange(status="resolved", expires_ns=until_ns)
+        return await self._decide(number, change)
+
+    async def undo(self, change_id: str) -> None:
+        undone = take_back(ADA, new_change_id(), change_id, "r", self.now_ns)
+        assert await self.database.change(Undone, *undone)
 
     async def reopen(self, number: int = 1) -> None:
         await self._decide(number, AlertChange(status="active"))
@@ -93,11 +101,12 @@ class Told:
         until_ns = self.now_ns + int(for_s * SECOND_NS)
         await self._decide(number, AlertChange(status="acknowledged", expires_ns=until_ns))
 
-    async def _decide(self, number: int, change: AlertChange) -> None:
+    async def _decide(self, number: int, change: AlertChange) -> str:
         wanted = AlertFilter(alert_ids=[alert(number).alert_id])
         (row,) = await find_alerts(self.database, "default", wanted, limit=1)
         change_id = new_change_id()
         await self.database.write(*change_alerts(ADA, change_id, [row.id], change, self.now_ns))
+        return change_id
 
     async def expire(self) -> None:
         expired = expire_decisions("default", new_change_id(), self.now_ns, 200)
@@ -265,8 +274,9 @@ async def test_what_became_active_again_waits_for_the_end_of_quiet_hours(
     await told.channel(there.url, quiet=msgspec.json.encode(hours).decode())
     await told.alerts(alert(1), alert(2, attack_type="MITM"), alert(3))
     for number in (1, 2, 3):
-        await told.put_off(number)
+        await told.put_off(number, for_s=1)
     await told.look()
+    await told.look(1)
     await told.expire()
     await told.look(60)
     assert there.events() == [
@@ -293,6 +303,142 @@ async def test_what_was_told_is_told_to_be_over_once(told: Told, there: Receiver
     told.restart()
     await told.look(6)
     assert there.events()[2:] == [("recovered", "Over: Scan by 192.168.1.7")]
+
+
+@pytest.mark.parametrize("how", ["taken back", "by a person", "by its time", "by the device"])
+async def test_what_was_told_to_be_over_and_is_active_again_is_told_and_each_end_after_it(
+    told: Told, there: Receiver, how: str
+):
+    classes: Iterator[AttackType] = iter(("DOS", "BruteForce"))
+    attack_type: AttackType = "Scan"
+    await told.channel(there.url)
+    await told.alerts(alert(1), alert(2))
+    await told.look()
+    del there.received[:]
+    for _ in range(2):
+        change_id = await told.resolve(1, for_s=60 if how == "by its time" else None)
+        await told.look(3)
+        over = ("recovered", f"Over: {attack_type} by 192.168.1.7")
+        begun = ("reopened", f"Active again: medium, {attack_type} by 192.168.1.7")
+        if how == "taken back":
+            await told.undo(change_id)
+        elif how == "by a person":
+            await told.reopen(1)
+        elif how == "by its time":
+            await told.look(60)
+            await told.expire()
+        else:
+            attack_type = next(classes)
+            begun = ("alert", f"medium: {attack_type} by 192.168.1.7")
+            await told.alerts(alert(1, attack_type=attack_type))
+        for _ in range(3):
+            await told.look(3)
+        told.restart()
+        await told.look(3)
+        assert there.events() == [over, begun]
+        del there.received[:]
+    await told.alerts(alert(1, attack_type=attack_type, state="closed"))
+    for _ in range(3):
+        await told.look(3)
+    assert there.events() == [("recovered", f"Over: {attack_type} by 192.168.1.7")]
+
+
+async def test_what_turns_out_to_be_what_it_was_once_told_as_is_told_to_be_active_again(
+    told: Told, there: Receiver
+):
+    await told.channel(there.url)
+    for attack_type in ("Scan", "DOS", "Scan"):
+        await told.alerts(alert(1, attack_type=attack_type))
+        await told.look(3)
+        await told.look(3)
+        await told.resolve(1)
+        await told.look(3)
+    assert [event for event, _ in there.events()] == [
+        *("alert", "recovered", "alert", "recovered", "reopened", "recovered"),
+    ]
+
+
+async def test_what_its_device_has_closed_stays_over_whatever_people_set(
+    told: Told, there: Receiver
+):
+    await told.channel(there.url)
+    await told.alerts(alert(1))
+    await told.look()
+    await told.alerts(alert(1, state="closed"))
+    await told.look(3)
+    await told.resolve(1)
+    await told.look(3)
+    await told.reopen(1)
+    await told.look(3)
+    assert [event for event, _ in there.events()] == ["alert", "recovered"]
+
+
+async def test_who_wanted_to_look_again_is_told_so_though_the_device_has_closed_it(
+    told: Told, there: Receiver
+):
+    await told.channel(there.url)
+    await told.alerts(alert(1))
+    await told.look()
+    await told.resolve(1, for_s=60)
+    await told.look(3)
+    await told.alerts(alert(1, state="closed"))
+    await told.look(60)
+    await told.expire()
+    for _ in range(3):
+        await told.look(3)
+    assert there.events()[2:] == [("expired", "Look again: medium, Scan by 192.168.1.7")]
+    await told.resolve(1)
+    for _ in range(3):
+        await told.look(3)
+    assert there.events()[3:] == [("recovered", "Over: Scan by 192.168.1.7")]
+
+
+async def test_what_was_withheld_since_it_was_over_is_told_with_the_others_and_not_anew(
+    told: Told, there: Receiver
+):
+    await told.channel(there.url, per_minute=1)
+    await told.alerts(alert(1))
+    await told.look()
+    await told.resolve(1)
+    await told.look(61)
+    await told.alerts(alert(1, attack_type="DOS"))
+    await told.look(3)
+    for seconds in (61, 61, 3 * 24 * 3600):
+        await told.look(seconds)
+        await told.database.write(forget_notifications(0, told.now_ns - 2 * 24 * 3600 * SECOND_NS))
+    await told.look(61)
+    assert [event for event, _ in there.events()] == ["alert", "recovered", "more"]
+
+
+async def test_a_channel_that_is_not_told_of_ends_is_not_told_that_it_goes_on(
+    told: Told, there: Receiver
+):
+    await told.channel(there.url, recovery=False)
+    await told.alerts(alert(1))
+    await told.look()
+    await told.resolve(1)
+    await told.look(3)
+    await told.reopen(1)
+    await told.look(3)
+    assert there.events() == [("alert", SCAN)]
+
+
+async def test_what_may_not_be_told_in_quiet_hours_holds_back_nothing_that_is_critical(
+    told: Told, there: Receiver, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(notifier_module, "EACH_TIME", 1)
+    told.now_ns -= told.now_ns % (3600 * SECOND_NS)
+    hour = time.gmtime(told.now_ns // SECOND_NS).tm_hour
+    hours = {"from": f"{(hour + 1) % 24:02}:00", "until": f"{(hour + 2) % 24:02}:00"}
+    await told.channel(there.url, quiet=msgspec.json.encode(hours).decode())
+    await told.alerts(alert(1), alert(2, attack_type="MITM"))
+    for _ in range(2):
+        await told.look()
+    await told.resolve(1)
+    await told.resolve(2)
+    await told.look(3600)
+    await told.look(3)
+    assert there.events()[2:] == [("recovered", "Over: MITM by 192.168.1.7")]
 
 
 async def test_that_a_host_is_let_go_is_told_once(told: Told, there: Receiver):

@@ -80,7 +80,7 @@ ACROSS = {
     "note_login": "by the number of who has just signed in",
     "note_token_use": "by the number of the token that was just shown",
     "organizations": "all of them, for who runs the installation",
-    "untold_reopened": "a channel is told of its own organization's alone; answers with it",
+    "untold_turns": "a channel is told of its own organization's alone; answers with it",
     "untold_alerts": "a channel is told of its own organization's alone; answers with it",
     "save_judges": "ingest: a judge's number is made of its organization, too",
     "save_verdicts": "ingest: beside their judges, who say whose they are",
