@@ -18,7 +18,7 @@ from aggregator.api.identity import EVEN_OVER_PLAN, OPERATOR, ApiRequest, person
 from aggregator.api.paging import Limit, Skip, paged
 from aggregator.commands.commander import Commander
 from aggregator.errors import ConflictError, InvalidError, NotFoundError
-from aggregator.shapes import IsolationShape, isolation_shape, rfc3339
+from aggregator.shapes import NS_PER_S, IsolationShape, isolation_shape, rfc3339
 from aggregator.store.commands import CommandRow
 from aggregator.store.database import Database
 from aggregator.store.isolations import (
@@ -53,10 +53,11 @@ class IsolationGiven(msgspec.Struct, frozen=True):
 
 
 class ExtensionGiven(msgspec.Struct, frozen=True):
-    """For how long from now on an isolation is to last."""
+    """For how long from now on an isolation is to last, and to end it sooner the code of one's authenticator."""
 
     duration_s: Duration
     reason: ShortText | None = None
+    authorization_code: str | None = None
 
 
 class LiftGiven(msgspec.Struct, frozen=True):
@@ -134,17 +135,28 @@ async def isolate(
     return await _answer(database, who.organization, row, done, HTTPStatus.CREATED)
 
 
-@post("/extend-isolation/{isolation_id:str}", opt=OPERATOR, responses=WAITING)
-async def extend_isolation(
+@post(
+    "/extend-isolation/{isolation_id:str}",
+    opt=OPERATOR | {"errors": (HTTPStatus.TOO_MANY_REQUESTS,)},
+    responses=WAITING,
+)
+async def extend_isolation(  # noqa: PLR0913  what a request needs
     request: ApiRequest,
     isolation_id: str,
-    data: ExtensionGiven,
     database: NamedDependency[Database],
     commander: NamedDependency[Commander],
+    codes: NamedDependency[AuthorizationCodes],
+    *,
+    data: ExtensionGiven,
 ) -> Response[IsolationAnswer]:
-    """Have an isolation last for another time from now on, longer or shorter."""
+    """Have an isolation last for another time from now on; to end it sooner takes a code, as a lift does."""
     who = person(request).user
     found = await _active(database, who.organization, isolation_id)
+    ends_ns = time.time_ns() + data.duration_s * NS_PER_S
+    ends_there_ns = await commander.by_its_clock(who.organization, found.device_id, ends_ns)
+    needed = []
+    if ends_there_ns < found.expires_ns:
+        needed.append(await codes.check(who, data.authorization_code))
     command = Isolate(
         isolation_id=found.isolation_id,
         mac=found.isolated_mac,
@@ -154,7 +166,12 @@ async def extend_isolation(
         duration_s=data.duration_s,
         reason=data.reason or found.reason,
     )
-    row = await commander.have_done(who, found.device_id, command, "isolation.extend")
+    try:
+        row = await commander.have_done(who, found.device_id, command, "isolation.extend", *needed)
+    except ConflictError:
+        if needed:
+            await codes.check(who, data.authorization_code)  # it may have been used up meanwhile
+        raise
     done = "Isolation extended successfully"
     return await _answer(database, who.organization, row, done, HTTPStatus.OK)
 

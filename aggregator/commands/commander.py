@@ -104,14 +104,14 @@ class Commander:
             device_id=device_id,
             nonce=secrets.token_hex(16),
             issued_ns=now_ns,
-            expires_ns=await self._by_its_clock(actor.organization, device_id, expires_ns),
+            expires_ns=await self.by_its_clock(actor.organization, device_id, expires_ns),
             command=command,
         )
         new = _new(actor, order, self._signer.sign(order), expires_ns)
         return await self.keep(actor, new, action, now_ns, *needed)
 
-    async def _by_its_clock(self, organization: str, device_id: str, moment_ns: int) -> int:
-        """Return what a device's clock shows at a moment: it refuses by that what comes too late."""
+    async def by_its_clock(self, organization: str, device_id: str, moment_ns: int) -> int:
+        """Return what a device's clock shows at a moment: by that it ends isolations and orders."""
         wrong = await wrong_clocks(self._database, organization, device_id)
         offset_ns = sum(each.clock_offset_ns for each in wrong)
         return max(0, min(moment_ns - offset_ns, MAX_NS))

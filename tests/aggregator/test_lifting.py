@@ -112,6 +112,29 @@ async def test_a_part_of_a_host_is_told_as_such_and_prolonged_as_such(
     assert answer.json()["isolation"]["cut"] == "pair"
 
 
+async def test_an_isolation_ends_sooner_only_with_a_code(
+    centre: Centre, api: httpx.AsyncClient, device: Agent
+):
+    with centre.client("admin") as admin:
+        codes = enrolled(admin)
+        api.headers["Authorization"] = admin.headers["Authorization"]
+    long = msgspec.structs.replace(isolation(827), expires_ns=now_ns() + 3600 * SECOND_NS)
+    await device.tell(long)
+    path = f"/ports/extend-isolation/{(await known(api, 827))['id']}"
+    for code in (None, "000000"):
+        answer = await api.post(path, json={"duration_s": 60, "authorization_code": code})
+        assert answer.status_code == 401, answer.text
+        assert "authorization" in answer.json()["detail"]
+    assert device.told == []
+    body = {"duration_s": 60, "authorization_code": codes.take()}
+    answer = await api.post(path, json=body)
+    assert answer.status_code == 200, answer.text
+    assert (await api.post(path, json=body | {"duration_s": 50})).status_code == 401  # used
+    assert (await api.post(path, json={"duration_s": 7200})).status_code == 200
+    body = {"authorization_code": codes.take()}
+    (await api.post("/auth/totp/remove", json=body)).raise_for_status()
+
+
 async def test_a_code_may_stand_in_the_address_and_the_name_of_the_device_does_too(
     api: httpx.AsyncClient, device: Agent, codes: Codes
 ):
