@@ -241,13 +241,16 @@ def _guests(config: AggregatorConfig) -> dict[str, Guest]:
 def _listen(http: HttpConfig) -> socket.socket:
     family = socket.AF_INET6 if ":" in http.host else socket.AF_INET
     try:
-        return socket.create_server((http.host, http.port), family=family)
+        listener = socket.create_server((http.host, http.port), family=family)
     except OSError as error:
         message = (
             f"{http.host} port {http.port}: {error.strerror};"
             " set EDGEWARDEN_HTTP__HOST and EDGEWARDEN_HTTP__PORT to where to serve"
         )
         raise ConfigError(message) from error
+    # Every connection has it from here: asyncio sets it only where a socket says that it is TCP.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _url(listener: socket.socket) -> str:

@@ -117,6 +117,20 @@ def test_a_head_of_many_requests_on_one_connection_is_counted_one_by_one(centre:
             assert client.get(f"{centre.url}/health", headers=headers).status_code == 200
 
 
+def test_an_answer_on_a_connection_that_is_kept_comes_at_once(centre: Centre):
+    # Head and body are sent one by one: where the second waits for word of the first, each takes 40 ms.
+    took_s = []
+    with connected(centre) as client:
+        for _ in range(30):
+            before = time.monotonic()
+            client.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            answer = b""
+            while b'{"status"' not in answer:
+                answer += client.recv(65536)
+            took_s.append(time.monotonic() - before)
+    assert sorted(took_s[15:])[3] < 0.03
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("said", [b"", b"GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: "])
 def test_who_says_nothing_or_does_not_finish_is_sent_away(centre: Centre, said: bytes):
