@@ -53,6 +53,7 @@ from aggregator.store.models import ModelFiles
 from aggregator.store.retention import Retention
 from aggregator.store.room import Room
 from aggregator.store.users import count_users
+from aggregator.uncovering import Uncovering
 from aggregator.wall import Wall
 from runtime.config import BrokerConfig
 from runtime.errors import ConfigError
@@ -169,6 +170,7 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
                 tasks.create_task(evidence.run(), name="evidence"),
                 tasks.create_task(commander.expire(), name="commands"),
                 tasks.create_task(Decisions(database, live).run(), name="decisions"),
+                tasks.create_task(Uncovering(database, live).run(), name="suppressions"),
                 tasks.create_task(convergence.run(), name="desired"),
                 tasks.create_task(calls.run(), name="calls"),
                 tasks.create_task(Notifier(database, delivery).run(), name="notifications"),

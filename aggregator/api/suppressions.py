@@ -15,6 +15,7 @@ from aggregator.api.identity import ANALYST, ApiRequest, person
 from aggregator.api.paging import Limit, RowId, Skip, paged
 from aggregator.api.times import DAY_S, end_ns
 from aggregator.errors import ConflictError, InvalidError, NotFoundError
+from aggregator.live import LiveFeed
 from aggregator.shapes import NS_PER_S, AlertShape, alert_shape, maybe_rfc3339, rfc3339
 from aggregator.store.alerts import AlertFilter, count_alerts, find_alerts
 from aggregator.store.audit import audit
@@ -30,6 +31,7 @@ from aggregator.store.suppressions import (
     delete_suppression,
     find_suppressions,
 )
+from aggregator.uncovering import Uncovering
 
 LONGEST_DAYS = 90
 SHOWN = 10
@@ -89,7 +91,7 @@ async def create_suppression(
     """Hide alerts that come from now on until a moment, at most 90 days ahead.
 
     Hidden alerts are kept and counted, but neither announced nor notified. What a device does about
-    them stays as it is.
+    them stays as it is. Those that go on after that moment are shown and told then.
     """
     user = person(request).user
     match = await _match(database, user.organization, data.alert_id, data.match)
@@ -156,22 +158,27 @@ async def list_suppressions(
 
 @delete("/{suppression_id:int}", opt=ANALYST)
 async def remove_suppression(
-    request: ApiRequest, suppression_id: RowId, database: NamedDependency[Database]
+    request: ApiRequest,
+    suppression_id: RowId,
+    database: NamedDependency[Database],
+    live: NamedDependency[LiveFeed],
 ) -> None:
-    """End a suppression, and show what it has hidden."""
+    """End a suppression, and show what it has hidden; alerts that are not over are told as new ones."""
     user = person(request).user
     row = await _suppression(database, user.organization, suppression_id)
     before = {"match": row.match, "reason": row.reason, "hidden": row.hidden}
+    now_ns = time.time_ns()
     await database.write(
         *delete_suppression(user.organization, suppression_id),
         audit(
             user,
             "suppression.delete",
             str(suppression_id),
-            now_ns=time.time_ns(),
+            now_ns=now_ns,
             before=before,
         ),
     )
+    await Uncovering(database, live).show(user.organization, now_ns)
 
 
 async def _match(

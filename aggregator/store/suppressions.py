@@ -1,10 +1,12 @@
 """Suppressions: which alerts are not shown for a while, and why."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
 
 from aggregator.store.alerts import AlertFilter, Count
+from aggregator.store.counts import as_counted
 from aggregator.store.database import Database, Statement
 from aggregator.store.devices import Page
 from aggregator.store.incidents import gather
@@ -46,6 +48,17 @@ class SuppressionRow(msgspec.Struct, frozen=True):
     def match(self) -> Match:
         """What an alert must be like."""
         return Match(**{name: getattr(self, name) for name in Match.__struct_fields__})
+
+
+class Outlived(msgspec.Struct, frozen=True):
+    """A hidden alert that went on when its suppression had ended."""
+
+    number: int
+    opened_ns: int
+
+
+class _Organization(msgspec.Struct, frozen=True):
+    name: str
 
 
 class SuppressionFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,11 +109,38 @@ async def count_suppressions(
 
 
 def delete_suppression(organization: str, suppression_id: int) -> tuple[Statement, ...]:
-    """End a suppression and show what it has hidden."""
+    """End a suppression and show what it has hidden and is over; what goes on has outlived it."""
     which = {"organization": organization, "id": suppression_id}
     return (
         Statement("delete_suppression", which),
         Statement("note_shown_alerts", which),
         Statement("show_suppressed", which),
         *gather(since_ns=0),
+    )
+
+
+async def find_outliving(database: Database, now_ns: int, most: int) -> list[str]:
+    """Return which organizations have hidden alerts that have outlived their suppressions."""
+    rows = await database.read("outliving", {"now_ns": now_ns, "most": most}, _Organization)
+    return [row.name for row in rows]
+
+
+async def find_outlived(
+    database: Database, organization: str, now_ns: int, most: int
+) -> list[Outlived]:
+    """Return hidden alerts of an organization that have outlived their suppressions, oldest first."""
+    sought = {"organization": organization, "now_ns": now_ns, "most": most}
+    return await database.read("outlived_alerts", sought, Outlived)
+
+
+def show_outlived(
+    organization: str, outlived: Sequence[Outlived], now_ns: int
+) -> tuple[Statement, ...]:
+    """Have alerts that have outlived their suppressions be as if they came now."""
+    numbers = [each.number for each in outlived]
+    which: dict[str, object] = {"organization": organization, "numbers": numbers}
+    show = Statement("show_outlived", which | {"now_ns": now_ns})
+    return (
+        *as_counted("note_outlived_alerts", which, show),
+        *gather(since_ns=min(each.opened_ns for each in outlived)),
     )

@@ -20,7 +20,7 @@ def sql(query: str, earlier: tuple[str, ...] = ()) -> str:
         query: Its file name.
         earlier: The tables of which the archive is to be read, too.
     """
-    text = WHICH.sub(lambda found: _query_file("which", found[1]).strip(), _query_file(query))
+    text = _whole(_query_file(query))
     return ROWS.sub(
         lambda found: (
             _query_file("earlier", found[1]).strip()
@@ -41,6 +41,10 @@ def growing(query: str) -> tuple[str, ...]:
 def changed(query: str) -> tuple[str, ...]:
     """Return the table that a query changes, if it changes one."""
     return tuple(CHANGED.findall(sql(query)))
+
+
+def _whole(text: str) -> str:
+    return WHICH.sub(lambda found: _whole(_query_file("which", found[1]).strip()), text)
 
 
 def _query_file(*names: str) -> str:

@@ -24,6 +24,7 @@ from aggregator.store.history import History as RowsAndFiles
 from aggregator.store.retention import Retention
 from aggregator.store.room import Room
 from aggregator.store.suppressions import Match, add_suppression, delete_suppression
+from aggregator.uncovering import Uncovering
 from contract.attacks import AttackType, Label
 from contract.messages import AnyMessage
 from tests.aggregator.messages import (
@@ -144,6 +145,7 @@ class History:
     async def show(self) -> None:
         if self.hidden:
             await self.database.change(Added, *delete_suppression("default", self.hidden.pop(0)))
+            await Uncovering(self.database, LiveFeed()).look(NOW_NS)
 
     async def fold(self) -> None:
         await self.database.write(*fold())

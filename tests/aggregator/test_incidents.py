@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from aggregator.config import QueryConfig
+from aggregator.live import LiveFeed
 from aggregator.sandbox.runner import Sandbox
 from aggregator.store.alerts import AlertFilter, find_alerts
 from aggregator.store.archive import Archive
@@ -20,6 +21,7 @@ from aggregator.store.incidents import (
 )
 from aggregator.store.reported import Reported
 from aggregator.store.suppressions import Match, delete_suppression
+from aggregator.uncovering import Uncovering
 from contract.attacks import AttackType
 from contract.messages import Alert
 from tests.aggregator.conftest import Centre, next_event
@@ -130,6 +132,7 @@ async def test_a_hidden_alert_belongs_to_no_incident_until_it_is_shown(database:
     (row,) = await incidents(database)
     assert row.attack_types == ["DOS"]
     await database.write(*delete_suppression("default", suppression_id))
+    await Uncovering(database, LiveFeed()).look(now_ns())
     assert await gathered(database) == [[1, 2]]
 
 

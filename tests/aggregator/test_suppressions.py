@@ -9,16 +9,28 @@ import httpx
 import msgspec
 import pytest
 
+from aggregator import uncovering as uncovering_module
+from aggregator.live import LiveFeed
 from aggregator.notify import notifier
+from aggregator.store.alert_changes import AlertChange, change_alerts
 from aggregator.store.alerts import AlertFilter, count_alerts, find_alerts
+from aggregator.store.counts import count_since
 from aggregator.store.database import Database
 from aggregator.store.devices import Added
 from aggregator.store.notifications import newest_news, untold_alerts
 from aggregator.store.reported import Reported
-from aggregator.store.suppressions import Match, add_suppression, as_filter
+from aggregator.store.suppressions import (
+    Match,
+    add_suppression,
+    as_filter,
+    delete_suppression,
+)
+from aggregator.uncovering import Uncovering
 from contract.messages import Alert
 from tests.aggregator.conftest import Centre, next_event
 from tests.aggregator.messages import BOOT, MAC, SECOND_NS, alert, now_ns
+from tests.aggregator.people import ADA
+from tests.aggregator.receivers import receiver
 from tests.aggregator.taking import save
 from tests.aggregator.test_notifier import Told
 
@@ -102,20 +114,39 @@ async def test_deleting_a_suppression_shows_again_what_it_has_hidden(centre: Cen
             await device.tell(alert(FIRST + 20))
             suppression_id = suppressed(client, FIRST + 20)
             await device.tell(alert(FIRST + 21))
+            await device.tell(alert(FIRST + 22, state="closed"))
             assert listed(client, "back-pi") == [20]
             path = f"/suppressions/{suppression_id}"
             with centre.client("stranger") as other:
                 assert other.delete(path).status_code == 404
-            assert client.delete(path).status_code == 204
+            async with centre.watch("?types=new_alert") as socket:
+                assert client.delete(path).status_code == 204
+                told = json.loads(await socket.recv())["data"]
             assert client.delete(path).status_code == 404
-            assert listed(client, "back-pi") == [21, 20]
-            assert listed(client, "back-pi", "&suppressed=true") == []
-            await device.tell(alert(FIRST + 22))
             assert listed(client, "back-pi") == [22, 21, 20]
+            assert listed(client, "back-pi", "&suppressed=true") == []
+            await device.tell(alert(FIRST + 23))
+            assert listed(client, "back-pi") == [23, 22, 21, 20]
+    assert told["alert_id"] == f"{FIRST + 21:032x}"  # the one that goes on
+    assert told["incident_id"] is not None
     with centre.client() as client:
         (made, deleted) = client.get("/audit?action=suppression&username=analyst&limit=2").json()
     assert {made["action"], deleted["action"]} == {"suppression.create", "suppression.delete"}
-    assert made["before"]["hidden"] == 1
+    assert made["before"]["hidden"] == 2
+
+
+async def test_what_goes_on_when_its_suppression_is_over_comes_to_light(centre: Centre):
+    with centre.client("analyst") as client:
+        async with centre.device("outlived-pi") as device:
+            match = {"device_id": "outlived-pi", "host": MAC}
+            body = {"match": match, "reason": "an hour's work", "expires_at": in_(2 / 24 / 3600)}
+            async with centre.watch("?types=new_alert") as socket:
+                assert client.post("/suppressions", json=body).status_code == 201
+                await device.tell(alert(FIRST + 50))
+                assert listed(client, "outlived-pi") == []
+                shown = await next_event(socket, "new_alert")
+            assert shown["data"]["alert_id"] == f"{FIRST + 50:032x}"
+            assert listed(client, "outlived-pi") == [50]
 
 
 def test_a_preview_says_what_would_have_been_hidden_and_changes_nothing(centre: Centre):
@@ -181,17 +212,79 @@ async def store(
     await save(database, told)
 
 
+async def decide(database: Database, number: int, status: str) -> None:
+    wanted = AlertFilter(alert_ids=[alert(number).alert_id])
+    (row,) = await find_alerts(database, "default", wanted, limit=1)
+    change = AlertChange(status=status)
+    await database.write(*change_alerts(ADA, f"c{number}", [row.id], change, now_ns()))
+
+
 async def shown(database: Database, organization: str = "default") -> list[int]:
     wanted = AlertFilter(suppressed=False)
     rows = await find_alerts(database, organization, wanted, limit=100)
     return sorted(int(row.alert_id, 16) for row in rows)
 
 
-async def test_a_suppression_is_over_at_its_time_and_what_it_hid_stays_hidden(database: Database):
+async def test_a_suppression_is_over_at_its_time_and_what_goes_on_comes_to_light(
+    database: Database,
+):
     await hide(database, Match(host=MAC), seconds=60)
-    await store(database, alert(1), later_s=50)
-    await store(database, alert(1, windows=9), alert(2), later_s=70)
-    assert await shown(database) == [2]
+    await store(database, *map(alert, range(1, 6)), later_s=50)
+    await decide(database, 3, "resolved")
+    await decide(database, 4, "acknowledged")
+    await store(database, alert(2, state="closed"), alert(5, state="closed", windows=65))
+    live = LiveFeed()
+    uncovering = Uncovering(database, live)
+    with live.watch("default") as watcher:
+        await uncovering.look(now_ns() + 59 * SECOND_NS)
+        assert await shown(database) == []
+        await store(database, alert(6), later_s=70)
+        for _ in range(2):
+            await uncovering.look(now_ns() + 61 * SECOND_NS)
+        events: list[dict[str, Any]] = []
+        while len(events) < 4:
+            events += [msgspec.json.decode(each) for each in await watcher.take()]
+    # Over before its end: the second by its device, the third by a person; the fifth was seen after it.
+    assert await shown(database) == [1, 4, 5, 6]
+    told = [(each["type"], each["data"].get("alert_id")) for each in events]
+    assert told == [("new_alert", f"{number:032x}") for number in (1, 4, 5)] + [("incident", None)]
+    assert events[-1]["data"]["alerts"] == 4
+    counts = (await count_since(database, "default", 0)).alerts
+    counted = {
+        hidden: sum(each.count for each in counts if each.suppressed == hidden)
+        for hidden in (True, False)
+    }
+    assert counted == {True: 2, False: 4}
+
+
+async def test_what_another_suppression_hides_as_well_stays_hidden_until_that_is_over(
+    database: Database,
+):
+    await hide(database, Match(host=MAC), seconds=60)
+    await store(database, alert(1))
+    longer = await hide(database, Match(attack_type="Scan"), seconds=120)
+    uncovering = Uncovering(database, LiveFeed())
+    await uncovering.look(now_ns() + 61 * SECOND_NS)
+    assert await shown(database) == []
+    (row,) = await find_alerts(database, "default", AlertFilter(), limit=9)
+    assert row.suppressed_by == longer
+    await uncovering.look(now_ns() + 121 * SECOND_NS)
+    assert await shown(database) == [1]
+
+
+async def test_only_so_many_come_to_light_at_once_the_rest_afterwards(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(uncovering_module, "MOST_ALERTS", 2)
+    suppression_id = await hide(database, Match(host=MAC))
+    await store(database, *map(alert, range(1, 4)))
+    await store(database, alert(9), organization="elsewhere")
+    await database.write(*delete_suppression("default", suppression_id))
+    uncovering = Uncovering(database, LiveFeed())
+    await uncovering.look(now_ns())
+    assert await shown(database) == [1, 2]
+    await uncovering.look(now_ns())
+    assert await shown(database) == [1, 2, 3]
 
 
 async def test_an_alert_that_people_have_seen_does_not_vanish(database: Database):
@@ -249,3 +342,22 @@ async def test_a_hidden_alert_is_notified_only_when_it_turns_out_to_be_something
     assert await untold() == []
     await store(database, alert(1, attack_type="DOS"))
     assert await untold() == ["DOS"]
+
+
+async def test_what_comes_to_light_is_notified_and_so_is_its_end(
+    database: Database, tmp_path: Path
+):
+    told = Told(database, tmp_path)
+    with receiver() as there:
+        await told.channel(there.url)
+        await hide(database, Match(attack_type="Scan"))
+        await store(database, alert(1), alert(2))
+        await told.look()
+        await store(database, alert(2, state="closed"))
+        await Uncovering(database, LiveFeed()).look(now_ns() + 61 * SECOND_NS)
+        for _ in range(2):
+            await told.look(3)
+        await store(database, alert(1, state="closed"))
+        for _ in range(2):
+            await told.look(3)
+    assert [event for event, _ in there.events()] == ["alert", "recovered"]

@@ -47,6 +47,7 @@ ACROSS = {
     "forget_isolations": "what is too old, whose ever it was",
     "organizations_to_archive": "all of them, for the archive itself",
     "add_presence_events": "the centre notices who came and who went, in every organization",
+    "outliving": "what has outlived its suppression, whose ever it is; answers with the organization",
     "presence_changes": "the centre looks after everybody; answers with the organization",
     "stop_all_vouching": "at the start no socket is open, of whomever",
     "update_presence": "the centre notices who came and who went, in every organization",

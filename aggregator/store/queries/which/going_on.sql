@@ -1,0 +1,1 @@
+(a.state = 'open' AND a.status NOT IN ('resolved', 'false_positive'))
