@@ -3,7 +3,7 @@
 import os
 import shutil
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -30,7 +30,7 @@ def bundle_bytes(pieces: Sequence[Piece]) -> int:
     )
 
 
-def bundle(pieces: Sequence[Piece]) -> Iterator[bytes]:
+def bundle(pieces: Sequence[Piece]) -> Generator[bytes, None, None]:
     """Yield a bundle, chunk by chunk."""
     for piece in pieces:
         yield _header(piece)
