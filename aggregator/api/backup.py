@@ -49,7 +49,10 @@ async def back_up(
 async def export(
     request: ApiRequest, backups: NamedDependency[Backups], database: NamedDependency[Database]
 ) -> Stream:
-    """Return what the organization sees as a tar of Parquet files, a folder for each view."""
+    """Return what the organization sees as a tar of Parquet files, a folder for each view.
+
+    Its first file, manifest.json, names the others and their sizes.
+    """
     who = person(request).user
     pieces = await afterwards(request.scope).enter_async_context(backups.views(who.organization))
     now_ns = time.time_ns()

@@ -282,7 +282,7 @@ def test_a_restore_overwrites_nothing_and_takes_no_file_that_is_no_backup(
     junk = tmp_path / "junk.tar"
     junk.write_bytes(b"junk" * 1000)
     for centre in (stopped, told):
-        assert "is there already" in refused(centre, "restore", str(junk))
+        assert "move archive, codes.key, " in refused(centre, "restore", str(junk))
     empty = Centre(tmp_path / "empty")
     empty.data.parent.mkdir()
     assert "junk.tar" in refused(empty, "restore", str(junk))
