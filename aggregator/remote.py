@@ -14,7 +14,7 @@ from aggregator.config import HttpConfig
 from aggregator.errors import ServiceError
 
 TOKEN_VARIABLE = "EDGEWARDEN_TOKEN"  # noqa: S105  the name of a variable
-TIMEOUT_S = 600.0
+TIMEOUT_S = 3700.0  # the service may copy its database for an hour before it answers
 MAX_PROBLEM_BYTES = 64 * 1024
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  where it listens, seen from here
 

@@ -9,7 +9,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -23,7 +23,8 @@ from aggregator.sandbox.runner import Query, Sandbox
 from aggregator.store.archive import Archive
 from aggregator.store.backups import Backups
 from aggregator.store.bundle import bundle, bundle_bytes, unpack
-from aggregator.store.database import FILE_NAME, Database
+from aggregator.store.database import ARCHIVE, FILE_NAME, Database
+from aggregator.store.models import FOLDER as MODELS
 
 CHUNK_BYTES = 256 * 1024
 TELL_EVERY_S = 1.0
@@ -102,25 +103,49 @@ def restore(config: AggregatorConfig, file: Path, tell: Tell) -> None:
     """Put a backup where the store is; nothing that is there is overwritten.
 
     Raises:
-        ProcessError: There is a store already, or the file is no backup.
+        ProcessError: There is a store already, or a part of one, or the file is no whole backup.
     """
     # systemd's StateDirectory is a link, which dangles once the folder behind it was moved away.
     path = config.store.path.resolve()
-    if (path / FILE_NAME).exists():
-        message = f"{path / FILE_NAME}: is there already; move it away, or set another store path"
-        raise StoreError(message)
-    with ExitStack() as unless_whole:
-        try:
-            with file.open("rb") as source:
-                path.mkdir(parents=True, exist_ok=True, mode=0o700)
-                unless_whole.callback((path / FILE_NAME).unlink, missing_ok=True)
-                count = unpack(source, path)
-        except (OSError, tarfile.TarError) as error:
-            message = f"{file}: {error}"
-            raise StoreError(message) from error
-        unless_whole.pop_all()
+    _require_clear(path)
+    try:
+        with file.open("rb") as source:
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with tempfile.TemporaryDirectory(dir=path) as folder:
+                found = unpack(source, Path(folder))
+                _move(Path(folder), path)
+    except (OSError, tarfile.TarError) as error:
+        message = f"{file}: {error}"
+        raise StoreError(message) from error
+    if not found.listed:
+        tell(
+            "an earlier version made this backup, without a list of its files: look whether all is there"
+        )
     parts = asyncio.run(_parts(path))
-    tell(f"restored {count} files with {parts} parts of the archive; the service may start")
+    _give_back(path)
+    tell(f"restored {found.files} files with {parts} parts of the archive; the service may start")
+
+
+def _require_clear(path: Path) -> None:
+    # Also without the database: what its write-ahead log holds would be written into the restored
+    # one, and files of the archive that this does not know would be thrown away.
+    there = sorted(
+        entry.name
+        for entry in (path.iterdir() if path.exists() else ())
+        if entry.name in {ARCHIVE, MODELS} or not entry.is_dir()
+    )
+    if there:
+        names = ", ".join(there)
+        message = f"{path}: is no empty folder: move {names} away, or set another store path"
+        raise StoreError(message)
+
+
+def _move(folder: Path, path: Path) -> None:
+    if not (folder / FILE_NAME).is_file():
+        message = f"it holds no {FILE_NAME}"
+        raise tarfile.ReadError(message)
+    for entry in folder.iterdir():
+        entry.rename(path / entry.name)
 
 
 async def _parts(path: Path) -> int:

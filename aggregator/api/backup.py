@@ -1,16 +1,15 @@
 """/api/v1/system/backup and /export: the installation, or what one organization sees, to carry away."""
 
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
 
-from anyio import CancelScope
+from anyio.to_thread import run_sync
 from litestar import Router, post
-from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency
 from litestar.response import Stream
 
+from aggregator.api.envelope import afterwards, allow
 from aggregator.api.identity import ADMIN, STORES, ApiRequest, person
 from aggregator.config import AuthConfig
 from aggregator.errors import ForbiddenError
@@ -20,6 +19,7 @@ from aggregator.store.bundle import Piece, bundle, bundle_bytes
 from aggregator.store.database import Database
 
 MEDIA_TYPE = "application/x-tar"
+COPY_S = 3600.0  # for the copy of a large database on a slow disk, before the answer begins
 ONE_AT_A_TIME = {"errors": (HTTPStatus.TOO_MANY_REQUESTS,)}
 
 
@@ -38,31 +38,33 @@ async def back_up(
         message = f"a backup holds every organization: only admins of {auth.organization} make one"
         raise ForbiddenError(message)
     who = person(request).user
-    async with AsyncExitStack() as stack:
-        pieces = await stack.enter_async_context(backups.everything(str(who.id)))
-        now_ns = time.time_ns()
-        await database.write(audit(who, "backup.take", auth.organization, now_ns=now_ns))
-        return await _streamed(pieces, stack, "edgewarden-backup.tar")
+    allow(request.scope, COPY_S)
+    pieces = await afterwards(request.scope).enter_async_context(backups.everything(str(who.id)))
+    now_ns = time.time_ns()
+    await database.write(audit(who, "backup.take", auth.organization, now_ns=now_ns))
+    return _streamed(request, pieces, "edgewarden-backup.tar")
 
 
 @post("/export", opt=ADMIN | ONE_AT_A_TIME | STORES, status_code=200, media_type=MEDIA_TYPE)
 async def export(
     request: ApiRequest, backups: NamedDependency[Backups], database: NamedDependency[Database]
 ) -> Stream:
-    """Return what the organization sees as a tar of Parquet files, a folder for each view."""
+    """Return what the organization sees as a tar of Parquet files, a folder for each view.
+
+    Its first file, manifest.json, names the others and their sizes.
+    """
     who = person(request).user
-    async with AsyncExitStack() as stack:
-        pieces = await stack.enter_async_context(backups.views(who.organization))
-        now_ns = time.time_ns()
-        await database.write(audit(who, "export.take", who.organization, now_ns=now_ns))
-        return await _streamed(pieces, stack, "edgewarden-export.tar")
+    pieces = await afterwards(request.scope).enter_async_context(backups.views(who.organization))
+    now_ns = time.time_ns()
+    await database.write(audit(who, "export.take", who.organization, now_ns=now_ns))
+    return _streamed(request, pieces, "edgewarden-export.tar")
 
 
-async def _streamed(pieces: list[Piece], stack: AsyncExitStack, name: str) -> Stream:
-    chunks = _chunks(pieces, stack.pop_all())
-    await anext(chunks)  # what has begun also ends where nobody reads on
+def _streamed(request: ApiRequest, pieces: list[Piece], name: str) -> Stream:
+    chunks = bundle(pieces)
+    afterwards(request.scope).callback(chunks.close)
     return Stream(
-        chunks,
+        _off_the_loop(chunks),
         media_type=MEDIA_TYPE,
         headers={
             "Content-Disposition": f'attachment; filename="{name}"',
@@ -71,17 +73,9 @@ async def _streamed(pieces: list[Piece], stack: AsyncExitStack, name: str) -> St
     )
 
 
-async def _chunks(pieces: list[Piece], stack: AsyncExitStack) -> AsyncIterator[bytes]:
-    try:
-        yield b""
-        chunks = bundle(pieces)
-        while chunk := await sync_to_thread(next, chunks, b""):
-            yield chunk
-    finally:
-        # Where somebody breaks off, every wait is cancelled, not the first alone: what was made for
-        # the answer would stay, and its place be taken for ever.
-        with CancelScope(shield=True):
-            await stack.aclose()
+async def _off_the_loop(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    while chunk := await run_sync(next, chunks, b""):  # waits for the thread, also where cancelled
+        yield chunk
 
 
 router = Router("/system", route_handlers=[back_up, export], tags=["system"])

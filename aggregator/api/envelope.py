@@ -1,10 +1,12 @@
-"""Around every request: its number, a limit of time; around every answer: its headers."""
+"""Around every request: its number, limits of time, what it leaves; around every answer: its headers."""
 
 import asyncio
 import logging
 import re
 import secrets
+from contextlib import AsyncExitStack
 from http import HTTPStatus
+from typing import Final, cast
 
 from litestar.datastructures import Headers, MutableScopeHeaders
 from litestar.enums import ScopeType
@@ -29,7 +31,23 @@ HEADERS = {
 HTTPS_HEADERS = {"Strict-Transport-Security": "max-age=31536000"}
 REQUEST_ID_HEADER = "X-Request-ID"
 FOR_EVERYBODY = ("/static/", "/reference/", "/health")  # what may be kept on the way
+LIMIT: Final = "limit"
+AFTERWARDS: Final = "afterwards"
 _GIVEN_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
+
+
+def allow(scope: Scope, begin_s: float) -> None:
+    """Let it take longer than other requests until the answer to one begins."""
+    limit = cast("asyncio.Timeout", scope["state"][LIMIT])
+    limit.reschedule(asyncio.get_running_loop().time() + begin_s)
+
+
+def afterwards(scope: Scope) -> AsyncExitStack:
+    """Return what is closed when a request is over, however it ends.
+
+    A generator that makes an answer cannot do that: nobody closes it where a client breaks off.
+    """
+    return cast("AsyncExitStack", scope["state"][AFTERWARDS])
 
 
 class Envelope:
@@ -37,7 +55,8 @@ class Envelope:
 
     Args:
         app: The application.
-        most_s: How long a request may take, with the arrival of its body.
+        most_s: How long a request may take, with the arrival of its body, until the answer
+            begins; and then how long until the client has taken the next part of it.
     """
 
     def __init__(self, app: ASGIApp, most_s: float) -> None:
@@ -49,22 +68,27 @@ class Envelope:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        answer = _Answer(scope, send)
-        scope.setdefault("state", {})[REQUEST_ID] = answer.id
-        try:
-            async with asyncio.timeout(self._most_s):
-                await self._app(scope, receive, answer.send)
-        except TimeoutError:
-            extra = {"path": scope["path"], "request_id": answer.id}
-            log.warning("request_took_too_long", extra=extra)
-            if not answer.begun:  # else the server ends the connection: half an answer shows
-                await answer.refuse()
+        limit = asyncio.timeout(self._most_s)
+        answer = _Answer(scope, send, limit, self._most_s)
+        async with AsyncExitStack() as left:
+            state = {REQUEST_ID: answer.id, LIMIT: limit, AFTERWARDS: left}
+            scope.setdefault("state", {}).update(state)
+            try:
+                async with limit:
+                    await self._app(scope, receive, answer.send)
+            except TimeoutError:
+                extra = {"path": scope["path"], "request_id": answer.id}
+                log.warning("request_took_too_long", extra=extra)
+                if not answer.begun:  # else the server ends the connection: half an answer shows
+                    await answer.refuse()
 
 
 class _Answer:
-    def __init__(self, scope: Scope, send: Send) -> None:
+    def __init__(self, scope: Scope, send: Send, limit: asyncio.Timeout, most_s: float) -> None:
         self._scope = scope
         self._send = send
+        self._limit = limit
+        self._most_s = most_s
         self.begun = False
         given = Headers.from_scope(scope).get(REQUEST_ID_HEADER, "")
         self.id = given if _GIVEN_ID.fullmatch(given) else secrets.token_hex(8)
@@ -81,7 +105,9 @@ class _Answer:
             if not self._scope["path"].startswith(FOR_EVERYBODY):
                 headers["Cache-Control"] = "no-store"
             headers[REQUEST_ID_HEADER] = self.id
-        await self._send(message)
+        await self._send(message)  # waits for a client that takes nothing
+        if not self._limit.expired():
+            self._limit.reschedule(asyncio.get_running_loop().time() + self._most_s)
 
     async def refuse(self) -> None:
         """Answer that it took too long."""

@@ -4,14 +4,15 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 from litestar import Litestar, get
+from litestar.types import Message, Receive, Scope, Send
 
-from aggregator.api.envelope import HEADERS, Envelope
+from aggregator.api.envelope import HEADERS, Envelope, afterwards, allow
 from aggregator.api.errors import HANDLERS
 from aggregator.config import AggregatorConfig, with_known_names
 from runtime.config import load_config
@@ -156,19 +157,74 @@ def test_a_body_that_does_not_come_ends_the_request(tmp_path: Path):
     assert b"x-request-id" in answer.lower()
 
 
-async def test_half_an_answer_that_takes_too_long_is_not_made_whole():
+Body = Callable[[Scope, Send], Awaitable[None]]
+
+
+async def answered(body: Body, most_s: float, takes_s: float = 0) -> list[str]:
+    """Return which parts of an answer a client took that takes so long for each."""
     sent: list[str] = []
 
-    async def app(_scope: object, _receive: object, send: object) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})  # type: ignore[operator]
-        await asyncio.sleep(60)
+    async def app(scope: Scope, _receive: Receive, send: Send) -> None:
+        await body(scope, send)
 
-    async def send(message: dict[str, object]) -> None:
-        sent.append(str(message["type"]))
+    async def send(message: Message) -> None:
+        await asyncio.sleep(takes_s)
+        sent.append(message["type"].removeprefix("http.response."))
 
     scope = {"type": "http", "path": "/", "scheme": "http", "headers": []}
-    await Envelope(app, 0.05)(scope, None, send)  # type: ignore[arg-type]
-    assert sent == ["http.response.start"]
+    await Envelope(app, most_s)(scope, None, send)  # type: ignore[arg-type]
+    return sent
+
+
+async def begun(send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+
+
+async def part(send: Send) -> None:
+    await send({"type": "http.response.body", "body": b"x", "more_body": True})
+
+
+async def test_half_an_answer_that_takes_too_long_is_not_made_whole():
+    async def body(_: Scope, send: Send) -> None:
+        await begun(send)
+        await asyncio.sleep(60)
+
+    assert await answered(body, 0.05) == ["start"]
+
+
+async def test_an_answer_goes_on_for_as_long_as_its_parts_are_taken():
+    async def body(_: Scope, send: Send) -> None:
+        await begun(send)
+        for _number in range(5):
+            await part(send)
+
+    assert await answered(body, 0.1, takes_s=0.03) == ["start", *["body"] * 5]
+    assert await answered(body, 0.03, takes_s=60) == []
+
+
+async def test_an_answer_that_may_take_longer_to_begin_may_not_go_on_so():
+    async def body(scope: Scope, send: Send) -> None:
+        allow(scope, 60)
+        await asyncio.sleep(0.1)
+        await begun(send)
+        await asyncio.sleep(60)
+
+    assert await answered(body, 0.05) == ["start"]
+
+
+@pytest.mark.parametrize("parts", [1, 1000])
+async def test_what_a_request_leaves_is_closed_however_it_ends(parts: int):
+    closed: list[str] = []
+
+    async def body(scope: Scope, send: Send) -> None:
+        afterwards(scope).callback(closed.append, "file")
+        await begun(send)
+        for _number in range(parts):
+            await part(send)
+            await asyncio.sleep(0 if parts == 1 else 60)
+
+    await answered(body, 0.05)
+    assert closed == ["file"]
 
 
 async def test_what_failed_is_logged_with_the_number_of_the_request(
