@@ -50,6 +50,16 @@ def afterwards(scope: Scope) -> AsyncExitStack:
     return cast("AsyncExitStack", scope["state"][AFTERWARDS])
 
 
+def headers_for(scheme: str | None) -> dict[str, str]:
+    """Return the headers that protect a browser, whatever is answered."""
+    return HEADERS | HTTPS_HEADERS if scheme == "https" else HEADERS
+
+
+def new_request_id() -> str:
+    """Return the number of a request that came with none."""
+    return secrets.token_hex(8)
+
+
 class Envelope:
     """The application with what holds for all of it, also where no route is reached.
 
@@ -91,17 +101,15 @@ class _Answer:
         self._most_s = most_s
         self.begun = False
         given = Headers.from_scope(scope).get(REQUEST_ID_HEADER, "")
-        self.id = given if _GIVEN_ID.fullmatch(given) else secrets.token_hex(8)
+        self.id = given if _GIVEN_ID.fullmatch(given) else new_request_id()
 
     async def send(self, message: Message) -> None:
         """Send a part of the answer, the first with all headers."""
         if message["type"] == "http.response.start":
             self.begun = True
             headers = MutableScopeHeaders.from_message(message)
-            for name, value in HEADERS.items():
+            for name, value in headers_for(self._scope["scheme"]).items():
                 headers[name] = value
-            if self._scope["scheme"] == "https":
-                headers.update(HTTPS_HEADERS)
             if not self._scope["path"].startswith(FOR_EVERYBODY):
                 headers["Cache-Control"] = "no-store"
             headers[REQUEST_ID_HEADER] = self.id

@@ -2,27 +2,27 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
 import msgspec
-from litestar import get
+from litestar import Response, get
 from litestar.di import NamedDependency
-from litestar.params import Parameter
 
 from aggregator.api.health import AskBroker
 from aggregator.api.identity import ApiRequest
 from aggregator.api.intake import Intake
+from aggregator.api.paging import Limit, Skip, paged
 from aggregator.export.exporter import Exporter, OutputState
 from aggregator.live import LiveFeed
 from aggregator.shapes import NS_PER_S, rfc3339
 from aggregator.store.archive import Archive
 from aggregator.store.channels import ChannelRow, find_channels
 from aggregator.store.database import Database
-from aggregator.store.devices import DeviceRow, Page, find_devices
+from aggregator.store.devices import DeviceRow, Page, count_devices, find_devices
 from aggregator.store.gaps import GapRow, find_gaps
 from aggregator.store.room import Room
 
-MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+MEDIA_TYPE = "text/plain; version=0.0.4"  # the framework adds the character set
 MAX_DEVICES = 10_000
 UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
@@ -48,13 +48,14 @@ class Gap(msgspec.Struct, frozen=True):
 async def gaps(
     request: ApiRequest,
     database: NamedDependency[Database],
-    limit: Annotated[int, Parameter(ge=1, le=1000)] = 100,
-    skip: Annotated[int, Parameter(ge=0, le=1_000_000)] = 0,
-) -> list[Gap]:
-    """Return for each device what it told and we do not have."""
-    rows = await find_gaps(database, request.user.organization, limit=limit, skip=skip)
+    limit: Limit = 100,
+    skip: Skip = 0,
+) -> Response[list[Gap]]:
+    """Return for each device what it told and we do not have; X-Total-Count says how many there are."""
+    organization = request.user.organization
+    rows = await find_gaps(database, organization, limit=limit, skip=skip)
     now_ns = time.time_ns()
-    return [_gap(row, now_ns) for row in rows]
+    return paged([_gap(row, now_ns) for row in rows], await count_devices(database, organization))
 
 
 @get("/metrics", tags=["system"], media_type=MEDIA_TYPE)
@@ -145,7 +146,7 @@ def _of_presence(rows: Sequence[DeviceRow]) -> list[str]:
     meaning = "1: for five minutes its model or mode has not been what it is to be"
     drifting = _each(rows, lambda row: row.drifting_ns is not None)
     return [
-        *_family("device_online", "0 or 1", _each(rows, lambda row: row.status == "online")),
+        *_family("device_online", "0 or 1", _each(rows, lambda row: row.status != "offline")),
         *_family("device_drifting", meaning, drifting),
     ]
 

@@ -9,7 +9,6 @@ from litestar import WebSocket, websocket
 from litestar.di import NamedDependency
 from litestar.exceptions import WebSocketDisconnect
 from litestar.handlers import WebsocketRouteHandler
-from litestar.params import Parameter
 
 from aggregator.api.authenticator import Authenticator
 from aggregator.api.identity import (
@@ -25,6 +24,7 @@ from aggregator.config import HttpConfig
 from aggregator.errors import UnauthenticatedError
 from aggregator.live import LiveFeed, Watcher
 
+INVALID = 4400
 UNAUTHENTICATED = 4401
 FORBIDDEN = 4403
 FIRST_MESSAGE_S = 5.0
@@ -33,7 +33,6 @@ ALIKE_S = 0.25  # who is looked at within so long is looked at in one moment, wi
 SUBPROTOCOL = "bearer"
 
 Socket = WebSocket[Any, Any, Any]
-Since = Annotated[int | None, Parameter(ge=0)]
 Take = Callable[[str], Awaitable[None]]
 
 
@@ -41,6 +40,13 @@ class AuthMessage(msgspec.Struct, frozen=True, tag="auth", tag_field="type"):
     """What a client says first when it could not say it earlier."""
 
     token: str
+
+
+class Chosen(msgspec.Struct, frozen=True):
+    """What a client wants of a feed; read once it is let in, since only then it hears what is wrong."""
+
+    since: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    batch: bool = False
 
 
 class OverError(Exception):
@@ -185,30 +191,20 @@ class Door:
 
 
 @websocket("/ws", opt=PUBLIC)
-async def watch(  # noqa: PLR0913  one parameter for each thing a client chooses
-    socket: Socket,
-    door: NamedDependency[Door],
-    live: NamedDependency[LiveFeed],
-    *,
-    types: str | None = None,
-    since: Since = None,
-    batch: bool = False,
+async def watch(
+    socket: Socket, door: NamedDependency[Door], live: NamedDependency[LiveFeed]
 ) -> None:
     """Send events of the caller's organization until one of us goes."""
+    types = socket.query_params.get("types")
     wanted = frozenset(filter(None, types.split(","))) if types else None
-    await _watch(socket, door, live, wanted, since, batch=batch)
+    await _watch(socket, door, live, wanted)
 
 
 async def _watch_kinds(
-    socket: Socket,
-    door: NamedDependency[Door],
-    live: NamedDependency[LiveFeed],
-    since: Since = None,
-    *,
-    batch: bool = False,
+    socket: Socket, door: NamedDependency[Door], live: NamedDependency[LiveFeed]
 ) -> None:
     """Send the events of the kinds that the route is for."""
-    await _watch(socket, door, live, socket.route_handler.opt["kinds"], since, batch=batch)
+    await _watch(socket, door, live, socket.route_handler.opt["kinds"])
 
 
 def _socket_of(path: str, *kinds: str) -> WebsocketRouteHandler:
@@ -220,20 +216,17 @@ watch_presence = _socket_of("/ws/device-status", "presence")
 watch_alerts = _socket_of("/ws/alerts", "new_alert", "alert_updated")
 
 
-async def _watch(  # noqa: PLR0913  one parameter for each thing a client chooses
-    socket: Socket,
-    door: Door,
-    live: LiveFeed,
-    kinds: frozenset[str] | None,
-    since: int | None,
-    *,
-    batch: bool,
-) -> None:
+async def _watch(socket: Socket, door: Door, live: LiveFeed, kinds: frozenset[str] | None) -> None:
     visitor = await door.enter(socket)
     if visitor is None:
         return
-    with live.watch(visitor.organization, kinds, since) as watcher:
-        await door.serve(socket, visitor, watcher, batch=batch)
+    try:
+        chosen = msgspec.convert(dict(socket.query_params), Chosen, strict=False)
+    except msgspec.ValidationError as error:
+        await socket.close(code=INVALID, reason=str(error))
+        return
+    with live.watch(visitor.organization, kinds, chosen.since) as watcher:
+        await door.serve(socket, visitor, watcher, batch=chosen.batch)
 
 
 async def _send(socket: Socket, watcher: Watcher, *, batch: bool) -> None:

@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -18,13 +18,13 @@ from litestar.types import ExceptionHandlersMap
 from aggregator.api.billing import OVER_PLAN
 from aggregator.api.devices import Enrolment, GivenDeviceId, enrol, find_device, forget
 from aggregator.api.errors import HANDLERS, Problem
-from aggregator.api.identity import ADMIN, PUBLIC, ApiRequest, person
+from aggregator.api.identity import ADMIN, PUBLIC, ApiRequest, Person, person
 from aggregator.api.paging import Limit, Skip
 from aggregator.commands.commander import Commander
 from aggregator.config import ShellConfig
 from aggregator.errors import ConflictError, InvalidError
 from aggregator.presence import PresenceKeeper
-from aggregator.shapes import DeviceShape, device_shape
+from aggregator.shapes import DeviceShape, NewDeviceShape, device_shape
 from aggregator.shell.measures import MOST_LINES, Metrics, log_lines, metrics
 from aggregator.shell.shells import Shells
 from aggregator.shell.ssh import Line, check_host
@@ -139,9 +139,8 @@ async def add_managed(
     who = person(request)
     if data.host is not None:
         check_host(data.host)
-    device_id = data.device_id or await _free_name(database, who.organization, data.name)
-    new = Enrolment(device_id=device_id, name=data.name, type=data.type)
-    enrolled = await enrol(database, commander, who, new)
+    enrolled = await _enrol(database, commander, who, data)
+    device_id = enrolled.device_id
     where = DeviceHost(
         device_id=device_id,
         host=data.host,
@@ -235,18 +234,29 @@ def _managed(shape: DeviceShape, where: DeviceHost) -> ManagedDevice:
     )
 
 
-async def _free_name(database: Database, organization: str, name: str) -> str:
+async def _enrol(
+    database: Database, commander: Commander, who: Person, data: ManagedGiven
+) -> NewDeviceShape:
+    """Enrol a device by the name that is said, or the first that is free and stays so."""
+    if data.device_id is not None:
+        new = Enrolment(device_id=data.device_id, name=data.name, type=data.type)
+        return await enrol(database, commander, who, new)
+    for device_id in await _free_names(database, who.organization, data.name):
+        new = Enrolment(device_id=device_id, name=data.name, type=data.type)
+        with suppress(ConflictError):  # somebody has taken it just now
+            return await enrol(database, commander, who, new)
+    message = f"there are {MAX_NAMESAKES} devices of this name: say device_id as well"
+    raise ConflictError(message)
+
+
+async def _free_names(database: Database, organization: str, name: str) -> list[str]:
     stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:50]
     if not re.match(NAME_PATTERN, stem):
         message = "no device_id can be made from this name: say device_id as well"
         raise InvalidError(message)
     names = [stem, *(f"{stem}-{number}" for number in range(2, MAX_NAMESAKES))]
     taken = await device_hosts(database, organization, names)
-    free = next((candidate for candidate in names if candidate not in taken), None)
-    if free is None:
-        message = f"there are {MAX_NAMESAKES} devices of this name: say device_id as well"
-        raise ConflictError(message)
-    return free
+    return [candidate for candidate in names if candidate not in taken]
 
 
 def _enveloped(request: Request[Any, Any, Any], error: Exception) -> Response[FailedEnvelope]:

@@ -17,7 +17,7 @@ from aggregator.api.times import by_our_clock, to_ns
 from aggregator.live import LiveFeed
 from aggregator.presence import PresenceKeeper
 from aggregator.samples import ReadingShape, reading_shape, readings_told
-from aggregator.shapes import NS_PER_S, rfc3339
+from aggregator.shapes import rfc3339
 from aggregator.store.database import Database
 from aggregator.store.devices import hear_device
 from aggregator.store.history import History, back_to
@@ -34,8 +34,6 @@ from aggregator.store.telemetry import (
 from contract.messages import MAX_ROWS, Name, Number, Reading, Readings
 
 Status = Literal["online", "warning", "error", "offline"]
-
-DAY_NS = 24 * 3600 * NS_PER_S
 
 
 class ReadingGiven(msgspec.Struct, frozen=True):
@@ -169,17 +167,21 @@ async def list_reading_stats(  # noqa: PLR0913  one parameter for each filter
     sensor_type: Text = None,
     since: datetime | None = None,
     until: datetime | None = None,
-) -> list[StatsShape]:
-    """Return what the values of each of a device's sensors were; of the last day, if not said."""
+) -> Response[list[StatsShape]]:
+    """Return what the values of each of a device's sensors were.
+
+    Without `since` or `until` of the last days, from X-Since on, as the list of the values.
+    """
     organization = request.user.organization
     await find_device(database, organization, device_id)
     wanted = ReadingFilter(
         device_id=device_id,
         sensor_type=sensor_type,
-        since_ns=time.time_ns() - DAY_NS if since is None else to_ns(since),
+        since_ns=to_ns(since),
         until_ns=to_ns(until),
     )
-    return [
+    rows = await reading_stats(history, organization, wanted, MAX_SENSORS)
+    shapes = [
         StatsShape(
             sensor_type=row.sensor_type,
             unit=row.unit,
@@ -191,8 +193,11 @@ async def list_reading_stats(  # noqa: PLR0913  one parameter for each filter
             first_at=rfc3339(row.first_ns),
             last_at=rfc3339(row.last_ns),
         )
-        for row in await reading_stats(history, organization, wanted, MAX_SENSORS)
+        for row in rows
     ]
+    looked_back_ns = back_to(wanted.since_ns, wanted.until_ns)
+    begins = await history.begins("readings", organization, looked_back_ns)
+    return paged(shapes, len(shapes), begins)
 
 
 @post("/{device_id:str}/heartbeat", opt=OPERATOR_OR_DEVICE, status_code=HTTP_200_OK)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -101,6 +102,41 @@ def test_a_head_that_is_too_large_is_refused(centre: Centre):
                 client.sendall(b"x" * 1024)
                 time.sleep(0.0005)
         assert b" 431 " in answer_to(client)
+
+
+LARGE = b"x" * 70_000
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        (b"GET /health HTTP/1.1\r\nHost: x\r\nX-Large: " + LARGE + b"\r\n\r\n", 431),
+        (b"GET /health?" + LARGE + b" HTTP/1.1\r\nHost: x\r\n\r\n", 431),
+        (
+            b"POST /api/v1/nix HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+            b"Content-Length: 70000\r\n\r\n" + LARGE,
+            404,
+        ),
+        (b"no request\r\n\r\n", 400),
+        (b"GET /health HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n", 400),
+    ],
+)
+def test_what_is_said_at_once_is_answered_with_a_problem_and_all_headers(
+    centre: Centre, said: bytes, status: int
+):
+    with connected(centre) as client:
+        client.sendall(said)
+        head, _, body = answer_to(client).partition(b"\r\n\r\n")
+    first, *fields = head.decode().split("\r\n")
+    headers = dict(field.lower().split(": ", 1) for field in fields)
+    assert first.split()[1] == str(status)
+    assert json.loads(body)["status"] == status
+    assert headers["content-type"] == "application/problem+json"
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-request-id"]
+    assert {name: headers.get(name.lower()) for name in HEADERS} == {
+        name: value.lower() for name, value in HEADERS.items()
+    }
 
 
 def test_a_body_may_be_larger_than_a_head(centre: Centre):

@@ -68,6 +68,8 @@ def test_a_gap_is_said_in_words(centre: Centre):
     with centre.client("viewer") as client:
         found = {item["device_id"]: item for item in client.get("/gaps?limit=1000").json()}
         assert client.get("/gaps", params={"limit": 0}).status_code == 400
+        devices = client.get("/devices?limit=1").headers["x-total-count"]
+        assert client.get("/gaps?limit=1").headers["x-total-count"] == devices
     assert found["gap-pi"]["words"] == "gap-pi: 0 lost, 1,204 queued, oldest 3 h"
     with centre.client("stranger") as client:
         assert "gap-pi" not in client.get("/gaps").text
@@ -78,7 +80,7 @@ def shown(centre: Centre) -> str:
     centre.told("metrics-pi", health())
     with centre.client("viewer") as client:
         answer = client.get(f"{centre.url}/metrics")
-    assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     return answer.text
 
 
@@ -95,6 +97,15 @@ def test_prometheus_reads_every_line(shown: str):
     stored = re.search(r'edgewarden_ingest_messages_total\{outcome="stored"\} (\d+)', shown)
     assert stored is not None
     assert int(stored[1]) >= 1
+
+
+def test_a_device_that_is_there_is_online_however_it_is(centre: Centre):
+    with centre.client() as client:
+        client.post("/devices", json={"device_id": "metrics-esp"}).raise_for_status()
+        for status, online in (("warning", 1), ("error", 1), ("offline", 0)):
+            client.post("/devices/metrics-esp/status", json={"status": status}).raise_for_status()
+            shown = client.get(f"{centre.url}/metrics").text
+            assert f'edgewarden_device_online{{device="metrics-esp"}} {online}\n' in shown
 
 
 def test_counters_are_for_people_who_are_signed_in(centre: Centre, shown: str):

@@ -1,5 +1,6 @@
 """/api/health and /api/devices in the envelope that clients of device managers know."""
 
+import asyncio
 from collections.abc import Iterator
 
 import httpx
@@ -97,6 +98,14 @@ def test_an_error_lies_in_the_envelope_and_is_a_problem(
     assert (failed["success"], failed["data"], failed["status"]) == (False, None, status)
     assert failed["error"] == failed["detail"]
     assert failed["detail"]
+
+
+async def test_devices_of_one_name_that_are_added_at_once_are_all_added(centre: Centre):
+    async with centre.async_client("admin") as client, asyncio.TaskGroup() as tasks:
+        url, body = f"{centre.url}/api/devices", {"name": "Six at once"}
+        posts = [tasks.create_task(client.post(url, json=body)) for _ in range(6)]
+    made = sorted(post.result().raise_for_status().json()["data"]["id"] for post in posts)
+    assert made == ["six-at-once", *(f"six-at-once-{number}" for number in range(2, 7))]
 
 
 @pytest.mark.parametrize(

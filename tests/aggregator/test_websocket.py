@@ -170,6 +170,18 @@ async def test_events_come_in_arrays_for_those_who_want_batches(centre: Centre):
     assert cursors == sorted(set(cursors))
 
 
+@pytest.mark.parametrize("path", ["/api/v1/ws", "/ws/alerts"])
+@pytest.mark.parametrize("query", ["since=abc", "since=-1", "batch=maybe"])
+async def test_a_choice_that_makes_no_sense_closes_the_feed_and_says_which(
+    centre: Centre, path: str, query: str
+):
+    headers = {"Authorization": f"Bearer {centre.token()}"}
+    url = f"ws://127.0.0.1:{centre.port}{path}?{query}"
+    async with connect(url, additional_headers=headers) as socket:
+        assert await close_code_of(socket) == 4400
+        assert query.partition("=")[0] in str(socket.close_reason)
+
+
 async def test_a_decision_is_pushed_to_those_who_watch(centre: Centre):
     async with asyncio.timeout(15), centre.watch() as socket:
         async with centre.device("ws-decide") as device:
