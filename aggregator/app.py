@@ -18,7 +18,7 @@ from aggregator.api.app import Parts, create_api
 from aggregator.api.authenticator import Authenticator, signing_key
 from aggregator.api.authorization import AuthorizationCodes, code_key
 from aggregator.api.calls import Calls
-from aggregator.api.connection import BoundedHttp
+from aggregator.api.connection import UNREAD_S, BoundedHttp
 from aggregator.api.envelope import Envelope
 from aggregator.api.health import BrokerState
 from aggregator.api.identity import Guest
@@ -250,6 +250,8 @@ def _listen(http: HttpConfig) -> socket.socket:
         raise ConfigError(message) from error
     # Every connection has it from here: asyncio sets it only where a socket says that it is TCP.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # Also where what waits is too little to be waited for, or the connection is closed already.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNREAD_S * 1000))
     return listener
 
 
