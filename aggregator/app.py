@@ -18,7 +18,7 @@ from aggregator.api.app import Parts, create_api
 from aggregator.api.authenticator import Authenticator, signing_key
 from aggregator.api.authorization import AuthorizationCodes, code_key
 from aggregator.api.calls import Calls
-from aggregator.api.connection import UNREAD_S, BoundedHttp
+from aggregator.api.connection import UNREAD_S, BoundedHttp, BoundedSocket
 from aggregator.api.envelope import Envelope
 from aggregator.api.health import BrokerState
 from aggregator.api.identity import Guest
@@ -271,7 +271,7 @@ def _server_config(api: Litestar, http: HttpConfig) -> uvicorn.Config:
         server_header=False,
         limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=GRACE_S,
-        ws="websockets-sansio",
+        ws=BoundedSocket,
         ws_per_message_deflate=False,  # each watcher's copy would be compressed by itself: half of the CPU
         ws_max_size=MAX_SOCKET_MESSAGE_BYTES,
     )

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from aggregator.api.errors import PROBLEM_TYPE, problem_body
 
@@ -153,3 +154,33 @@ class BoundedHttp(HttpToolsProtocol):
         )
         self.transport.write(head.encode() + body)
         self.transport.close()
+
+
+class BoundedSocket(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket, where what a client leaves unread is bounded."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to wait for the handshake."""
+        super().connection_made(transport)
+        self._reader = _Reader(self.transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no more."""
+        self._reader.reads()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Send nothing more until what waits is read."""
+        super().pause_writing()
+        self._reader.waits()
+
+    def resume_writing(self) -> None:
+        """Go on: enough was read."""
+        super().resume_writing()
+        self._reader.reads()
+
+    def handle_ping(self) -> None:
+        """Answer, unless what was sent is not read: answers would pile up."""
+        answer = self.conn.data_to_send()
+        if self.writable.is_set():
+            self.transport.write(b"".join(answer))

@@ -17,6 +17,12 @@ from aggregator.config import HttpConfig
 from tests.aggregator.agents import until
 
 LARGE = 6_000_000  # more than the kernel keeps
+UPGRADE = (
+    b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+)
+PING = b"\x89\xfd" + bytes(4 + 125)  # as long as it may be, masked with nothing
+PONG = b"\x8a\x7d" + bytes(125)
 HEAD = b"POST /%b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -30,6 +36,9 @@ class Program:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "websocket":
             self.sockets += 1
+            await send({"type": "websocket.accept"})
+            while (await receive())["type"] != "websocket.disconnect":
+                pass
             return
         self.heads.append([name.decode() for name, _ in scope["headers"]])
         if scope["path"] == "/heard":
@@ -166,11 +175,30 @@ async def test_who_reads_slowly_is_served(served: Served):
 
 
 async def test_no_socket_is_opened_while_an_answer_is_under_way(served: Served):
-    upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-    key = b"Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n"
     with served.client(2048) as client:
         await said(client, b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n" * 5)
         await until(lambda: bool(served.program.heads))
-        await said(client, b"GET /ws HTTP/1.1\r\nHost: x\r\n" + upgrade + key + b"\r\n")
+        await said(client, UPGRADE)
         await until(lambda: not served.connections)
     assert not served.program.sockets
+
+
+async def test_pings_are_answered_to_who_reads_and_who_does_not_is_cut_off(served: Served):
+    with served.client() as client, served.client(2048) as deaf:
+        for each in (client, deaf):
+            await said(each, UPGRADE)
+            assert b" 101 " in await answer(each)
+        await said(client, PING)
+        assert await answer(client) == PONG
+        (unread,) = {
+            each.transport
+            for each in served.server.server_state.connections
+            if each.client == deaf.getsockname()
+        }
+        with contextlib.suppress(ConnectionError):
+            for _ in range(300):
+                await said(deaf, PING * 500)
+                assert unread.get_write_buffer_size() < 200_000
+        await until(lambda: served.connections == 1)
+        await said(client, PING)
+        assert await answer(client) == PONG
