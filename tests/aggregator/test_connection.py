@@ -193,7 +193,7 @@ async def test_pings_are_answered_to_who_reads_and_who_does_not_is_cut_off(serve
         (unread,) = {
             each.transport
             for each in served.server.server_state.connections
-            if each.client == deaf.getsockname()
+            if each.transport.get_extra_info("peername") == deaf.getsockname()
         }
         with contextlib.suppress(ConnectionError):
             for _ in range(300):
