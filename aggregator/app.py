@@ -18,7 +18,7 @@ from aggregator.api.app import Parts, create_api
 from aggregator.api.authenticator import Authenticator, signing_key
 from aggregator.api.authorization import AuthorizationCodes, code_key
 from aggregator.api.calls import Calls
-from aggregator.api.connection import BoundedHttp
+from aggregator.api.connection import UNREAD_S, BoundedHttp, BoundedSocket
 from aggregator.api.envelope import Envelope
 from aggregator.api.health import BrokerState
 from aggregator.api.identity import Guest
@@ -252,6 +252,8 @@ def _listen(http: HttpConfig) -> socket.socket:
         raise ConfigError(message) from error
     # Every connection has it from here: asyncio sets it only where a socket says that it is TCP.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # Also where what waits is too little to be waited for, or the connection is closed already.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNREAD_S * 1000))
     return listener
 
 
@@ -271,7 +273,7 @@ def _server_config(api: Litestar, http: HttpConfig) -> uvicorn.Config:
         server_header=False,
         limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=GRACE_S,
-        ws="websockets-sansio",
+        ws=BoundedSocket,
         ws_per_message_deflate=False,  # each watcher's copy would be compressed by itself: half of the CPU
         ws_max_size=MAX_SOCKET_MESSAGE_BYTES,
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import islice
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 
@@ -25,6 +25,7 @@ EventKind = Literal[
     "packet",
     "wall_post",
 ]
+KINDS: Final[tuple[EventKind, ...]] = get_args(EventKind)
 
 MAX_WAITING = 1000  # new events a slow watcher may have outstanding; older ones are dropped
 KEPT_EVENTS = 5000  # events of everybody that whoever comes back can still be given

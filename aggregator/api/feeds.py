@@ -1,6 +1,6 @@
 """What travels on WebSockets: which events there are, and what each socket says and hears."""
 
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -8,7 +8,7 @@ from aggregator.api.device_events import DeviceEventGiven
 from aggregator.api.live import AuthMessage
 from aggregator.api.terminals import Connect, Input, Resize
 from aggregator.api.wall import ChatGiven
-from aggregator.live import EventKind
+from aggregator.live import KINDS, EventKind
 from aggregator.presence import DeviceEventShape
 from aggregator.samples import Detection, PacketShape, ReadingShape
 from aggregator.shapes import (
@@ -19,8 +19,6 @@ from aggregator.shapes import (
     IsolationShape,
 )
 from aggregator.wall import ChatMessage, WallAlert
-
-KINDS: Final[tuple[EventKind, ...]] = get_args(EventKind)
 
 
 class Feed(msgspec.Struct, frozen=True):

@@ -17,16 +17,19 @@ from aggregator.api.identity import (
     Identity,
     Machine,
     Person,
+    address_of,
     bearer_token,
     origin_allowed,
 )
+from aggregator.api.places import Places
 from aggregator.config import HttpConfig
-from aggregator.errors import UnauthenticatedError
-from aggregator.live import LiveFeed, Watcher
+from aggregator.errors import TooManyAttemptsError, UnauthenticatedError
+from aggregator.live import KINDS, LiveFeed, Watcher
 
 INVALID = 4400
 UNAUTHENTICATED = 4401
 FORBIDDEN = 4403
+TRY_AGAIN_LATER = 1013
 FIRST_MESSAGE_S = 5.0
 CHECK_S = 3.0
 ALIKE_S = 0.25  # who is looked at within so long is looked at in one moment, with one question
@@ -84,6 +87,7 @@ class Door:
         self._authenticator = authenticator
         self._http = http
         self._guests = guests
+        self._places = Places()
 
     async def enter(self, socket: Socket) -> Visitor | None:
         """Accept a socket and return who opened it; None when it was closed instead."""
@@ -93,11 +97,17 @@ class Door:
         offered = [name.strip() for name in _header(socket, "sec-websocket-protocol").split(",")]
         await socket.accept(subprotocols=SUBPROTOCOL if SUBPROTOCOL in offered else None)
         try:
-            return await self._credentials(socket, offered)
+            self._places.come_in(address_of(socket))
+            visitor = await self._credentials(socket, offered)
+            self._places.sit_down(visitor.who)
         except (UnauthenticatedError, TimeoutError):
             await socket.close(code=UNAUTHENTICATED)
+        except TooManyAttemptsError as error:
+            await socket.close(code=TRY_AGAIN_LATER, reason=str(error))
         except WebSocketDisconnect:
             pass
+        else:
+            return visitor
         return None
 
     async def serve(
@@ -195,9 +205,12 @@ async def watch(
     socket: Socket, door: NamedDependency[Door], live: NamedDependency[LiveFeed]
 ) -> None:
     """Send events of the caller's organization until one of us goes."""
-    types = socket.query_params.get("types")
-    wanted = frozenset(filter(None, types.split(","))) if types else None
-    await _watch(socket, door, live, wanted)
+    await _watch(socket, door, live, _wanted(socket.query_params.get("types")))
+
+
+def _wanted(types: str | None) -> frozenset[str] | None:
+    # Only what there is: each choice is gathered by itself, and clients could make up any number.
+    return frozenset(types.split(",")).intersection(KINDS) if types else None
 
 
 async def _watch_kinds(

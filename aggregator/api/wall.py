@@ -20,6 +20,7 @@ from aggregator.api.identity import (
 )
 from aggregator.api.intake import Intake
 from aggregator.api.live import (
+    TRY_AGAIN_LATER,
     Door,
     Socket,
 )
@@ -28,7 +29,6 @@ from aggregator.errors import TooManyAttemptsError
 from aggregator.live import LiveFeed
 from aggregator.wall import WALL_POST, ChatMessage, Poster, Wall, WallAlert
 
-TRY_AGAIN_LATER = 1013
 EXPECTED = "expected: sender (text) and message (text)"
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]

@@ -11,10 +11,10 @@ import jsonschema_rs
 import pytest
 
 from aggregator.api.asyncapi import description
-from aggregator.api.feeds import FEEDS, KINDS, SOCKETS
+from aggregator.api.feeds import FEEDS, SOCKETS
 from aggregator.config import HomeAssistantConfig
 from aggregator.home_assistant.entities import retained, status_topic
-from aggregator.live import EventKind, notice
+from aggregator.live import KINDS, EventKind, notice
 from aggregator.store.home_assistant import ShownDevice
 from contract import topics
 from tests.aggregator.access import RULES
