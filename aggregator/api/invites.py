@@ -33,6 +33,7 @@ from aggregator.store.invites import (
     invite_by_token,
     use_invite,
 )
+from aggregator.store.usage import within_plan
 from aggregator.store.users import NewUser, Role, new_user
 
 INVITE_PREFIX = "ewi_"
@@ -179,10 +180,12 @@ async def register(
     added = await database.change(
         Added,
         new_user(new, now_ns),
+        within_plan(organization, users=True),
         *use,
         audit(actor, "user.register", username, now_ns=now_ns, after={"role": role}),
     )
     if not added:
+        await check_plan(database, organization, users=1)  # others may have come in meanwhile
         message = "the username or the e-mail address is taken, or the invite was just used"
         raise ConflictError(message)
     return user_shape(await find_user(database, organization, added[0].id))

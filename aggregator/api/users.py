@@ -29,6 +29,7 @@ from aggregator.store.sessions import (
     sessions_of,
 )
 from aggregator.store.tokens import sign_out_everywhere
+from aggregator.store.usage import within_plan
 from aggregator.store.users import (
     NewUser,
     Role,
@@ -144,9 +145,11 @@ async def create_user(
     added = await database.change(
         Added,
         new_user(new, now_ns),
+        within_plan(who.organization, users=True),
         audit(who, "user.create", data.username, now_ns=now_ns, after=after),
     )
     if not added:
+        await check_plan(database, who.organization, users=1)  # others may have come in meanwhile
         message = "the username or the e-mail address is taken"
         raise ConflictError(message)
     authenticator.taken_names.forgive(who.organization)
@@ -161,7 +164,10 @@ async def get_user(
     return user_shape(await find_user(database, request.user.organization, user_id))
 
 
-@patch("/{user_id:int}", opt=ADMIN | SESSION | {"errors": (HTTPStatus.TOO_MANY_REQUESTS,)})
+@patch(
+    "/{user_id:int}",
+    opt=ADMIN | SESSION | {"errors": (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.PAYMENT_REQUIRED)},
+)
 async def update_user(  # noqa: PLR0913  what a request needs
     request: ApiRequest,
     user_id: RowId,
@@ -181,6 +187,9 @@ async def update_user(  # noqa: PLR0913  what a request needs
         authenticator.taken_names.attempt(who.organization)
         await _require_free(database, data.email, user_id)
         authenticator.taken_names.forgive(who.organization)
+    comes_back = bool(data.is_active) and not before.is_active
+    if comes_back:
+        await check_plan(database, who.organization, users=1)
     if data.role in ACTING:
         await codes.step_up(who, data.authorization_code)
     fields = msgspec.structs.asdict(data)
@@ -194,9 +203,12 @@ async def update_user(  # noqa: PLR0913  what a request needs
         Added,
         change_user(who.organization, user_id, change),
         *out,
+        within_plan(who.organization, users=comes_back),
         audit(who, "user.change", before.username, now_ns=now_ns, before=before, after=after),
     )
     if not changed:
+        if comes_back:
+            await check_plan(database, who.organization, users=1)
         message = "the last active admin stays one: make somebody else admin first"
         raise ConflictError(message)
     return after
