@@ -162,7 +162,7 @@ def test_what_gives_rights_or_keys_away_takes_a_code_of_who_has_an_authenticator
     guarded: tuple[httpx.Client, list[str]],
 ):
     client, codes = guarded
-    new = {"username": f"made-{next(_number)}", "password": PASSWORD}
+    new: dict[str, object] = {"username": f"made-{next(_number)}", "password": PASSWORD}
     made = client.post("/users", json=new).raise_for_status().json()  # a viewer needs none
     asked: list[tuple[str, str, dict[str, object]]] = [
         ("POST", "/users", new | {"username": f"made-{next(_number)}", "role": "operator"}),
