@@ -54,7 +54,7 @@ examples:
   edgewarden-aggregator sql "FROM verdicts" --format parquet > verdicts.parquet
   edgewarden-aggregator backup /media/usb/edgewarden.tar
       database, archive, models and keys in one file; while the service runs it is asked for it
-      (--url, --user). Recordings of terminals and frames behind alerts are not in it
+      (--url, --user, --code of who has an authenticator). Recordings of terminals and frames behind alerts are not in it
   EDGEWARDEN_STORE__PATH=data2 edgewarden-aggregator restore /media/usb/edgewarden.tar
       put it back where no database is; the service has to be stopped
   edgewarden-aggregator export verdicts-and-more
@@ -63,7 +63,8 @@ examples:
 settings: a TOML file (--config), then EDGEWARDEN_SECTION__KEY variables, such as
   EDGEWARDEN_STORE__PATH, EDGEWARDEN_HTTP__HOST, EDGEWARDEN_HTTP__PORT, EDGEWARDEN_BROKER__HOST,
   EDGEWARDEN_BROKER__PORT. EDGEWARDEN_ADMIN_PASSWORD is the password of the first admin.
-  EDGEWARDEN_TOKEN, an access token, saves sql, backup and export from asking for a password.
+  EDGEWARDEN_TOKEN, an access token, saves sql, backup and export from asking for a password; an
+  API token does for sql and export.
 """
 
 
@@ -111,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
         ),
     )
     backup.add_argument("file", type=Path, help="a tar file that is not there yet")
+    backup.add_argument("--code", help="of your authenticator, if you have one")
     restore = commands.add_parser("restore", parents=[common], help="put a backup back")
     restore.add_argument("file", type=Path)
     export = commands.add_parser(
@@ -180,7 +182,8 @@ def _use_store(config: AggregatorConfig, given: argparse.Namespace) -> None:
     if given.command == "restore":
         terminal.restore(config, given.file, _tell)
         return
-    service = Service(given.url or url_of(config.http), Login(given.user, _password))
+    login = Login(given.user, _password, getattr(given, "code", None))
+    service = Service(given.url or url_of(config.http), login)
     if given.command == "backup":
         terminal.back_up(config, service, given.file, _tell)
     elif given.command == "export":

@@ -153,7 +153,12 @@ async def serve(config: AggregatorConfig, tell: Callable[[str], None]) -> None:
                 **msgspec.structs.asdict(ingest.counters),
                 **msgspec.structs.asdict(evidence.counters),
             },
-            shells=Shells(database, load_seal(config.store.path / SHELLS_KEY), config.shell),
+            shells=Shells(
+                database,
+                load_seal(config.store.path / SHELLS_KEY),
+                config.shell,
+                config.auth.organization,
+            ),
             recordings=recordings,
             shell=config.shell,
         )

@@ -230,10 +230,13 @@ class QueryConfig(Section, frozen=True):
     result_bytes: Annotated[int, Meta(ge=2**16, le=2**30)] = 32 * 2**20
 
 
+EVERYWHERE = ("0.0.0.0/0", "::/0")
+
+
 class ShellConfig(Section, frozen=True):
     """Devices over SSH: how they are, what they log, terminals."""
 
-    networks: tuple[Network, ...] = ("0.0.0.0/0", "::/0")  # where devices may be
+    networks: tuple[Network, ...] = EVERYWHERE  # where devices may be
     first_key: Literal["trust", "ask"] = "trust"  # of a device that is reached for the first time
     step_up: Literal["enrolled", "always"] = "enrolled"  # who shows a code to open a terminal
     connect_s: Annotated[float, Meta(ge=0.1, le=60)] = 10.0

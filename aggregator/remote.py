@@ -32,6 +32,7 @@ class Login(msgspec.Struct, frozen=True):
 
     username: str
     ask_password: Callable[[], str]
+    authorization_code: str | None = None
 
 
 class Service:
@@ -44,6 +45,7 @@ class Service:
 
     def __init__(self, url: str, login: Login) -> None:
         self.url = url
+        self.authorization_code = login.authorization_code
         self._login = login
         self._token = os.environ.get(TOKEN_VARIABLE)
 

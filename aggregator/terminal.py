@@ -173,7 +173,7 @@ def _pour(
 
 def _pour_service(service: Service, path: str, target: IO[bytes], tell: Tell) -> None:
     tell(f"the service is running: asking {service.url}")
-    with service.post(path) as answer:
+    with service.post(path, {"authorization_code": service.authorization_code}) as answer:
         most = int(getattr(answer, "length", 0) or 0)
         _write(iter(lambda: answer.read(CHUNK_BYTES), b""), most, target, tell)
 

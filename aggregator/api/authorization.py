@@ -1,4 +1,4 @@
-"""Authorization codes: what a person shows besides being signed in before a host is let go."""
+"""Authorization codes: what a person shows besides being signed in before a host is let go, or a right given away."""
 
 import base64
 import hmac
@@ -126,6 +126,19 @@ class AuthorizationCodes:
         """
         if not await self._database.change(CodeOwner, await self.check(user, code)):
             await self._refuse(user)
+
+    async def step_up(
+        self, user: SessionUser, code: str | None, *, everybody: bool = False
+    ) -> None:
+        """Use up a code of who has an authenticator; who has none needs none, unless everybody does.
+
+        Raises:
+            WrongCodeError: It is missing, wrong or used.
+            TooManyAttemptsError: There were too many wrong ones.
+        """
+        known = await self.state(user)
+        if everybody or (known is not None and known.confirmed_ns is not None):
+            await self.use(user, code)
 
     async def check(self, user: SessionUser, code: str | None) -> Statement:
         """Return what uses up a right code; it belongs into the transaction of what it is for.

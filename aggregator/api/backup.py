@@ -4,13 +4,15 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
 
+import msgspec
 from anyio.to_thread import run_sync
 from litestar import Router, post
 from litestar.di import NamedDependency
 from litestar.response import Stream
 
+from aggregator.api.authorization import AuthorizationCodes
 from aggregator.api.envelope import afterwards, allow
-from aggregator.api.identity import ADMIN, STORES, ApiRequest, person
+from aggregator.api.identity import ADMIN, SESSION, STORES, ApiRequest, person
 from aggregator.config import AuthConfig
 from aggregator.errors import ForbiddenError
 from aggregator.store.audit import audit
@@ -23,21 +25,34 @@ COPY_S = 3600.0  # for the copy of a large database on a slow disk, before the a
 ONE_AT_A_TIME = {"errors": (HTTPStatus.TOO_MANY_REQUESTS,)}
 
 
-@post("/backup", opt=ADMIN | ONE_AT_A_TIME | STORES, status_code=200, media_type=MEDIA_TYPE)
-async def back_up(
+class BackupGiven(msgspec.Struct, frozen=True):
+    """The code of one's authenticator, where one has one."""
+
+    authorization_code: str | None = None
+
+
+@post(
+    "/backup", opt=ADMIN | SESSION | ONE_AT_A_TIME | STORES, status_code=200, media_type=MEDIA_TYPE
+)
+async def back_up(  # noqa: PLR0913  what a request needs
     request: ApiRequest,
     backups: NamedDependency[Backups],
     database: NamedDependency[Database],
     auth: NamedDependency[AuthConfig],
+    codes: NamedDependency[AuthorizationCodes],
+    *,
+    data: BackupGiven | None = None,
 ) -> Stream:
     """Return database, archive, models and keys as a tar; for admins of the installation's own.
 
-    It holds every organization. Recordings of terminals and frames behind alerts are not in it.
+    It holds every organization, and takes a code of who has an authenticator. Recordings of
+    terminals and frames behind alerts are not in it.
     """
     if request.user.organization != auth.organization:
         message = f"a backup holds every organization: only admins of {auth.organization} make one"
         raise ForbiddenError(message)
     who = person(request).user
+    await codes.step_up(who, (data or BackupGiven()).authorization_code)
     allow(request.scope, COPY_S)
     pieces = await afterwards(request.scope).enter_async_context(backups.everything(str(who.id)))
     now_ns = time.time_ns()

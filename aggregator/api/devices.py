@@ -46,6 +46,7 @@ from aggregator.store.devices import (
     report_health,
 )
 from aggregator.store.health import last_health
+from aggregator.store.usage import within_plan
 from contract.identifiers import whole
 
 # Names that go into topics have small letters alone; what speaks HTTP may be called as it always was.
@@ -177,12 +178,14 @@ async def enrol(
     added = await database.change(
         Added,
         add_device(who.organization, new, key_hash, now_ns),
+        within_plan(who.organization, devices=True),
         # Somebody may have queued one while the former device of that name was being removed.
         end_commands(who.organization, data.device_id, ANOTHER, now_ns),
         forget_removed(who.organization, data.device_id),
         audit(who.user, "device.create", data.device_id, now_ns=now_ns, after=new),
     )
     if not added:
+        await check_plan(database, who.organization, devices=1)  # others may have come meanwhile
         message = f"there is a device {data.device_id} already"
         raise ConflictError(message)
     await commander.tell_ended(who.organization, data.device_id, now_ns)

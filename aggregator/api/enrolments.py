@@ -47,6 +47,7 @@ from aggregator.store.enrolments import (
     refuse_device,
     use_enrolment,
 )
+from aggregator.store.usage import within_plan
 from contract.enrolment import BrokerLogin, Enrolled, EnrolmentRequest
 from contract.identifiers import DeviceId
 
@@ -221,9 +222,10 @@ async def _admit(
 ) -> int:
     """Enrol a device; return the moment at which what its name was told before has ended."""
     now_ns = time.time_ns()
-    if not await find_devices(
+    new = not await find_devices(
         database, device.organization, now_ns=now_ns, device_ids=[device.device_id]
-    ):
+    )
+    if new:
         await check_plan(database, device.organization, devices=1)
     actor = Somebody(device.organization, device.device_id, address=address)
     told = {"type": device.type, "pending": device.pending, "code": found.id}
@@ -231,11 +233,14 @@ async def _admit(
         Added,
         use_enrolment(code_hash, now_ns),
         enrol_device(device, now_ns),
+        within_plan(device.organization, devices=new),
         end_commands(device.organization, device.device_id, ANOTHER, now_ns),
         forget_removed(device.organization, device.device_id),
         audit(actor, "device.enrol", device.device_id, now_ns=now_ns, after=told),
     )
     if not enrolled:
+        if new:
+            await check_plan(database, device.organization, devices=1)  # others came meanwhile
         message = (
             f"there is a device {device.device_id} already, or the code was just used: take"
             " another name, or a code that an admin makes for this one"

@@ -107,6 +107,7 @@ SPECIAL: Final[dict[str, dict[str, object]]] = {
         "new_password": "staple that battery, horse",
     },
     "POST /api/v1/auth/totp": {"password": "correct horse battery"},
+    "POST /api/v1/system/backup": {"authorization_code": "123456"},
     "POST /api/v1/auth/totp/confirm": {"authorization_code": "123456"},
     "POST /api/v1/auth/totp/remove": {"authorization_code": "123456"},
     "POST /api/v1/devices/{device_id}/commands": {

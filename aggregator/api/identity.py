@@ -15,6 +15,8 @@ from aggregator.store.devices import KeyOwner
 from aggregator.store.users import Role, SessionUser
 
 RANKS: Final[dict[Role, int]] = {"viewer": 0, "analyst": 1, "operator": 2, "admin": 3}
+# Roles that act on devices, and on people: giving one away takes a code of who has an authenticator.
+ACTING: Final[frozenset[Role]] = frozenset({"operator", "admin"})
 
 # What a route says in `opt`; a route that says nothing is for every signed-in person.
 PUBLIC: Final = {"public": True}

@@ -1,6 +1,7 @@
 """/api/v1/invites and /api/v1/auth/register: how people come in whom no admin adds."""
 
 import time
+from http import HTTPStatus
 from typing import Annotated
 
 import msgspec
@@ -9,8 +10,9 @@ from litestar.di import NamedDependency
 
 from aggregator.addresses import guesser_of
 from aggregator.api.authenticator import Authenticator, digest, new_secret
+from aggregator.api.authorization import AuthorizationCodes
 from aggregator.api.billing import OVER_PLAN, check_plan
-from aggregator.api.identity import ADMIN, PUBLIC, ApiRequest, address_of, person
+from aggregator.api.identity import ACTING, ADMIN, PUBLIC, SESSION, ApiRequest, address_of, person
 from aggregator.api.paging import Limit, RowId, Skip, paged
 from aggregator.api.passwords import check_password
 from aggregator.api.users import Email, FullName, Username, find_user
@@ -31,6 +33,7 @@ from aggregator.store.invites import (
     invite_by_token,
     use_invite,
 )
+from aggregator.store.usage import within_plan
 from aggregator.store.users import NewUser, Role, new_user
 
 INVITE_PREFIX = "ewi_"
@@ -45,6 +48,7 @@ class InviteGiven(msgspec.Struct, frozen=True):
     role: Role = "viewer"
     email: Email | None = None
     expires_in: Life = 7 * DAY_S
+    authorization_code: str | None = None  # of the admin's authenticator, if they have one
 
 
 class InviteShape(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,18 +78,24 @@ class Registration(msgspec.Struct, frozen=True):
     invite: Annotated[str, msgspec.Meta(max_length=100)] | None = None
 
 
-@post("/invites", opt=ADMIN)
+@post("/invites", opt=ADMIN | SESSION | {"errors": (HTTPStatus.TOO_MANY_REQUESTS,)})
 async def create_invite(
     request: ApiRequest,
     data: InviteGiven,
     database: NamedDependency[Database],
     auth: NamedDependency[AuthConfig],
+    codes: NamedDependency[AuthorizationCodes],
 ) -> NewInviteShape:
-    """Make an invite: who shows its token to POST /auth/register becomes a user, once."""
+    """Make an invite: who shows its token to POST /auth/register becomes a user, once.
+
+    One for an operator or admin takes a code of who has an authenticator.
+    """
     who = person(request).user
     if auth.registration == "closed":
         message = "registration is closed: EDGEWARDEN_AUTH__REGISTRATION=invite opens it"
         raise ConflictError(message)
+    if data.role in ACTING:
+        await codes.step_up(who, data.authorization_code)
     token, token_hash = new_secret(INVITE_PREFIX)
     now_ns = time.time_ns()
     new = NewInvite(
@@ -97,10 +107,11 @@ async def create_invite(
         expires_ns=now_ns + data.expires_in * NS_PER_S,
     )
     await database.write(forget_invites(now_ns))
+    after = {"role": data.role, "email": data.email, "expires_in": data.expires_in}
     (added,) = await database.change(
         Added,
         add_invite(new, now_ns),
-        audit(who, "invite.create", data.email or "", now_ns=now_ns, after=data),
+        audit(who, "invite.create", data.email or "", now_ns=now_ns, after=after),
     )
     row = InviteRow(
         added.id, who.organization, data.role, data.email, who.id, now_ns, new.expires_ns
@@ -120,7 +131,7 @@ async def list_invites(
     return paged([_shape(row) for row in rows], total)
 
 
-@delete("/invites/{invite_id:int}", opt=ADMIN)
+@delete("/invites/{invite_id:int}", opt=ADMIN | SESSION)
 async def take_back(
     request: ApiRequest, invite_id: RowId, database: NamedDependency[Database]
 ) -> None:
@@ -169,10 +180,12 @@ async def register(
     added = await database.change(
         Added,
         new_user(new, now_ns),
+        within_plan(organization, users=True),
         *use,
         audit(actor, "user.register", username, now_ns=now_ns, after={"role": role}),
     )
     if not added:
+        await check_plan(database, organization, users=1)  # others may have come in meanwhile
         message = "the username or the e-mail address is taken, or the invite was just used"
         raise ConflictError(message)
     return user_shape(await find_user(database, organization, added[0].id))

@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.response import File
 from litestar.status_codes import HTTP_204_NO_CONTENT
 
-from aggregator.api.authorization import HOW_TO_ENROL, AuthorizationCodes
+from aggregator.api.authorization import AuthorizationCodes
 from aggregator.api.identity import (
     ADMIN,
     OPERATOR,
@@ -25,7 +25,7 @@ from aggregator.api.identity import (
 from aggregator.api.live import CHECK_S, FORBIDDEN, AuthMessage, Door, OverError, Socket
 from aggregator.api.paging import Limit, Skip, paged
 from aggregator.config import ShellConfig
-from aggregator.errors import AggregatorError, ForbiddenError, NotFoundError, WrongCodeError
+from aggregator.errors import AggregatorError, ForbiddenError, NotFoundError
 from aggregator.shapes import maybe_rfc3339, rfc3339
 from aggregator.shell.recording import Recording, Recordings
 from aggregator.shell.shells import Shells
@@ -116,19 +116,6 @@ class Terminals(msgspec.Struct, frozen=True):
     codes: AuthorizationCodes
     config: ShellConfig
 
-    async def step_up(self, user: SessionUser, code: str | None) -> None:
-        """Use up a code of who has an authenticator; without one, the settings say.
-
-        Raises:
-            WrongCodeError: It is missing, wrong or used.
-            TooManyAttemptsError: There were too many wrong ones.
-        """
-        known = await self.codes.state(user)
-        if known is not None and known.confirmed_ns is not None:
-            await self.codes.use(user, code)
-        elif self.config.step_up == "always":
-            raise WrongCodeError(HOW_TO_ENROL)
-
 
 class Session:
     """What one socket does: a terminal at a time.
@@ -214,7 +201,9 @@ class Session:
         try:
             user = await self._by_now()
             way = await self._parts.shells.way_to_host(user.organization, said.host, said.port)
-            await self._parts.step_up(user, said.authorization_code)
+            await self._parts.codes.step_up(
+                user, said.authorization_code, everybody=self._parts.config.step_up == "always"
+            )
             await self._tell("status", status="connecting")
             async with self._parts.shells.line(user, way, said.username, said.password) as line:
                 size = self._size

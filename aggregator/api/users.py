@@ -10,8 +10,9 @@ from litestar.di import NamedDependency
 from litestar.status_codes import HTTP_200_OK
 
 from aggregator.api.authenticator import Authenticator
+from aggregator.api.authorization import AuthorizationCodes
 from aggregator.api.billing import check_plan
-from aggregator.api.identity import ADMIN, ApiRequest, Person, person
+from aggregator.api.identity import ACTING, ADMIN, SESSION, ApiRequest, Person, person
 from aggregator.api.paging import Limit, RowId, Skip, Text, paged
 from aggregator.api.passwords import check_password, generated_password
 from aggregator.errors import ConflictError, NotFoundError
@@ -28,6 +29,7 @@ from aggregator.store.sessions import (
     sessions_of,
 )
 from aggregator.store.tokens import sign_out_everywhere
+from aggregator.store.usage import within_plan
 from aggregator.store.users import (
     NewUser,
     Role,
@@ -55,6 +57,7 @@ class UserGiven(msgspec.Struct, frozen=True):
     role: Role = "viewer"
     email: Email | None = None
     full_name: FullName | None = None
+    authorization_code: str | None = None  # of the admin's authenticator, if they have one
 
 
 class UserChangeGiven(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,12 +67,14 @@ class UserChangeGiven(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     full_name: FullName | None = None
     role: Role | None = None
     is_active: bool | None = None
+    authorization_code: str | None = None  # of the admin's authenticator, if they have one
 
 
 class PasswordGiven(msgspec.Struct, frozen=True):
     """Another password for a user; where there is none, one is made up."""
 
     password: str | None = None
+    authorization_code: str | None = None  # of the admin's authenticator, if they have one
 
 
 class PasswordSet(msgspec.Struct, frozen=True):
@@ -109,17 +114,23 @@ async def list_users(  # noqa: PLR0913  one parameter for each filter
     return paged([user_shape(row) for row in rows], total)
 
 
-@post("/", opt=ADMIN | {"errors": (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.PAYMENT_REQUIRED)})
+@post(
+    "/",
+    opt=ADMIN | SESSION | {"errors": (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.PAYMENT_REQUIRED)},
+)
 async def create_user(
     request: ApiRequest,
     data: UserGiven,
     database: NamedDependency[Database],
     authenticator: NamedDependency[Authenticator],
+    codes: NamedDependency[AuthorizationCodes],
 ) -> UserShape:
-    """Add a user to the organization."""
+    """Add a user to the organization; an operator or admin takes a code of who has an authenticator."""
     who = person(request).user
     check_password(data.password, data.username, data.email)
     await check_plan(database, who.organization, users=1)
+    if data.role in ACTING:
+        await codes.step_up(who, data.authorization_code)
     authenticator.taken_names.attempt(who.organization)
     new = NewUser(
         organization=who.organization,
@@ -134,9 +145,11 @@ async def create_user(
     added = await database.change(
         Added,
         new_user(new, now_ns),
+        within_plan(who.organization, users=True),
         audit(who, "user.create", data.username, now_ns=now_ns, after=after),
     )
     if not added:
+        await check_plan(database, who.organization, users=1)  # others may have come in meanwhile
         message = "the username or the e-mail address is taken"
         raise ConflictError(message)
     authenticator.taken_names.forgive(who.organization)
@@ -151,25 +164,38 @@ async def get_user(
     return user_shape(await find_user(database, request.user.organization, user_id))
 
 
-@patch("/{user_id:int}", opt=ADMIN | {"errors": (HTTPStatus.TOO_MANY_REQUESTS,)})
-async def update_user(
+@patch(
+    "/{user_id:int}",
+    opt=ADMIN | SESSION | {"errors": (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.PAYMENT_REQUIRED)},
+)
+async def update_user(  # noqa: PLR0913  what a request needs
     request: ApiRequest,
     user_id: RowId,
-    data: UserChangeGiven,
     database: NamedDependency[Database],
     authenticator: NamedDependency[Authenticator],
+    codes: NamedDependency[AuthorizationCodes],
+    *,
+    data: UserChangeGiven,
 ) -> UserShape:
-    """Change a user; who is made inactive is signed out everywhere, and their tokens end."""
+    """Change a user; who is made inactive is signed out everywhere, and their tokens end.
+
+    To make somebody operator or admin takes a code of who has an authenticator.
+    """
     who = person(request).user
     before = user_shape(await find_user(database, who.organization, user_id))
     if data.email is not None:
         authenticator.taken_names.attempt(who.organization)
         await _require_free(database, data.email, user_id)
         authenticator.taken_names.forgive(who.organization)
-    change = UserChange(**msgspec.structs.asdict(data))
-    given = {
-        name: value for name, value in msgspec.structs.asdict(data).items() if value is not None
-    }
+    comes_back = bool(data.is_active) and not before.is_active
+    if comes_back:
+        await check_plan(database, who.organization, users=1)
+    if data.role in ACTING:
+        await codes.step_up(who, data.authorization_code)
+    fields = msgspec.structs.asdict(data)
+    del fields["authorization_code"]
+    change = UserChange(**fields)
+    given = {name: value for name, value in fields.items() if value is not None}
     after = msgspec.structs.replace(before, **given)
     now_ns = time.time_ns()
     out = sign_out_everywhere(who.organization, user_id, now_ns) if not after.is_active else ()
@@ -177,27 +203,40 @@ async def update_user(
         Added,
         change_user(who.organization, user_id, change),
         *out,
+        within_plan(who.organization, users=comes_back),
         audit(who, "user.change", before.username, now_ns=now_ns, before=before, after=after),
     )
     if not changed:
+        if comes_back:
+            await check_plan(database, who.organization, users=1)
         message = "the last active admin stays one: make somebody else admin first"
         raise ConflictError(message)
     return after
 
 
-@post("/{user_id:int}/password", opt=ADMIN, status_code=HTTP_200_OK)
-async def reset_password(
+@post(
+    "/{user_id:int}/password",
+    opt=ADMIN | SESSION | {"errors": (HTTPStatus.TOO_MANY_REQUESTS,)},
+    status_code=HTTP_200_OK,
+)
+async def reset_password(  # noqa: PLR0913  what a request needs
     request: ApiRequest,
     user_id: RowId,
-    data: PasswordGiven,
     database: NamedDependency[Database],
     authenticator: NamedDependency[Authenticator],
+    codes: NamedDependency[AuthorizationCodes],
+    *,
+    data: PasswordGiven,
 ) -> PasswordSet:
-    """Give a user another password; they are signed out everywhere, and their tokens end."""
+    """Give a user another password; they are signed out everywhere, and their tokens end.
+
+    It takes a code of who has an authenticator.
+    """
     who = person(request).user
     user = await find_user(database, who.organization, user_id)
     password = data.password or generated_password()
     check_password(password, user.username, user.email)
+    await codes.step_up(who, data.authorization_code)
     now_ns = time.time_ns()
     await database.change(
         Added,
@@ -223,7 +262,7 @@ async def list_sessions(
     return await sessions_page(database, who, user_id, Page(limit, skip))
 
 
-@delete("/{user_id:int}/sessions", opt=ADMIN)
+@delete("/{user_id:int}/sessions", opt=ADMIN | SESSION)
 async def end_sessions(
     request: ApiRequest, user_id: RowId, database: NamedDependency[Database]
 ) -> None:
@@ -237,7 +276,7 @@ async def end_sessions(
     )
 
 
-@delete("/{user_id:int}/sessions/{session_id:str}", opt=ADMIN)
+@delete("/{user_id:int}/sessions/{session_id:str}", opt=ADMIN | SESSION)
 async def end_session(
     request: ApiRequest, user_id: RowId, session_id: str, database: NamedDependency[Database]
 ) -> None:

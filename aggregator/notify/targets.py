@@ -10,13 +10,16 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from aggregator.addresses import meant
+from aggregator.addresses import METADATA, meant
 from aggregator.config import NotificationsConfig
 from aggregator.errors import DeliveryError, InvalidError
 
 MAX_URL_CHARACTERS: Final = 2000
 PLAIN: Final = re.compile(r"[!-~]+\Z")  # no spaces, no line ends: nothing that ends a header
 PORTS: Final = {"https": 443, "http": 80}
+# Nearer than the Internet, though Python calls some of them global: NAT64 of a network's own, what
+# was site-local, and IPv4 addresses as IPv6 once wrote them.
+NEAR: Final = tuple(map(ipaddress.IPv6Network, ("64:ff9b:1::/48", "fec0::/10", "::/96")))
 
 
 class Destination(msgspec.Struct, frozen=True):
@@ -102,6 +105,9 @@ class Targets:
 def is_public(text: str) -> bool:
     """Return whether an address is one of the whole Internet, and of nothing nearer."""
     address = meant(text)
-    if isinstance(address, ipaddress.IPv6Address) and address.teredo is not None:
+    if address in METADATA or (
+        isinstance(address, ipaddress.IPv6Address)
+        and (address.teredo is not None or any(address in network for network in NEAR))
+    ):
         return False
     return address.is_global and not address.is_multicast

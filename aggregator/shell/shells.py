@@ -5,8 +5,8 @@ import time
 from collections.abc import AsyncIterator
 from typing import Final
 
-from aggregator.config import ShellConfig
-from aggregator.errors import ConflictError, LoginRefusedError, NotFoundError
+from aggregator.config import EVERYWHERE, ShellConfig
+from aggregator.errors import ConflictError, LoginRefusedError, NotFoundError, UnreachableError
 from aggregator.seal import Seal
 from aggregator.shell.ssh import Line, Login, connected
 from aggregator.store.audit import audit
@@ -35,12 +35,15 @@ class Shells:
         database: Where devices and their keys are.
         seal: Of the passwords.
         config: How long, how many, and whether a first key is trusted.
+        home: The organization that runs the installation; others use it to look around in its
+            network no more than the settings say.
     """
 
-    def __init__(self, database: Database, seal: Seal, config: ShellConfig) -> None:
+    def __init__(self, database: Database, seal: Seal, config: ShellConfig, home: str) -> None:
         self._database = database
         self._seal = seal
         self._config = config
+        self._home = home
         self._places = Places(
             "SSH lines", most=config.most_lines, most_of_one=config.most_lines_each
         )
@@ -105,7 +108,8 @@ class Shells:
             raise ConflictError(message)
         untrusted = not way.host_key and self._config.first_key == "ask"
         expected = NO_KEY_YET if untrusted else way.host_key
-        login = Login(way.host, way.port, username, password, expected)
+        loopback = who.organization == self._home or self._config.networks != EVERYWHERE
+        login = Login(way.host, way.port, username, password, expected, loopback)
         with self._places.place(str(who.id)):
             async with contextlib.AsyncExitStack() as stack:
                 line = await self._opened(stack, who, way.device_id, login)
@@ -130,6 +134,13 @@ class Shells:
             )
             await self._database.write(refused)
             raise
+        except UnreachableError as error:
+            self._refusals.forgive(guesser)
+            if who.organization == self._home:
+                raise
+            # One answer for all: how a port is closed is nobody's business but of who runs this.
+            message = f"{login.host} port {login.port} is not reached"
+            raise UnreachableError(message) from error
         except BaseException:
             self._refusals.forgive(guesser)  # nobody answered: nothing was guessed
             raise

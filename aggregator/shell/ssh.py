@@ -27,6 +27,7 @@ class Login(msgspec.Struct, frozen=True):
     username: str
     password: str
     host_key: str  # SHA256:...
+    loopback: bool = True  # whether the device may be this machine itself
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -102,7 +103,7 @@ async def connected(login: Login, config: ShellConfig) -> AsyncIterator[Line]:
         LoginRefusedError: The device does not let this user in with this password.
         UnreachableError: Nobody answers.
     """
-    address = await _resolved(login.host, login.port, config)
+    address = await _resolved(login, config)
     client = _Client(login.host_key)
     try:
         async with asyncio.timeout(config.connect_s):
@@ -170,12 +171,13 @@ def check_host(host: str) -> None:
         raise InvalidError(message)
 
 
-async def _resolved(host: str, port: int, config: ShellConfig) -> str:
+async def _resolved(login: Login, config: ShellConfig) -> str:
     """Return the address to connect to: a name is looked up once, and what is checked is used."""
+    host = login.host
     try:
         async with asyncio.timeout(config.connect_s):
             found = await asyncio.get_running_loop().getaddrinfo(
-                host, port, type=socket.SOCK_STREAM
+                host, login.port, type=socket.SOCK_STREAM
             )
     except (OSError, TimeoutError, UnicodeError) as error:
         message = f"{host}: there is no such host"
@@ -187,6 +189,8 @@ async def _resolved(host: str, port: int, config: ShellConfig) -> str:
         why = why_no_device(address)
         if why:
             message = f"{host} is {why}: no device is reached there"
+        elif address.is_loopback and not login.loopback:
+            message = f"{host} is this machine: [shell] networks says whether it is a device"
         elif any(address in network for network in networks):
             return str(place[0])
     raise InvalidError(message)

@@ -112,6 +112,12 @@ def set_plan(organization: str, plan: Plan) -> Statement:
     return Statement("set_plan", {"organization": organization} | msgspec.structs.asdict(plan))
 
 
+def within_plan(organization: str, *, devices: bool = False, users: bool = False) -> Statement:
+    """Find nothing where there are more than the plan allows: so what adds one too many, adds none."""
+    asked = {"organization": organization, "devices": devices, "users": users}
+    return Statement("within_plan", asked)
+
+
 async def find_usage(database: Database, organization: str, month: date) -> UsageRow | None:
     """Return what an organization has and used in a month, if there is one of that name."""
     parameters = {

@@ -130,7 +130,7 @@ RULES: dict[str, Rule] = {
     "GET /api/v1/gaps": Rule(),
     "GET /api/v1/rejects": Rule("operator"),
     "POST /api/v1/query": Rule("analyst", body={"sql": "SELECT 1"}, audited=False),
-    "POST /api/v1/system/backup": Rule("admin"),
+    "POST /api/v1/system/backup": Rule("admin", session=True),
     "POST /api/v1/system/export": Rule("admin"),
     "GET /static/{file_path}": EVERYBODY,
     "GET /api/v1/health": EVERYBODY,
@@ -274,8 +274,10 @@ RULES: dict[str, Rule] = {
     "GET /api/v1/incidents/{incident_id}": Rule(),
     "PATCH /api/v1/incidents/{incident_id}": Rule("analyst", body={"status": "investigating"}),
     "GET /api/v1/invites": Rule("admin"),
-    "POST /api/v1/invites": Rule("admin", answer=201, body={}),
-    "DELETE /api/v1/invites/{invite_id}": Rule("admin", answer=204, makes=makes_invite),
+    "POST /api/v1/invites": Rule("admin", session=True, answer=201, body={}),
+    "DELETE /api/v1/invites/{invite_id}": Rule(
+        "admin", session=True, answer=204, makes=makes_invite
+    ),
     "GET /api/v1/notifications": Rule("admin"),
     "POST /api/v1/notifications": Rule("admin", answer=201, body=CHANNEL, makes=makes_no_channel),
     "DELETE /api/v1/notifications/{channel_id}": Rule("admin", answer=204, makes=makes_channel),
@@ -314,15 +316,23 @@ RULES: dict[str, Rule] = {
     ),
     "GET /api/v1/users": Rule("admin"),
     "POST /api/v1/users": Rule(
-        "admin", answer=201, body={"username": "{name}", "password": PASSWORD}, makes=makes_name
+        "admin",
+        session=True,
+        answer=201,
+        body={"username": "{name}", "password": PASSWORD},
+        makes=makes_name,
     ),
     "GET /api/v1/users/{user_id}": Rule("admin"),
-    "PATCH /api/v1/users/{user_id}": Rule("admin", body={"full_name": MARK}),
-    "POST /api/v1/users/{user_id}/password": Rule("admin", body={}, makes=makes_user),
+    "PATCH /api/v1/users/{user_id}": Rule("admin", session=True, body={"full_name": MARK}),
+    "POST /api/v1/users/{user_id}/password": Rule(
+        "admin", session=True, body={}, makes=makes_user
+    ),
     "GET /api/v1/users/{user_id}/sessions": Rule("admin"),
-    "DELETE /api/v1/users/{user_id}/sessions": Rule("admin", answer=204, makes=makes_user),
+    "DELETE /api/v1/users/{user_id}/sessions": Rule(
+        "admin", session=True, answer=204, makes=makes_user
+    ),
     "DELETE /api/v1/users/{user_id}/sessions/{session_id}": Rule(
-        "admin", answer=204, makes=makes_user
+        "admin", session=True, answer=204, makes=makes_user
     ),
     "GET /api/v1/verdicts": Rule(),
     "WS /api/v1/ws": Rule(),

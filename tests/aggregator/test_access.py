@@ -85,7 +85,7 @@ def routes(folder: Path) -> Iterator[str]:
         evidence=EvidenceFiles(database, StoreConfig(path=folder)),
         exporter=Exporter(database, live, []),
         ask_ingest=dict,
-        shells=Shells(database, Seal(b"-" * 32, "key"), ShellConfig()),
+        shells=Shells(database, Seal(b"-" * 32, "key"), ShellConfig(), "default"),
         recordings=Recordings(database, folder),
         shell=ShellConfig(),
     )

@@ -144,6 +144,54 @@ def test_a_person_enrols_with_the_password_confirms_and_removes(
     assert recovery["authorization_code"] not in log
 
 
+@pytest.fixture
+def guarded(centre: Centre) -> Iterator[tuple[httpx.Client, list[str]]]:
+    """Sign in as an admin who has an authenticator, with codes that are good once each."""
+    body = {"username": f"guarded-{next(_number)}", "password": PASSWORD, "role": "admin"}
+    with centre.client() as client:
+        client.post("/users", json=body).raise_for_status()
+        token = client.post("/auth/login", json=body).raise_for_status().json()["access_token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+        begun = client.post("/auth/totp", json={"password": PASSWORD}).json()
+        code = {"authorization_code": code_of(begun["secret"])}
+        done = client.post("/auth/totp/confirm", json=code).raise_for_status()
+        yield client, done.json()["recovery_codes"]
+
+
+def test_what_gives_rights_or_keys_away_takes_a_code_of_who_has_an_authenticator(
+    guarded: tuple[httpx.Client, list[str]],
+):
+    client, codes = guarded
+    new: dict[str, object] = {"username": f"made-{next(_number)}", "password": PASSWORD}
+    made = client.post("/users", json=new).raise_for_status().json()  # a viewer needs none
+    asked: list[tuple[str, str, dict[str, object]]] = [
+        ("POST", "/users", new | {"username": f"made-{next(_number)}", "role": "operator"}),
+        ("PATCH", f"/users/{made['id']}", {"role": "admin"}),
+        ("POST", f"/users/{made['id']}/password", {}),
+        ("POST", "/invites", {"role": "operator"}),
+        ("POST", "/system/backup", {}),
+    ]
+    for method, path, body in asked:
+        missing = client.request(method, path, json=body)
+        assert missing.status_code == 401, path
+        assert "authenticator" in missing.json()["detail"]
+        coded = body | {"authorization_code": codes.pop()}
+        assert client.request(method, path, json=coded).is_success, path
+        assert client.request(method, path, json=coded).status_code in {401, 409}, path
+    assert "authorization_code" not in client.get("/audit?limit=20").text
+
+
+def test_a_backup_from_the_command_line_takes_a_code_too(
+    centre: Centre, guarded: tuple[httpx.Client, list[str]], tmp_path: Path
+):
+    client, codes = guarded
+    name = client.get("/auth/me").json()["username"]
+    without = centre.run("backup", str(tmp_path / "a.tar"), "--user", name)
+    assert (without.returncode, "authorization_code is missing" in without.stderr) == (2, True)
+    coded = centre.run("backup", str(tmp_path / "a.tar"), "--user", name, "--code", codes.pop())
+    assert coded.returncode == 0, coded.stderr
+
+
 def test_who_guesses_is_told_how_long_to_wait(someone: httpx.Client):
     begun = someone.post("/auth/totp", json={"password": PASSWORD}).json()
     code = {"authorization_code": code_of(begun["secret"])}

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Any
 
@@ -81,6 +82,29 @@ def test_a_plan_bounds_devices_and_users_and_warns_before(centre: Centre):
     with centre.client(f"{name}-admin") as admin:
         assert usage(admin)["usage"]["messages"] == 8
         assert usage(admin)["warnings"][-1] == "messages: 8 of 10"
+
+
+def test_a_plan_bounds_what_is_asked_for_at_once(centre: Centre):
+    def race(path: str, bodies: list[dict[str, Any]]) -> list[int]:
+        with ThreadPoolExecutor(len(bodies)) as threads:
+            answers = threads.map(lambda body: admin.post(path, json=body).status_code, bodies)
+        return sorted(answers)
+
+    with centre.client() as runner:
+        name = made(runner, {"devices": 2, "users": 2})
+    with centre.client(f"{name}-admin") as admin:
+        users = [{"username": f"{name}-{n}", "password": PASSWORD} for n in range(4)]
+        assert race("/users", users) == [201, 402, 402, 402]
+        assert (
+            race("/devices", [{"device_id": f"r{n}"} for n in range(6)]) == [201] * 2 + [402] * 4
+        )
+        one = admin.get(f"/users?q={name}-&role=viewer").json()[0]
+        admin.patch(f"/users/{one['id']}", json={"is_active": False}).raise_for_status()
+        new = {"username": f"{name}-new", "password": PASSWORD}
+        admin.post("/users", json=new).raise_for_status()
+        assert admin.patch(f"/users/{one['id']}", json={"is_active": True}).status_code == 402
+        used = usage(admin)["usage"]
+    assert (used["users"], used["devices"]) == (2, 2)
 
 
 def enrolled(centre: Centre, admin: httpx.Client, device_id: str) -> int:

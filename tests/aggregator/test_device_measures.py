@@ -1,5 +1,6 @@
 """Devices over SSH: how they are and what they log, on a real SSH server, and what cannot be reached."""
 
+import socket
 import time
 from pathlib import Path
 
@@ -8,8 +9,13 @@ import pytest
 
 from aggregator.config import ShellConfig
 from aggregator.errors import InvalidError, UnreachableError
+from aggregator.seal import Seal
 from aggregator.shell.measures import parsed
+from aggregator.shell.shells import Shells
 from aggregator.shell.ssh import Login, connected
+from aggregator.store.database import Database
+from aggregator.store.device_hosts import WayTo
+from aggregator.store.users import SessionUser
 from tests.aggregator.ssh import SshServer, add, ssh_server
 
 LOOPBACK = "127.0.0.1"
@@ -141,6 +147,45 @@ async def test_nor_is_one_reached_that_a_name_or_a_device_told_later_leads_to(ad
     with pytest.raises(InvalidError, match="no device is reached there"):
         async with connected(Login(address, 9, "x", "x", ""), nearby):
             pass
+
+
+async def whys(database: Database, organization: str, config: ShellConfig) -> list[str]:
+    """Return why somebody of an organization reaches nothing on this machine and beyond."""
+    who = SessionUser(
+        1,
+        organization,
+        "ann",
+        None,
+        None,
+        "admin",
+        is_active=True,
+        created_ns=0,
+        last_login_ns=None,
+    )
+    shells = Shells(database, Seal(b"-" * 32, "key"), config, "default")
+    found = []
+    with socket.create_server((LOOPBACK, 0)) as mute:  # takes connections and says nothing
+        for host, port in (
+            *((host, 1) for host in (LOOPBACK, "localhost", "::ffff:127.0.0.1", "0x7f.1")),
+            (LOOPBACK, mute.getsockname()[1]),
+            ("no-such-host.invalid", 1),
+        ):
+            way = WayTo("d", host, port, "x", None, "")
+            with pytest.raises((InvalidError, UnreachableError)) as refused:
+                async with shells.line(who, way, "x", "x"):
+                    pass
+            found.append(str(refused.value).replace(f"{host} port {port}", "it"))
+    return found
+
+
+async def test_strangers_do_not_look_around_on_the_centre_and_in_its_network(database: Database):
+    own = await whys(database, "default", ShellConfig(connect_s=0.1))
+    assert len(set(own)) > 2
+    theirs = await whys(database, "elsewhere", ShellConfig(connect_s=0.1))
+    assert all("is this machine" in why for why in theirs[:5])
+    assert theirs[5] == "it is not reached"
+    nearby = ShellConfig(connect_s=0.1, networks=("127.0.0.0/8",))
+    assert set(await whys(database, "elsewhere", nearby)) == {"it is not reached"}
 
 
 @pytest.mark.parametrize(
