@@ -58,7 +58,8 @@ async def connect(  # noqa: PLR0913  a connection has so many sides
         clean: Start with an empty session.
         max_queued_incoming: Incoming messages that may wait for us. More are discarded although
             the broker was told they arrived: who must not lose any needs receipts of its own.
-        queue_type: Where they wait, and in which order they are given; None: as they came.
+        queue_type: Where they wait, in which order they are given, and which are discarded;
+            None: as they came, and the last.
 
     Raises:
         BrokerError: The broker cannot be reached, refuses us, or was lost inside the block;

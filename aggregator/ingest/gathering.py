@@ -54,6 +54,10 @@ class Gatherer:
             self._emptied_s = self._begun_s
         return urgent_first(batch)
 
+    def discarded(self) -> int:
+        """Return how many messages were discarded, for want of room, since this was last asked."""
+        return self._inbox.discarded()
+
     async def _is_due(
         self, batch: list[aiomqtt.Message], at_s: float, dues: Sequence[tuple[float, int]]
     ) -> bool:

@@ -81,6 +81,7 @@ class Counters(msgspec.Struct):
     lost: int = 0
     without_room: int = 0
     unknown_organization: int = 0
+    discarded: int = 0
     boots_forgotten: int = 0
     unannounced: int = 0
     batches: int = 0
@@ -177,6 +178,7 @@ class Ingest:
             announcing = tasks.create_task(asyncio.sleep(0), name="ingest.announce")
             while True:
                 parts = await gatherer.take()
+                self.counters.discarded += gatherer.discarded()
                 now_ns = time.time_ns()
                 for part in parts:
                     arrivals = [_arrival(message, now_ns) for message in part]

@@ -94,6 +94,7 @@ def test_prometheus_reads_every_line(shown: str):
     assert 'edgewarden_device_online{device="metrics-pi"} 1\n' in shown
     assert 'edgewarden_device_drifting{device="metrics-pi"} 0\n' in shown
     assert "edgewarden_broker_connected 1\n" in shown
+    assert 'edgewarden_ingest_messages_total{outcome="discarded"} 0\n' in shown
     stored = re.search(r'edgewarden_ingest_messages_total\{outcome="stored"\} (\d+)', shown)
     assert stored is not None
     assert int(stored[1]) >= 1

@@ -7,11 +7,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import aiomqtt
 import pytest
 
-from aggregator.ingest import gathering
+from aggregator.ingest import gathering, inbox
 from aggregator.ingest.gathering import LATE_S, MAX_BYTES, Gatherer
 from aggregator.ingest.inbox import Inbox
 from contract import topics
-from contract.messages import Alert, Health, Message, VerdictBatch
+from contract.messages import Alert, Health, Message, Presence, VerdictBatch
 from runtime.broker import connect
 from runtime.config import BrokerConfig
 from runtime.errors import BrokerError
@@ -115,6 +115,26 @@ async def test_batches_have_bounds_and_keep_a_devices_order(tmp_path, monkeypatc
     sizes = [[len(payload) for payload in part] for parts in found for part in payloads(parts)]
     large = MAX_BYTES // 2
     assert sizes == [[1, 1, 1], [1, 1, large], [large, large], [large]]
+
+
+async def test_who_says_once_that_it_is_there_is_heard_however_much_others_flood(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(inbox, "MOST_BYTES", 1_000_000)
+    async with connected(tmp_path) as client:
+        gatherer = await emptied(client)
+        for number in range(12):
+            await tell(client, f"flood-{number % 3}", VerdictBatch, bytes(100_000))
+        for number in range(20):
+            await tell(client, f"pi-{number}", Presence, b"here")
+        await tell(client, "last", Alert, b"alert")
+        found: list[bytes] = []
+        while b"alert" not in found or len(client.messages):
+            found += [payload for part in payloads(await gatherer.take()) for payload in part]
+    assert found.count(b"here") == 20
+    large = sum(len(payload) == 100_000 for payload in found)
+    assert 8 <= large < 12
+    assert gatherer.discarded() == 12 - large
 
 
 async def test_a_broker_that_is_lost_meanwhile_is_an_error(tmp_path):

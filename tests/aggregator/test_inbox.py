@@ -1,6 +1,5 @@
 """The order in which waiting messages are stored: a device's own, and alerts before floods of others."""
 
-import asyncio
 from collections import defaultdict
 
 import aiomqtt
@@ -8,9 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.ingest.inbox import MOST_BESIDE, MOST_BYTES, PLAIN_EVERY, Inbox, urgent_first
+from aggregator.ingest.inbox import (
+    MOST_BESIDE,
+    MOST_BYTES,
+    PLAIN_EVERY,
+    Inbox,
+    is_urgent,
+    urgent_first,
+)
 from contract import topics
-from contract.messages import Alert, Health, Message, VerdictBatch
+from contract.messages import Alert, Health, Message, Presence, VerdictBatch
 
 KINDS: list[type[Message]] = [Alert, Health, VerdictBatch]
 
@@ -99,20 +105,75 @@ def test_an_alert_is_stored_before_the_much_that_came_with_it_and_beside_a_littl
     assert urgent_first([other, after]) == [[other, after]]
 
 
-def test_it_is_as_full_as_it_was_made():
-    inbox = Inbox(maxsize=2)
-    for device in ("a", "b"):
-        inbox.put_nowait(message(device, Alert, 1))
-    with pytest.raises(asyncio.QueueFull):
-        inbox.put_nowait(message("a", Alert, 2))
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(KINDS)), max_size=60))
+def test_however_much_comes_no_more_waits_than_may_and_lines_lose_their_ends(
+    told: list[tuple[str, type[Message]]],
+):
+    inbox = Inbox(maxsize=7)
+    sent = defaultdict(list)
+    for number, (device, kind) in enumerate(told):
+        inbox.put_nowait(message(device, kind, number))
+        sent[device].append(number)
+    assert inbox.qsize() == min(len(told), 7)
+    assert inbox.discarded() == len(told) - inbox.qsize()
+    assert inbox.discarded() == 0
+    assert inbox.has_urgent == any(is_urgent(item) for item in waiting(inbox))
+    found = defaultdict(list)
+    for device, number in taken(inbox):
+        found[device].append(number)
+    assert inbox.bytes == 0
+    assert not inbox.has_urgent
+    for device, numbers in sent.items():
+        assert found[device] == sorted(found[device])
+        assert set(found[device]) <= set(numbers)
+        assert len(found[device]) >= min(len(numbers), 7 // 3)  # its share is nobody's but its own
 
 
-def test_it_is_full_of_few_large_messages_too_and_has_room_again_once_they_are_taken():
+def waiting(inbox: Inbox) -> list[aiomqtt.Message]:
+    return [item for line in inbox._lines.values() for item in line]
+
+
+def test_who_floods_loses_the_last_of_its_own_and_nobody_else_anything():
+    inbox = Inbox(maxsize=100)
+    for number in range(200):
+        inbox.put_nowait(message("flood", Alert, number))
+        if number % 10 == 0:
+            inbox.put_nowait(message(f"quiet-{number}", Health, number))
+    found = taken(inbox)
+    quiet = [device for device, _ in found if device != "flood"]
+    assert sorted(quiet) == sorted(f"quiet-{number}" for number in range(0, 200, 10))
+    flood = [number for device, number in found if device == "flood"]
+    assert flood[:70] == list(range(70))
+    assert inbox.discarded() == 200 - len(flood)
+
+
+def test_few_large_messages_are_a_longer_line_than_many_small_ones():
     inbox = Inbox(maxsize=1000)
-    half = bytes(MOST_BYTES // 2)
-    for number in range(2):
-        inbox.put_nowait(message("a", VerdictBatch, number, half))
-    with pytest.raises(asyncio.QueueFull):
-        inbox.put_nowait(message("b", Alert, 2))
-    inbox.get_nowait()
-    inbox.put_nowait(message("b", Alert, 2))
+    for number in range(300):
+        inbox.put_nowait(message("small", VerdictBatch, number))
+    for _ in range(4):
+        inbox.put_nowait(message("large", VerdictBatch, 0, bytes(MOST_BYTES // 3)))
+    assert inbox.bytes <= MOST_BYTES
+    assert inbox.discarded() == 2
+    assert sum(len(item.payload) < 10 for item in waiting(inbox)) == 300
+
+
+def test_whether_a_device_is_there_is_discarded_last_and_of_that_its_newest_word():
+    inbox = Inbox(maxsize=20)
+    for number in range(40):
+        inbox.put_nowait(message("flood", Presence, number))
+        inbox.put_nowait(message("flood", VerdictBatch, number))
+    for number in range(19):
+        inbox.put_nowait(message(f"pi-{number}", Presence, number))
+        inbox.put_nowait(message(f"pi-{number}", Health, number))
+    assert sorted(taken(inbox)) == sorted(
+        [("flood", 39), *((f"pi-{number}", number) for number in range(19))]
+    )
+
+
+def test_a_flood_is_said_once_and_later_only_now_and_then(caplog: pytest.LogCaptureFixture):
+    inbox = Inbox(maxsize=2)
+    for number in range(500):
+        inbox.put_nowait(message("flood", Alert, number))
+    assert caplog.messages == ["messages_discarded"]
+    assert caplog.records[0].__dict__["longest"].endswith("/default/flood")

@@ -269,6 +269,19 @@ async def test_presence_needs_no_turn_and_no_receipt(database: Database):
     assert (await device(database)).status == "offline"
 
 
+async def test_a_device_that_tells_something_new_is_there_until_it_says_goodbye(
+    database: Database,
+):
+    gone = arrival(presence(online=False))
+    await take(ingest(database), [gone])
+    await take(ingest(database), [arrival(health())])
+    assert (await device(database)).status == "online"
+    await take(ingest(database), [arrival(health(), 2), gone])
+    assert (await device(database)).status == "offline"
+    await take(ingest(database), [arrival(health(), 2)])  # nothing new: it waited somewhere
+    assert (await device(database)).status == "offline"
+
+
 async def test_a_device_that_was_silent_for_long_counts_as_offline(database: Database):
     await take(ingest(database), [arrival(health())])
     later_ns = time.time_ns() + 120 * 10**9

@@ -7,6 +7,7 @@ USING (
 ) AS told
 ON known.organization = told.organization AND known.device_id = told.device_id
 WHEN MATCHED THEN UPDATE SET
+  online = TRUE,  -- it tells what is new: its own word that it came may be lost
   last_seen_ns = $now_ns::BIGINT,
   -- A device may claim any floor, and claim it again: the sum stays what a column holds.
   lost_messages = least(known.lost_messages::HUGEINT + told.lost, 9223372036854775807)
