@@ -10,7 +10,8 @@ from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.status_codes import HTTP_200_OK
 
-from aggregator.api.devices import StatusShape, find_device, note_person, settle
+from aggregator.api.device_health import StatusShape, settle
+from aggregator.api.devices import find_device, note_person
 from aggregator.api.identity import OPERATOR_OR_DEVICE, STORES, ApiRequest
 from aggregator.api.paging import Limit, Skip, Text, paged
 from aggregator.api.times import by_our_clock, to_ns
