@@ -6,19 +6,19 @@ import json
 import struct
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 import msgspec
 import pytest_asyncio
-from playwright.async_api import Page, Route, async_playwright, expect
+from playwright.async_api import Page, Route, expect
 
 from contract.commands import Isolate, Release
 from contract.cuts import Part
 from runtime.totp import PERIOD_S, code_at
 from tests.aggregator.access import new_name
 from tests.aggregator.agents import agent
+from tests.aggregator.browser import opened, sign_in
 from tests.aggregator.conftest import PASSWORD, Centre
 from tests.aggregator.messages import (
     MAC,
@@ -30,17 +30,7 @@ from tests.aggregator.messages import (
     presence,
     verdicts,
 )
-from tests.tools import require
 
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 NUMBER = 900  # of the alert, which no other test uses
 
 
@@ -48,26 +38,6 @@ NUMBER = 900  # of the alert, which no other test uses
 async def page(centre: Centre) -> AsyncIterator[Page]:
     async with opened(centre) as page:
         yield page
-
-
-@asynccontextmanager
-async def opened(centre: Centre) -> AsyncIterator[Page]:
-    program = require("chromium", package="chromium")
-    faults: list[str] = []
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, args=list(FLAGS))
-        page = await browser.new_page()
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        await page.goto(centre.url)
-        yield page
-        await browser.close()
-    assert not faults
-
-
-async def sign_in(page: Page, username: str = "admin", password: str = PASSWORD) -> None:
-    await page.get_by_label("Username or e-mail").fill(username)
-    await page.get_by_label("Password").fill(password)
-    await page.get_by_role("button", name="Sign in").click()
 
 
 async def test_an_alert_arrives_on_the_page_with_its_reasons_and_is_decided(

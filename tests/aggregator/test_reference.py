@@ -10,9 +10,9 @@ from playwright.async_api import async_playwright, expect
 
 from aggregator.api.example_answers import ANSWERS
 from aggregator.api.example_requests import EXAMPLES, SPECIAL
+from tests.aggregator.browser import FLAGS
 from tests.aggregator.conftest import PASSWORD, Centre
 from tests.aggregator.messages import alert
-from tests.aggregator.test_page import FLAGS
 from tests.tools import require
 
 PAGES = ("/docs", "/api/docs", "/redoc", "/api/redoc")
