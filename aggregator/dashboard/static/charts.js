@@ -7,8 +7,12 @@ const TOP = 14;
 const BOTTOM = 20;
 const LEFT = 30;
 
-// bars: [{ timestamp, count }], oldest first, one for each step.
+// bars: [{ timestamp, count }], oldest first, one for each step; none where they are not known.
 export function drawTimeline(container, bars) {
+  if (!bars.length) {
+    container.replaceChildren();
+    return;
+  }
   const width = Math.max(280, container.clientWidth);
   const height = Math.max(150, container.clientHeight);
   const most = Math.max(4, ...bars.map((bar) => bar.count));
@@ -45,8 +49,12 @@ export function drawTimeline(container, bars) {
   container.replaceChildren(chart);
 }
 
-// counts: Map of class to number of alerts.
+// counts: Map of class to number of alerts; null where they are not known.
 export function drawClasses(container, counts) {
+  if (counts === null) {
+    container.replaceChildren();
+    return;
+  }
   const rows = [...counts].filter(([, number]) => number > 0).sort((a, b) => b[1] - a[1]);
   if (!rows.length) {
     container.replaceChildren(make("div", { class: "empty" }, make("p", { class: "muted" }, "Nothing seen.")));

@@ -1,18 +1,27 @@
 // Who is cut off: letting go with an authenticator's code, cutting off from an alert.
 
-import { byId, exactTime, make } from "./view.js";
+import { Part } from "./loading.js";
+import { byId, exactTime, make, notify, showStanding } from "./view.js";
 
 const OPERATES = new Set(["operator", "admin"]);
 const BY_HAND_S = 600;
 const isolations = new Map(); // by number; those that hold
+let shown = ""; // what the list says
+let showList = () => {}; // or that it is empty, or unknown
 
 export const mayOperate = (session) => OPERATES.has(session.user.role);
 
-export async function loadIsolations(session) {
-  isolations.clear();
-  for (const one of await session.get("/ports/isolations?limit=1000")) isolations.set(one.id, one);
-  showIsolations(session);
+// What the page reads of this.
+export function isolationParts(session) {
+  const list = new Part("who is cut off", () => session.get("/ports/isolations?limit=1000"), (those) => {
+    isolations.clear();
+    for (const one of those) isolations.set(one.id, one);
+  });
+  showList = () => showStanding("isolations", list, isolations.size);
+  return [list];
 }
+
+export const forgetIsolations = () => isolations.clear();
 
 export function takeIsolation(session, isolation) {
   if (isolation.is_active) isolations.set(isolation.id, isolation);
@@ -23,13 +32,18 @@ export function takeIsolation(session, isolation) {
 export function showIsolations(session) {
   const now = Date.now();
   for (const [id, one] of isolations) if (new Date(one.expires_at).getTime() <= now) isolations.delete(id);
-  byId("isolations-empty").hidden = isolations.size > 0;
-  byId("isolations").replaceChildren(...[...isolations.values()].map((one) => item(session, one)));
+  const those = [...isolations.values()];
+  const wanted = JSON.stringify(those);
+  if (wanted !== shown) { // or a click or the keyboard's focus is lost
+    byId("isolations").replaceChildren(...those.map((one) => item(session, one)));
+    shown = wanted;
+  }
+  showList();
 }
 
 function item(session, one) {
   const lift = mayOperate(session)
-    ? make("button", { type: "button", onclick: () => askForCode(session, one) }, "Let go")
+    ? make("button", { type: "button", onclick: () => askForCode(session, one).catch((error) => notify(error.message)) }, "Let go")
     : null;
   return make(
     "li", { "data-isolation": one.isolation_id },

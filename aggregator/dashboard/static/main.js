@@ -2,9 +2,10 @@
 
 import { drawClasses, drawTimeline } from "./charts.js";
 import { refreshAlert, setUpDetail, showAlert, shownAlert } from "./detail.js";
-import { loadIsolations, showIsolations, takeIsolation } from "./isolations.js";
+import { forgetIsolations, isolationParts, showIsolations, takeIsolation } from "./isolations.js";
+import { Part, troublesOf } from "./loading.js";
 import { Live, Session } from "./session.js";
-import { STATUS_WORDS, ago, byId, className, count, exactTime, make, meter, severity, time } from "./view.js";
+import { STATUS_WORDS, ago, byId, className, count, exactTime, make, meter, notify, severity, showStanding, time } from "./view.js";
 
 const KEPT_ALERTS = 200;
 const MINUTES = 60;
@@ -20,6 +21,21 @@ const minutes = new Map(); // start of a minute -> alerts that arrived in it
 const classes = new Map();
 const rows = new Map(); // by alert's id: what the row says, and its element
 const stats = { total_alerts: 0, critical_alerts: 0, active_devices: 0, total_packets: 0 };
+const overviewPart = new Part("counters", () => session.get("/dashboard/overview"), (overview) => {
+  Object.assign(stats, overview.stats);
+  replace(classes, overview.attack_distribution.map((row) => [row.type, row.count]));
+});
+const timelinePart = new Part("alerts per minute", () => session.get("/dashboard/timeline?hours=1&step_s=60&by=arrival"), ({ timeline }) => {
+  replace(minutes, timeline.map((bar) => [new Date(bar.timestamp).getTime(), bar.count]));
+});
+const alertsPart = new Part("alerts", () => session.get(`/alerts?limit=${KEPT_ALERTS}`), (list) => {
+  replace(alerts, list.map((alert) => [alert.id, alert]));
+});
+const devicesPart = new Part("devices", () => session.get("/devices?limit=500"), (list) => {
+  replace(devices, list.map((device) => [device.device_id, device]));
+});
+const parts = [overviewPart, timelinePart, alertsPart, devicesPart, ...isolationParts(session)];
+for (const part of parts) part.onChange = showAll;
 let lastLoad = 0;
 let loadTimer = null;
 
@@ -30,8 +46,10 @@ async function begin() {
   byId("app").hidden = false;
   const { username, role } = session.user;
   byId("user").textContent = username === role ? role : `${username} · ${role}`;
+  byId("said").hidden = true;
+  showAll();
   await load();
-  live.start();
+  if (session.token) live.start();
 }
 
 session.onSignedOut = () => {
@@ -39,6 +57,8 @@ session.onSignedOut = () => {
   byId("detail").close();
   byId("question").close();
   for (const kept of [alerts, devices, minutes, classes, rows]) kept.clear();
+  for (const part of parts) part.forget();
+  forgetIsolations();
   byId("app").hidden = true;
   byId("sign-in").hidden = false;
   byId("username").focus();
@@ -47,22 +67,25 @@ session.onSignedOut = () => {
 byId("sign-in-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const form = event.target;
-  const problem = byId("sign-in-error");
   const button = form.querySelector("button");
-  problem.hidden = true;
+  byId("sign-in-error").hidden = true;
   button.disabled = true;
   try {
     await session.signIn(form.username.value.trim(), form.password.value);
     form.reset();
     await begin();
   } catch (error) {
-    problem.textContent = error.message;
-    problem.hidden = false;
+    showProblem(error);
     form.password.select();
   } finally {
     button.disabled = false;
   }
 });
+
+function showProblem(error) {
+  byId("sign-in-error").textContent = error.message;
+  byId("sign-in-error").hidden = false;
+}
 
 byId("sign-out").addEventListener("click", () => session.signOut());
 byId("only-active").addEventListener("change", showAlerts);
@@ -71,19 +94,8 @@ byId("only-active").addEventListener("change", showAlerts);
 
 async function load() {
   lastLoad = Date.now();
-  const [overview, timeline, list, known] = await Promise.all([
-    session.get("/dashboard/overview"),
-    session.get("/dashboard/timeline?hours=1&step_s=60&by=arrival"),
-    session.get(`/alerts?limit=${KEPT_ALERTS}`),
-    session.get("/devices?limit=500"),
-    loadIsolations(session),
-  ]);
-  Object.assign(stats, overview.stats);
-  replace(classes, overview.attack_distribution.map((row) => [row.type, row.count]));
-  replace(minutes, timeline.timeline.map((bar) => [new Date(bar.timestamp).getTime(), bar.count]));
-  replace(alerts, list.map((alert) => [alert.id, alert]));
-  replace(devices, known.map((device) => [device.device_id, device]));
-  showAll();
+  // What failed tries again by itself, and less and less often.
+  await Promise.all(parts.filter((part) => part.trouble === null).map((part) => part.load()));
 }
 
 function replace(map, entries) {
@@ -94,9 +106,9 @@ function replace(map, entries) {
 function loadSoon() {
   if (loadTimer !== null) return;
   const wait = Math.max(0, lastLoad + REFRESH_MS - Date.now());
-  loadTimer = setTimeout(async () => {
+  loadTimer = setTimeout(() => {
     loadTimer = null;
-    if (session.token) await load().catch(() => {}); // the connection's state shows the trouble
+    if (session.token) load();
   }, wait);
 }
 
@@ -149,14 +161,25 @@ function showAll() {
   showCharts();
   showAlerts();
   showDevices();
+  showIsolations(session);
+  showTrouble();
+}
+
+function showTrouble() {
+  const troubles = troublesOf(parts);
+  const bar = byId("trouble");
+  bar.hidden = troubles.length === 0;
+  const words = `Could not be read, trying again: ${troubles.join(" · ")}`;
+  if (!bar.hidden && bar.textContent !== words) bar.textContent = words;
 }
 
 function showStats() {
-  byId("stat-total").textContent = count(stats.total_alerts);
-  byId("stat-critical").textContent = count(stats.critical_alerts);
-  byId("stat-critical").classList.toggle("some", stats.critical_alerts > 0);
-  byId("stat-devices").textContent = count(stats.active_devices);
-  byId("stat-packets").textContent = count(stats.total_packets);
+  const shown = (number) => (overviewPart.isKnown ? count(number) : "–");
+  byId("stat-total").textContent = shown(stats.total_alerts);
+  byId("stat-critical").textContent = shown(stats.critical_alerts);
+  byId("stat-critical").classList.toggle("some", overviewPart.isKnown && stats.critical_alerts > 0);
+  byId("stat-devices").textContent = shown(stats.active_devices);
+  byId("stat-packets").textContent = shown(stats.total_packets);
 }
 
 function showCharts() {
@@ -165,8 +188,8 @@ function showCharts() {
     const start = last - (MINUTES - 1 - index) * MINUTE_MS;
     return { timestamp: start, count: minutes.get(start) ?? 0 };
   });
-  drawTimeline(byId("timeline"), bars);
-  drawClasses(byId("classes"), classes);
+  drawTimeline(byId("timeline"), timelinePart.isKnown ? bars : []);
+  drawClasses(byId("classes"), overviewPart.isKnown ? classes : null);
 }
 
 function showAlerts(fresh = null) {
@@ -177,7 +200,7 @@ function showAlerts(fresh = null) {
   replace(alerts, listed.map((alert) => [alert.id, alert]));
   const shown = onlyActive ? listed.filter((alert) => alert.status === "active") : listed;
   byId("alerts").hidden = shown.length === 0;
-  byId("alerts-empty").hidden = shown.length > 0;
+  showStanding("alerts", alertsPart, shown.length);
   byId("alerts-note").textContent = shown.length === KEPT_ALERTS ? `the newest ${KEPT_ALERTS}` : "";
   putInOrder(byId("alert-rows"), shown.map((alert) => rowFor(alert, alert.id === fresh)));
 }
@@ -204,7 +227,7 @@ function putInOrder(body, wanted) {
 
 function row(alert, fresh) {
   const settled = alert.status === "resolved" || alert.status === "false_positive";
-  const open = () => showAlert(session, alert.alert_id, takeChange).catch(() => {});
+  const open = () => showAlert(session, alert.alert_id, takeChange).catch((error) => notify(error.message));
   return make(
     "tr", { class: `${settled ? "settled" : ""} ${fresh ? "fresh" : ""}`, "data-alert": alert.alert_id, onclick: open },
     make("td", {}, severity(alert.severity)),
@@ -221,7 +244,7 @@ function row(alert, fresh) {
 function showDevices() {
   const listed = [...devices.values()].sort((a, b) => a.device_id.localeCompare(b.device_id));
   const online = listed.filter((device) => device.status !== "offline").length;
-  byId("devices-empty").hidden = listed.length > 0;
+  showStanding("devices", devicesPart, listed.length);
   byId("devices-note").textContent = listed.length ? `${online} of ${listed.length} online` : "";
   byId("devices").replaceChildren(...listed.map(deviceItem));
 }
@@ -252,5 +275,10 @@ setInterval(() => {
   if (Date.now() - lastLoad > IDLE_REFRESH_MS) loadSoon();
 }, 10000);
 
-if (await session.resume()) await begin();
-else session.onSignedOut();
+try {
+  if (await session.resume()) await begin();
+  else session.onSignedOut();
+} catch (error) {
+  session.onSignedOut();
+  showProblem(error);
+}

@@ -4,6 +4,7 @@
 const REFRESH_KEY = "edgewarden.refresh";
 const LAST_WAIT_MS = 15000;
 const SIGNED_OUT = 4401;
+const READ_MS = 20000;
 
 export class ApiError extends Error {
   constructor(status, detail, challenge) {
@@ -29,7 +30,7 @@ export class Session {
       await this.#refresh();
       return true;
     } catch (error) {
-      if (error instanceof ApiError) return false;
+      if (error.status === 401) return false;
       throw error;
     }
   }
@@ -71,7 +72,7 @@ export class Session {
     try {
       await this.#refresh();
     } catch (error) {
-      if (error instanceof ApiError) this.forget();
+      if (error.status === 401) this.forget();
       throw error;
     }
   }
@@ -95,18 +96,37 @@ async function send(method, path, body, token) {
   const headers = {};
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (token) headers.Authorization = `Bearer ${token}`;
-  const answer = await fetch(`/api/v1${path}`, {
-    method, headers, body: body === undefined ? undefined : JSON.stringify(body),
+  const signal = method === "GET" ? AbortSignal.timeout(READ_MS) : undefined; // orders take what they take
+  const [answer, text] = await reach(`/api/v1${path}`, {
+    method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body),
   });
-  const text = await answer.text();
-  const content = text ? JSON.parse(text) : null;
+  const content = contentOf(text);
   if (!answer.ok) {
     const wait = answer.headers.get("Retry-After");
-    const detail = content?.detail ?? answer.statusText;
+    const detail = content?.detail ?? `the centre answered ${answer.status}`;
     const words = wait ? `${detail}; try again in ${wait} s` : detail;
     throw new ApiError(answer.status, words, answer.headers.get("WWW-Authenticate"));
   }
+  if (content === undefined) throw new Error("what answered is not the centre");
   return content;
+}
+
+async function reach(path, options) {
+  try {
+    const answer = await fetch(path, options);
+    return [answer, await answer.text()];
+  } catch (error) {
+    throw new Error(error.name === "TimeoutError" ? "the centre did not answer in time" : "the centre could not be reached");
+  }
+}
+
+// undefined: something in between answered, with a page of its own.
+function contentOf(text) {
+  try {
+    return text ? JSON.parse(text) : null;
+  } catch {
+    return undefined;
+  }
 }
 
 // The live feed. It comes back by itself, and asks for what it missed.
@@ -126,6 +146,7 @@ export class Live {
   }
 
   start() {
+    this.stop();
     this.#wanted = true;
     this.#cursor = null;
     this.#open();

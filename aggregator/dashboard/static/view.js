@@ -22,6 +22,24 @@ function fill(element, attributes, children) {
 
 export const byId = (id) => document.getElementById(id);
 
+// What stays on the screen until somebody closes it, wherever the page is scrolled to.
+export function notify(words) {
+  const box = byId("said");
+  const close = make("button", { type: "button", class: "quiet", "aria-label": "Close", onclick: () => { box.hidden = true; } }, "✕");
+  box.replaceChildren(make("p", {}, words), close);
+  box.hidden = false;
+}
+
+// What stands in place of a list: that it is empty, or that nobody knows.
+export function showStanding(name, part, size) {
+  const isSure = part.isKnown && part.trouble === null;
+  byId(`${name}-empty`).hidden = !isSure || size > 0;
+  const unknown = byId(`${name}-unknown`);
+  unknown.hidden = isSure;
+  if (part.trouble === null) unknown.textContent = "Reading …";
+  else unknown.textContent = size > 0 ? "There may be others: the list could not be read." : "Unknown: the list could not be read.";
+}
+
 const whole = new Intl.NumberFormat("en");
 const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
