@@ -72,6 +72,7 @@ function content(session, alert, verdicts, onChanged) {
 
 function actions(session, alert, onChanged) {
   const word = make("p", { class: "muted toast", role: "status" });
+  const order = make("p", { class: "toast", role: "status" });
   if (!DECIDES.has(session.user.role)) {
     word.textContent = "Your role may look, not decide.";
     return word;
@@ -95,8 +96,8 @@ function actions(session, alert, onChanged) {
     decide("false_positive", "False positive", ""),
     decide("resolved", "Resolve", ""),
     alert.status === "active" ? null : decide("active", "Reopen", "quiet"),
-    isolateButton(session, alert, word),
-  ), word);
+    isolateButton(session, alert, order),
+  ), word, order);
 }
 
 function reasons(features) {

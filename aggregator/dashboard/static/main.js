@@ -2,7 +2,7 @@
 
 import { drawClasses, drawTimeline } from "./charts.js";
 import { refreshAlert, setUpDetail, showAlert, shownAlert } from "./detail.js";
-import { forgetIsolations, isolationParts, showIsolations, takeIsolation } from "./isolations.js";
+import { forgetIsolations, isolationParts, showIsolations, takeCommand, takeIsolation } from "./isolations.js";
 import { Part, troublesOf } from "./loading.js";
 import { Live, Session } from "./session.js";
 import { STATUS_WORDS, ago, byId, className, count, exactTime, make, meter, notify, severity, showStanding, time } from "./view.js";
@@ -118,6 +118,7 @@ live.onEvent = (event) => {
   if (event.type === "new_alert") takeAlert(event.data, true);
   else if (event.type === "alert_updated") takeAlert(event.data, false);
   else if (event.type === "isolation") takeIsolation(session, event.data);
+  else if (event.type === "command") takeCommand(session, event.data);
   else if (event.type === "device_health" || event.type === "presence") takeDevice(event.data);
 };
 

@@ -22,6 +22,12 @@ function fill(element, attributes, children) {
 
 export const byId = (id) => document.getElementById(id);
 
+// A line that says something in place; bad news looks like it.
+export function say(line, words, isBad = false) {
+  line.textContent = words;
+  line.classList.toggle("error", isBad);
+}
+
 // What stays on the screen until somebody closes it, wherever the page is scrolled to.
 export function notify(words) {
   const box = byId("said");
