@@ -103,7 +103,7 @@ async function askForCode(session, one) {
     const order = orderOf(one.device_id, "release", answer);
     takeCommand(session, order);
     if (answer.isolation) takeIsolation(session, answer.isolation);
-    if (isOver(order)) return [answer.message, answer.detail].filter(Boolean).join(". ");
+    if (isOver(order)) return answer.message;
     say(line, `Not let go yet: ${answer.message}`);
     const end = await endOf(order);
     if (hasFailed(end)) throw new Error(wordsOf(end));
