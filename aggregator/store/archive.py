@@ -276,8 +276,12 @@ class Archive:
             os.link(self.path / part.file, folder / part.view / f"{part.day}.{part.after}.parquet")
 
     def _tidy(self, known: set[Path]) -> None:
-        """Remove what is not known."""
+        """Remove what is not known; all of it, though, is of another database, and set aside."""
         shutil.rmtree(self.copies, ignore_errors=True)
+        if not known and any(self.path.rglob("*.parquet")):
+            aside = self.path.with_name(f"{self.path.name}.set-aside-{time.time_ns()}")
+            self.path.rename(aside)
+            log.error("archive_set_aside", extra={"folder": str(aside), "why": "no day is known"})
         for folder in (self.path, self.copies):
             folder.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
         there = {file.relative_to(self.path) for file in self.path.rglob("*") if file.is_file()}

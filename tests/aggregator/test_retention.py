@@ -403,3 +403,21 @@ async def test_what_a_device_claims_of_time_and_packets_stops_neither_archive_no
     sandbox = Sandbox(database, archive, QueryConfig())
     assert await rows(sandbox, "SELECT count(window_end) FROM verdicts") == [[4]]
     assert await rows(sandbox, "SELECT max(packets) FROM hosts") == [[str(2**63 - 1)]]
+
+
+async def test_an_archive_of_another_database_is_set_aside_and_not_thrown_away(
+    database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    await store(database, days_ago=5)
+    _, retention = await opened(database)
+    await retention.apply(NOW_NS)
+    written = {file.name for file in files(tmp_path)}
+    folder = tmp_path / "another"
+    folder.mkdir()
+    (tmp_path / "archive").rename(folder / "archive")
+    async with Database(folder) as another:
+        await Archive(another, max_age_s=0).open()
+    (aside,) = folder.glob("archive.set-aside-*")
+    assert {file.name for file in aside.rglob("*.parquet")} == written
+    assert (folder / "archive").is_dir()
+    assert "archive_set_aside" in caplog.messages
