@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from litestar import Litestar, get
 
@@ -129,6 +130,25 @@ def test_an_answer_on_a_connection_that_is_kept_comes_at_once(centre: Centre):
                 answer += client.recv(65536)
             took_s.append(time.monotonic() - before)
     assert sorted(took_s[15:])[3] < 0.03
+
+
+def test_the_description_is_made_once_and_sent_to_who_has_not_got_it(centre: Centre):
+    with centre.client(None) as client:
+        first = client.get("/openapi.json")
+        assert client.get("/schema").json() == first.json()
+        assert centre.process is not None
+        process = psutil.Process(centre.process.pid)
+        before = process.cpu_times()
+        for _ in range(20):
+            assert client.get("/openapi.json").status_code == 200
+        after = process.cpu_times()
+        assert after.user + after.system - before.user - before.system < 0.5
+        tag = first.headers["etag"]
+        again = client.get("/openapi.json", headers={"If-None-Match": tag})
+        assert (again.status_code, again.content) == (304, b"")
+        assert (again.headers["etag"], again.headers["cache-control"]) == (tag, "no-cache")
+        other = client.get("/openapi.json", headers={"If-None-Match": '"another"'})
+        assert other.content == first.content
 
 
 @pytest.mark.slow
