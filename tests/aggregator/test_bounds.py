@@ -151,6 +151,25 @@ def test_the_description_is_made_once_and_sent_to_who_has_not_got_it(centre: Cen
         assert other.content == first.content
 
 
+@pytest.mark.parametrize("folder", ["static", "reference"])
+@pytest.mark.parametrize("name", ["%00", "a%00.js", "x" * 300, "%F0%9F%A6%80" * 80, "x" * 5000])
+def test_what_can_be_no_files_name_is_not_found(centre: Centre, folder: str, name: str):
+    answer = httpx.get(f"{centre.url}/{folder}/{name}")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_form_in_an_encoding_that_nobody_knows_is_refused(centre: Centre):
+    part = b'--x\r\nContent-Disposition: form-data; name="username"\r\n'
+    part += b"Content-Type: text/plain; charset=nonsense\r\n\r\nadmin\r\n--x--\r\n"
+    answer = httpx.post(
+        f"{centre.url}/api/v1/auth/login",
+        content=part,
+        headers={"Content-Type": "multipart/form-data; boundary=x"},
+    )
+    assert answer.status_code == 400
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("said", [b"", b"GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: "])
 def test_who_says_nothing_or_does_not_finish_is_sent_away(centre: Centre, said: bytes):
