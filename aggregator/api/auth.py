@@ -140,7 +140,8 @@ async def _credentials(request: ApiRequest) -> Credentials:
         else:
             given = dict(await request.form())
         return msgspec.convert(given, Credentials)
-    except (msgspec.ValidationError, SerializationException) as error:
+    except (msgspec.ValidationError, SerializationException, LookupError) as error:
+        # The last: a part of a form is in an encoding that nobody knows.
         message = "username and password are expected, as JSON or as a form"
         raise InvalidError(message) from error
 

@@ -14,6 +14,7 @@ from aggregator.api.errors import PROBLEM_TYPE, problem_body
 HEAD_BYTES = 64 * 1024  # of a head, and of whatever else comes in a row that is no body
 HEAD_S = 10.0  # for a head, and for the rest of a request that is answered already
 UNREAD_S = 60.0  # longer than watchers are left without a pong
+CLOSE_S = 1.0  # for a client to agree to the end; uvicorn's ten let the refused fill all places
 READ_BYTES = 16 * 1024  # at least, of what waits for who reads slowly, in that time
 
 
@@ -194,6 +195,7 @@ class BoundedSocket(WebSocketsSansIOProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for the handshake."""
         super().connection_made(transport)
+        self.close_timeout = CLOSE_S
         self._reader = _Reader(self.transport)
 
     def connection_lost(self, exc: Exception | None) -> None:

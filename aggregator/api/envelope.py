@@ -30,7 +30,8 @@ HEADERS = {
 }
 HTTPS_HEADERS = {"Strict-Transport-Security": "max-age=31536000"}
 REQUEST_ID_HEADER = "X-Request-ID"
-FOR_EVERYBODY = ("/static/", "/reference/", "/health")  # what may be kept on the way
+# What may be kept on the way.
+FOR_EVERYBODY = ("/static/", "/reference/", "/health", "/api/v1/openapi.json")
 LIMIT: Final = "limit"
 AFTERWARDS: Final = "afterwards"
 _GIVEN_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)

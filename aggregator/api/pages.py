@@ -2,16 +2,21 @@
 
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from litestar import MediaType, Request, Response, Router, route
+from litestar.connection import ASGIConnection
+from litestar.exceptions import NotFoundException
+from litestar.handlers import BaseRouteHandler
 from litestar.static_files import create_static_files_router
 
 from aggregator.api.health import READ
 from aggregator.api.identity import PUBLIC
 from aggregator.dashboard import STATIC
 from aggregator.reference import PAGES
+
+MOST_NAME_BYTES: Final = 255
 
 
 class Welcome(msgspec.Struct, frozen=True):
@@ -51,7 +56,18 @@ def static_files() -> list[Router]:
     """Return the routes of what the pages are made of."""
     return [
         create_static_files_router(
-            path=path, directories=[folder], opt=PUBLIC, include_in_schema=False
+            path=path,
+            directories=[folder],
+            guards=[_may_be_a_file],
+            opt=PUBLIC,
+            include_in_schema=False,
         )
         for path, folder in (("/static", STATIC), ("/reference", PAGES))
     ]
+
+
+def _may_be_a_file(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    # The kernel refuses such names with errors of their own, not as what is not there.
+    path = connection.scope["path"]
+    if "\0" in path or len(path.encode()) > MOST_NAME_BYTES:
+        raise NotFoundException

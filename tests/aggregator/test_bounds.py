@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from litestar import Litestar, get
 from litestar.types import Message, Receive, Scope, Send
@@ -166,6 +167,44 @@ def test_an_answer_on_a_connection_that_is_kept_comes_at_once(centre: Centre):
                 answer += client.recv(65536)
             took_s.append(time.monotonic() - before)
     assert sorted(took_s[15:])[3] < 0.03
+
+
+def test_the_description_is_made_once_and_sent_to_who_has_not_got_it(centre: Centre):
+    with centre.client(None) as client:
+        first = client.get("/openapi.json")
+        assert client.get("/schema").json() == first.json()
+        assert centre.process is not None
+        process = psutil.Process(centre.process.pid)
+        before = process.cpu_times()
+        for _ in range(20):
+            assert client.get("/openapi.json").status_code == 200
+        after = process.cpu_times()
+        assert after.user + after.system - before.user - before.system < 0.5
+        tag = first.headers["etag"]
+        again = client.get("/openapi.json", headers={"If-None-Match": tag})
+        assert (again.status_code, again.content) == (304, b"")
+        assert (again.headers["etag"], again.headers["cache-control"]) == (tag, "no-cache")
+        other = client.get("/openapi.json", headers={"If-None-Match": '"another"'})
+        assert other.content == first.content
+
+
+@pytest.mark.parametrize("folder", ["static", "reference"])
+@pytest.mark.parametrize("name", ["%00", "a%00.js", "x" * 300, "%F0%9F%A6%80" * 80, "x" * 5000])
+def test_what_can_be_no_files_name_is_not_found(centre: Centre, folder: str, name: str):
+    answer = httpx.get(f"{centre.url}/{folder}/{name}")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_form_in_an_encoding_that_nobody_knows_is_refused(centre: Centre):
+    part = b'--x\r\nContent-Disposition: form-data; name="username"\r\n'
+    part += b"Content-Type: text/plain; charset=nonsense\r\n\r\nadmin\r\n--x--\r\n"
+    answer = httpx.post(
+        f"{centre.url}/api/v1/auth/login",
+        content=part,
+        headers={"Content-Type": "multipart/form-data; boundary=x"},
+    )
+    assert answer.status_code == 400
 
 
 @pytest.mark.slow

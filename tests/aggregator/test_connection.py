@@ -18,7 +18,7 @@ from tests.aggregator.agents import until
 
 LARGE = 6_000_000  # more than the kernel keeps
 UPGRADE = (
-    b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"GET /%b HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
 )
 PING = b"\x89\xfd" + bytes(4 + 125)  # as long as it may be, masked with nothing
@@ -37,6 +37,9 @@ class Program:
         if scope["type"] == "websocket":
             self.sockets += 1
             await send({"type": "websocket.accept"})
+            if scope["path"] == "/refused":
+                await send({"type": "websocket.close", "code": 1013})
+                return
             while (await receive())["type"] != "websocket.disconnect":
                 pass
             return
@@ -178,7 +181,7 @@ async def test_no_socket_is_opened_while_an_answer_is_under_way(served: Served):
     with served.client(2048) as client:
         await said(client, b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n" * 5)
         await until(lambda: bool(served.program.heads))
-        await said(client, UPGRADE)
+        await said(client, UPGRADE % b"")
         await until(lambda: not served.connections)
     assert not served.program.sockets
 
@@ -186,7 +189,7 @@ async def test_no_socket_is_opened_while_an_answer_is_under_way(served: Served):
 async def test_pings_are_answered_to_who_reads_and_who_does_not_is_cut_off(served: Served):
     with served.client() as client, served.client(2048) as deaf:
         for each in (client, deaf):
-            await said(each, UPGRADE)
+            await said(each, UPGRADE % b"")
             assert b" 101 " in await answer(each)
         await said(client, PING)
         assert await answer(client) == PONG
@@ -202,3 +205,12 @@ async def test_pings_are_answered_to_who_reads_and_who_does_not_is_cut_off(serve
         await until(lambda: served.connections == 1)
         await said(client, PING)
         assert await answer(client) == PONG
+
+
+async def test_who_is_refused_a_socket_does_not_stay_by_saying_nothing(served: Served):
+    with served.client() as client:
+        before = asyncio.get_running_loop().time()
+        await said(client, UPGRADE % b"refused")
+        while await answer(client):
+            pass
+        assert asyncio.get_running_loop().time() - before < 3
