@@ -131,7 +131,7 @@ class _Agent:
         self._health = HealthReporter(pipeline.model.model_id)
         self._log = OwnLog()
         key = config.commands.public_key_file
-        trust = Trust(config.device_id, read_public_key(key) if key else None)
+        trust = Trust(config.organization, config.device_id, read_public_key(key) if key else None)
         self._commands = Commands(spool, trust, obey=self._obey, acknowledge=self._tell)
         self._publisher = Publisher(
             spool,

@@ -29,6 +29,7 @@ with needing("edgewarden-aggregator", "aggregator.txt"):
 USAGE_ERROR = 2
 FAILURE = 1
 INTERRUPTED = 130
+OURS_ALONE = 0o077
 
 EXAMPLES = """\
 examples:
@@ -146,6 +147,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(given: argparse.Namespace) -> int:
+    os.umask(
+        OURS_ALONE
+    )  # DuckDB makes files as this says; a folder that was there may be open to all
     config = load_config(AggregatorConfig, given.config, with_known_names(os.environ))
     set_up_logs(config.log.level)
     match given.command:

@@ -16,6 +16,7 @@ from contract.identifiers import (
     IsolationId,
     MacAddress,
     ModelId,
+    OrganizationId,
     Sha256,
     ShortText,
     TimeNs,
@@ -74,6 +75,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """A command with what makes it valid once, for one device, until a moment in time."""
 
     command_id: CommandId
+    organization: OrganizationId | None = None  # of the device; None: from before it was told
     device_id: DeviceId
     nonce: Annotated[str, Meta(pattern=whole(r"[0-9a-f]{32}"))]
     issued_ns: TimeNs

@@ -70,7 +70,7 @@ def render() -> str:
     parts += [_section(kind) for kind in [*told, *_PARTS]]
     parts.append(
         f"## Centre to device\n\nOn `{topics.COMMANDS}`, never retained: a **SignedOrder** around the bytes "
-        "of an **Order**. A device obeys an order once, before it expires, if it is addressed to it.\n\n"
+        "of an **Order**. A device obeys an order once, before it expires, if it is addressed to it and its organization.\n\n"
     )
     ordered: list[type[msgspec.Struct]] = [commands.SignedOrder, commands.Order]
     parts += [_section(kind) for kind in (*ordered, *commands.Command.__subclasses__())]

@@ -25,7 +25,7 @@ from contract.commands import (
     SignedOrder,
     key_id,
 )
-from contract.identifiers import DeviceId
+from contract.identifiers import DeviceId, OrganizationId
 from contract.messages import CommandAck, CommandState
 
 log = logging.getLogger(__name__)
@@ -57,8 +57,14 @@ Acknowledge = Callable[[CommandAck], Awaitable[None]]
 class Trust(msgspec.Struct, frozen=True):
     """Whose orders are obeyed, and which of them are for us."""
 
+    organization: OrganizationId
     device_id: DeviceId
     key: Ed25519PublicKey | None  # None: nobody's
+
+    def means_us(self, order: Order) -> bool:
+        """Return whether an order is for us: organizations share the key, and names may be alike."""
+        ours = order.organization in {None, self.organization}
+        return ours and order.device_id == self.device_id
 
 
 class Refusal(StrEnum):
@@ -169,7 +175,7 @@ class Commands:
             order = decode_order(decode_signed_order(payload).order)
         except CodecError:
             return
-        if order.device_id == self._trust.device_id:
+        if self._trust.means_us(order):
             self._declined_ns = [*recent, now_ns]
             declined = hashlib.sha256(payload).hexdigest()
             await self._answer(order, Outcome("failed", why), declined)
@@ -187,7 +193,7 @@ class Commands:
             raise _RefusedError(Refusal.UNREADABLE) from error
         except InvalidSignature as error:
             raise _RefusedError(Refusal.BADLY_SIGNED) from error
-        if order.device_id != self._trust.device_id:
+        if not self._trust.means_us(order):
             raise _RefusedError(Refusal.FOR_ANOTHER)
         return order
 

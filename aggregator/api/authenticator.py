@@ -1,5 +1,6 @@
 """Sign-in: passwords to sessions, sessions to short access tokens, keys to devices."""
 
+import asyncio
 import hashlib
 import logging
 import secrets
@@ -50,6 +51,7 @@ MAX_NOTED = 10_000
 MAX_PROGRAM_CHARACTERS = 200
 TICKET_S = 30
 MAX_TICKETS = 10_000
+REFUSAL_S = 0.25  # from knowing that a sign-in is refused to saying so
 FREE_FAILURES_OF_ACCOUNT = 5
 FREE_FAILURES_OF_ADDRESS = 20
 FREE_TAKEN_NAMES = 20  # that an organization may ask for
@@ -122,10 +124,14 @@ class Authenticator:
         self._accounts.attempt(account)
         user = await user_by_name(self._database, name)
         known = user.password_hash if user is not None and user.is_active else None
-        right = len(password) <= MAX_CHARACTERS and await self.passwords.verify(password, known)
+        fits = len(password) <= MAX_CHARACTERS
+        right = await self.passwords.verify(password[:MAX_CHARACTERS], known if fits else None)
         if user is None or not right:
+            ends_s = time.monotonic() + REFUSAL_S
             if user is not None:
                 await self._note(user, "session.refuse", address)
+            # The audit takes a while, and is told only of who exists: all wait alike.
+            await asyncio.sleep(ends_s - time.monotonic())
             message = "wrong username or password"
             raise UnauthenticatedError(message)
         self._accounts.forget(account)

@@ -101,6 +101,7 @@ class Commander:
         expires_ns = now_ns + self._config.valid_s * NS_PER_S
         order = Order(
             command_id=secrets.token_hex(16),
+            organization=actor.organization,
             device_id=device_id,
             nonce=secrets.token_hex(16),
             issued_ns=now_ns,

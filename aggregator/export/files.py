@@ -51,7 +51,12 @@ class FileSink:
             os.close(self._descriptor)
             self._descriptor = -1
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._descriptor = os.open(self._path, flags, _MODE)
+        try:
+            self._descriptor = os.open(self._path, flags | os.O_EXCL)
+        except FileExistsError:
+            self._descriptor = os.open(self._path, flags)
+        else:
+            os.fchmod(self._descriptor, _MODE)  # a collector reads it by its group
 
     def _is_there(self) -> bool:
         try:

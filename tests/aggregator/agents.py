@@ -40,7 +40,7 @@ class Agent:
         self.spool = Spool(folder / f"{device_id}.sqlite", 1 << 20, new_boot())
         self.commands = Commands(
             self.spool,
-            Trust(device_id, read_public_key(key)),
+            Trust("default", device_id, read_public_key(key)),
             obey=self._obey,
             acknowledge=self._acknowledge,
         )

@@ -167,7 +167,7 @@ async def test_a_file_that_was_moved_away_is_begun_anew(database: Database, tmp_
         await until(lambda: len(lines(file)) == 1)
     assert names(lines(tmp_path / "eve.json.old")) == [("opened", 1)]
     assert names(lines(file)) == [("opened", 2)]
-    assert file.stat().st_mode & 0o7 == 0
+    assert file.stat().st_mode & 0o777 == 0o640
 
 
 async def test_a_file_and_the_one_before_it_are_no_larger_than_they_may_be(tmp_path: Path):

@@ -9,8 +9,11 @@ import jwt
 import pytest
 
 from aggregator.addresses import guesser_of
-from aggregator.api.authenticator import AUDIENCE, signing_key
-from aggregator.errors import StoreError, TooManyAttemptsError
+from aggregator.api.authenticator import AUDIENCE, REFUSAL_S, Authenticator, Origin, signing_key
+from aggregator.config import AuthConfig
+from aggregator.errors import StoreError, TooManyAttemptsError, UnauthenticatedError
+from aggregator.store.database import Database
+from aggregator.store.users import NewUser, add_user
 from aggregator.throttle import Throttle
 from tests.aggregator.conftest import PASSWORD, Centre
 
@@ -64,6 +67,25 @@ def test_who_guesses_has_to_wait(centre: Centre):
     assert [answer.status_code for answer in answers] == [401] * 5 + [429]
     assert int(answers[-1].headers["retry-after"]) >= 1
     assert login(centre, username="viewer", password=PASSWORD).status_code == 200
+
+
+async def test_the_clock_does_not_tell_who_exists(database: Database):
+    authenticator = Authenticator(database, AuthConfig(), b"-" * 32)
+    password_hash = await authenticator.passwords.hash(PASSWORD)
+    ann = NewUser(
+        organization="default", username="ann", password_hash=password_hash, role="viewer"
+    )
+    await add_user(database, ann, 0)
+    await authenticator.passwords.verify("x", None)  # makes the hash of nobody
+    began_s = time.monotonic()
+    await authenticator.passwords.verify("x", password_hash)
+    least_s = REFUSAL_S + (time.monotonic() - began_s) / 2
+    for name in ("ann", "nobody"):
+        for password in ("wrong", "y" * 300, PASSWORD + "y" * 300):
+            began_s = time.monotonic()
+            with pytest.raises(UnauthenticatedError):
+                await authenticator.sign_in(name, password, Origin())
+            assert time.monotonic() - began_s > least_s, (name, password)
 
 
 def test_waits_double_up_to_a_bound_and_are_forgotten_after_a_success():

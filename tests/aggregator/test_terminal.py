@@ -238,6 +238,20 @@ def test_a_backup_of_the_running_service_is_restored_elsewhere(told: Centre, tmp
     assert not [path for path in files if path.stat().st_mode & 0o077]
 
 
+def test_in_a_folder_that_is_open_to_all_the_data_is_not(tmp_path: Path):
+    centre = Centre(tmp_path)
+    centre.data.mkdir(mode=0o755, exist_ok=True)
+    centre.data.chmod(0o755)
+    before = os.umask(0o022)
+    try:
+        ran(centre, "create-user", "ann")
+    finally:
+        os.umask(before)
+    files = list(centre.data.rglob("*"))
+    assert files
+    assert [path for path in files if path.stat().st_mode & 0o077] == []
+
+
 def test_a_backup_of_a_stopped_store_holds_the_same(stopped: Centre, tmp_path: Path):
     ran(stopped, "sql", COUNT)
     file = tmp_path / "all.tar"

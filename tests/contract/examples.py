@@ -209,6 +209,7 @@ def orders() -> dict[str, Order]:
     """Return an order for every command."""
     return {
         name: Order(
+            organization="default",
             command_id=OTHER_ID,
             device_id="pi-1",
             nonce=ID,

@@ -69,6 +69,12 @@ def test_who_knows_no_parts_and_who_does_read_each_other():
         assert decoded(everything()[name], msgspec.msgpack.encode(told)) == read
 
 
+def test_an_order_of_a_centre_that_names_no_organization_yet_is_read():
+    told = msgspec.msgpack.decode((GOLDEN / "order_release.bin").read_bytes())
+    assert told.pop("organization") == "default"
+    assert codec.decode_order(msgspec.msgpack.encode(told)).organization is None
+
+
 def test_no_golden_file_is_left_over():
     assert {path.stem for path in GOLDEN.iterdir()} == set(everything())
 

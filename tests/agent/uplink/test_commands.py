@@ -62,7 +62,7 @@ class Device:
         self._fails = fails
         self.commands = Commands(
             spool,
-            Trust("pi-1", key),
+            Trust("default", "pi-1", key),
             obey=self._obey,
             acknowledge=self._acknowledge,
             now_ns=lambda: self.now_ns,
@@ -112,12 +112,28 @@ async def test_a_signed_order_is_received_carried_out_and_both_are_told(spool):
     assert device.answers[-1].detail == "as asked"
 
 
+async def test_an_order_for_our_organization_is_obeyed(spool):
+    device = Device(spool, CENTRE.public_key())
+    await device.commands.take(signed(order(organization="default")), retained=False)
+    assert device.obeyed == [SetMode(mode="suggest")]
+
+
+def test_an_agent_from_before_organizations_were_told_reads_the_order_all_the_same():
+    fields = [(f.name, f.type) for f in msgspec.structs.fields(Order) if f.name != "organization"]
+    former = msgspec.defstruct("Order", fields, frozen=True, kw_only=True)
+    read = msgspec.msgpack.decode(encode(order(organization="default")), type=former)
+    assert msgspec.structs.asdict(read) == {
+        name: getattr(order(), name) for name in former.__struct_fields__
+    }
+
+
 @pytest.mark.parametrize(
     ("reason", "payload"),
     [
         ("command_badly_signed", signed(order(), IMPOSTOR, claims=CENTRE)),
         ("command_of_unknown_key", signed(order(device_id="pi-2"), IMPOSTOR)),
         ("command_for_another", signed(order(device_id="pi-2"))),
+        ("command_for_another", signed(order(organization="elsewhere"))),
         ("command_unreadable", b"\xc1 no order"),
         ("command_unreadable", encode(order())),
     ],
