@@ -8,7 +8,8 @@ file to write, no memory beyond the limit, and an end in time.
 import resource
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import duckdb
 import msgspec
@@ -16,7 +17,7 @@ from nanoarrow import ipc
 
 from aggregator.sandbox.columns import FOR_ALL, FOR_JSON, converted
 from aggregator.sandbox.job import Job, Outcome
-from aggregator.sandbox.statements import refusal_of
+from aggregator.sandbox.statements import refusal_of, relations
 from aggregator.sandbox.values import encode_rows
 
 HERE = "/proc/self/cwd/"  # tells no path of this machine to whoever looks at a view
@@ -67,27 +68,43 @@ def _run(job: Job) -> Outcome:
     refusal = refusal_of(connection, job.sql)
     if refusal is not None:
         raise Refused(refusal)
-    _lay_out(connection, job)
+    _lay_out(connection, job, relations(connection, job.sql))
     connection.execute("CREATE SCHEMA answer")
     connection.execute("SET lock_configuration = true")
     connection.sql(job.sql).limit(job.limit + 1).create(RESULT)
     return _give(connection, job)
 
 
-def _lay_out(connection: duckdb.DuckDBPyConnection, job: Job) -> None:
+def _lay_out(connection: duckdb.DuckDBPyConnection, job: Job, named: set[str]) -> None:
     connection.execute(f"SET allowed_directories = ['{HERE}']")
     connection.execute(f"SET allowed_paths = ['{OUT}']")
     connection.execute("SET enable_external_access = false")
-    for view in job.files:
-        files = connection.read_parquet(f"{HERE}{view}/*.parquet", union_by_name=True)
-        files.create_view(view)
-    for derived in job.derived:
-        connection.execute(derived.sql)
+    makers = {view: partial(_open_files, connection, view) for view in job.files} | {
+        view.name: partial(connection.execute, view.sql) for view in job.derived
+    }
+    there = {name for name, make in makers.items() if _is_made(make, needed=name in named)}
     for comment in job.comments:
+        if comment.view not in there:
+            continue
         what = "VIEW" if comment.column is None else "COLUMN"
         name = comment.view if comment.column is None else f"{comment.view}.{comment.column}"
         text = comment.text.replace("'", "''")
         connection.execute(f"COMMENT ON {what} {name} IS '{text}'")
+
+
+def _is_made(make: Callable[[], object], *, needed: bool) -> bool:
+    # A damaged file is no matter of statements that do not look into it.
+    try:
+        make()
+    except duckdb.Error:
+        if needed:
+            raise
+        return False
+    return True
+
+
+def _open_files(connection: duckdb.DuckDBPyConnection, view: str) -> None:
+    connection.read_parquet(f"{HERE}{view}/*.parquet", union_by_name=True).create_view(view)
 
 
 def _give(connection: duckdb.DuckDBPyConnection, job: Job) -> Outcome:

@@ -48,6 +48,11 @@ def refusal_of(connection: duckdb.DuckDBPyConnection, sql: str) -> str | None:
     return None
 
 
+def relations(connection: duckdb.DuckDBPyConnection, sql: str) -> set[str]:
+    """Return what a statement selects from that is no function, in small letters."""
+    return {name for kind, name in _names(_tree(connection, sql)) if kind == "BASE_TABLE"}
+
+
 def _no_select(statements: Sequence[duckdb.Statement]) -> str | None:
     if any(_finds_columns(statement) for statement in statements):
         return PIVOT_NAMES

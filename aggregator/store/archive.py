@@ -35,6 +35,7 @@ GROWTH = 4  # a piece is taken into the next when it has at most this many times
 # no checkpoint, and what is stored meanwhile fills the write-ahead log.
 MOST_ROWS = 4_000_000
 FILE_MODE, FOLDER_MODE = 0o600, 0o700
+PARQUET_END = b"PAR1"
 SHAPES, JOBS = "_shapes", "_jobs"  # no name of an organization begins like that
 
 
@@ -154,10 +155,10 @@ class Archive:
                 await asyncio.to_thread(_remove, [self.path / part.file for part in gone])
 
     async def _mended(self, organization: str) -> list[Part]:
-        """Return the files of an organization; one that is gone is made of what is still stored."""
+        """Return the files of an organization; one that is gone or cut off is made of what is still stored."""
         parts = await self.parts(organization)
         missing = await asyncio.to_thread(
-            lambda: [part for part in parts if not (self.path / part.file).is_file()]
+            lambda: [part for part in parts if not _is_whole(self.path / part.file)]
         )
         for part in missing:
             await self._write_again(part)
@@ -333,6 +334,18 @@ def _settle(draft: Path, file: Path) -> int:
         if path == draft:
             draft.replace(file)
     return file.stat().st_size
+
+
+def _is_whole(file: Path) -> bool:
+    """Return whether a file is there and ends as Parquet does."""
+    if not file.is_file():
+        return False
+    try:
+        with file.open("rb") as opened:
+            opened.seek(max(0, file.stat().st_size - len(PARQUET_END)))
+            return opened.read() == PARQUET_END
+    except OSError:  # of a bad disk, or not ours to read: whoever reads its rows is told
+        return True
 
 
 def _remove(files: Sequence[Path]) -> None:

@@ -6,13 +6,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from aggregator.config import QueryConfig, StoreConfig
+from aggregator.errors import InvalidError
 from aggregator.ingest.reading import Arrival
 from aggregator.sandbox.runner import Query, Sandbox
 from aggregator.store import archive as archive_module
@@ -58,6 +59,14 @@ async def opened(database: Database, **settings: int) -> tuple[Archive, Retentio
     await archive.open()
     config = msgspec.convert(settings, StoreConfig)
     return archive, retaining(database, archive, config)
+
+
+def cut_off(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:50])
+
+
+def empty(file: Path) -> None:
+    file.write_bytes(b"")
 
 
 async def days(archive: Archive) -> Sequence[str]:
@@ -290,20 +299,51 @@ async def test_what_a_crash_left_half_done_is_thrown_away(database: Database):
     assert not draft.exists()
 
 
-async def test_a_file_that_is_gone_is_told_and_does_not_stop_the_others(
-    database: Database, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("damage", [Path.unlink, cut_off, empty])
+async def test_a_file_that_is_gone_or_cut_off_is_told_and_does_not_stop_the_others(
+    database: Database, caplog: pytest.LogCaptureFixture, damage: Callable[[Path], object]
 ):
     await store(database, days_ago=3)
     await store(database, days_ago=4)
     archive, retention = await opened(database)
     await retention.apply(NOW_NS)
     gone, kept = await archive.parts("default")
-    (archive.path / gone.file).unlink()
+    damage(archive.path / gone.file)
     again, _ = await opened(database)
     assert await again.parts("default") == [kept]
-    assert "archive_file_missing" in caplog.messages
+    assert caplog.messages.count("archive_file_missing") == 1
+    assert caplog.records[0].__dict__["lost"] == 2
     sandbox = Sandbox(database, again, QueryConfig())
     assert await rows(sandbox, "SELECT count(*) FROM verdicts") == [[2]]
+
+
+async def test_a_file_that_is_cut_off_is_made_again_of_what_is_still_stored(database: Database):
+    archive, _ = await opened(database)
+    await store(database, days_ago=0)
+    await archive.write("default")
+    (part,) = await archive.parts("default")
+    cut_off(archive.path / part.file)
+    sandbox = Sandbox(database, archive, QueryConfig())
+    assert await rows(sandbox, "SELECT count(*) FROM verdicts") == [[2]]
+
+
+async def test_a_file_that_is_damaged_within_is_no_matter_of_statements_that_do_not_read_it(
+    database: Database,
+):
+    archive, _ = await opened(database)
+    await store(database, days_ago=0)
+    await archive.write("default")
+    (part,) = await archive.parts("default")
+    file = archive.path / part.file
+    file.write_bytes(bytes(file.stat().st_size - 4) + b"PAR1")
+    sandbox = Sandbox(database, archive, QueryConfig())
+    assert await rows(sandbox, "SELECT count(*) FROM alerts") == [[0]]
+    shown = {name for (name,) in await rows(sandbox, "SHOW TABLES")}
+    assert "alerts" in shown
+    assert not shown & {"verdicts", "hosts"}
+    for view in ("verdicts", "hosts", "main.Verdicts"):
+        with pytest.raises(InvalidError, match="verdicts"):
+            await rows(sandbox, f"FROM {view}")
 
 
 @pytest.mark.parametrize("restarted", [True, False])
