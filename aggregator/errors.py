@@ -18,6 +18,7 @@ AggregatorError          told to whoever asked; api/errors.py turns it into an a
 │   └── LoginRefusedError it does not let this user in with this password
 ├── SealError            what was kept cannot be read with the key that we have
 ├── FullError            there is no room for what was sent: wait before sending it again
+├── StoppingError        the service stops: what was asked for is not done to its end
 └── TooManyAttemptsError wait before asking again
 DeliveryError            a notification was not taken: counted, shown, tried again unless final
 """
@@ -103,6 +104,10 @@ class FullError(AggregatorError):
     def __init__(self, message: str, retry_after_s: int) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class StoppingError(AggregatorError):
+    """The service stops."""
 
 
 class DeliveryError(Exception):

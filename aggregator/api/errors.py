@@ -19,6 +19,7 @@ from aggregator.errors import (
     LoginRefusedError,
     NotFoundError,
     SealError,
+    StoppingError,
     StoreError,
     TooManyAttemptsError,
     UnauthenticatedError,
@@ -41,6 +42,7 @@ STATUS: dict[type[AggregatorError], HTTPStatus] = {
     SealError: HTTPStatus.CONFLICT,
     TooManyAttemptsError: HTTPStatus.TOO_MANY_REQUESTS,
     FullError: HTTPStatus.SERVICE_UNAVAILABLE,
+    StoppingError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 REQUEST_ID = "request_id"  # where the state of a request holds its number

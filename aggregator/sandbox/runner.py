@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from aggregator.config import QueryConfig
-from aggregator.errors import InvalidError
+from aggregator.errors import InvalidError, StoppingError
 from aggregator.sandbox.job import Comment, Format, Job, Outcome, View
 from aggregator.shapes import rfc3339
 from aggregator.store.archive import CHANGING, DERIVED, GROWING, Archive
@@ -53,9 +53,11 @@ class Sandbox:
         self._limits = limits
         self._turns = Turns("statements", at_once=AT_ONCE, most=MOST, most_of_one=MOST_OF_ONE)
         self._running: set[asyncio.subprocess.Process] = set()
+        self._closed = False
 
     def close(self) -> None:
-        """End what runs, so that nobody who stops the service waits for it."""
+        """End what runs and begin nothing more, so that nobody who stops the service waits for it."""
+        self._closed = True
         for process in self._running:
             process.kill()
 
@@ -64,12 +66,14 @@ class Sandbox:
 
         Raises:
             InvalidError: It is refused, fails, or takes more than it may.
+            StoppingError: The sandbox was closed before it was done.
             TooManyAttemptsError: They or others are waiting already.
         """
         async with self._turns.turn(query.asker):
             return await self._run(query)
 
     async def _run(self, query: Query) -> Result:
+        self._look_for_end()
         async with self._archive.folder() as folder:
             as_of_ns = await self._archive.give(query.organization, folder)
             body, outcome = await self._start(await self._job(query, as_of_ns), folder)
@@ -104,8 +108,9 @@ class Sandbox:
         )
         self._running.add(process)
         try:
+            self._look_for_end()  # which may have come while it was started
             async with asyncio.timeout(job.limits.seconds):
-                return await _talk(process, job)
+                return await self._talk(process, job)
         except TimeoutError:
             refusal = f"stopped after {job.limits.seconds:g} s: select less"
             return b"", Outcome(refusal=refusal)
@@ -119,24 +124,29 @@ class Sandbox:
                     pass
             await process.wait()
 
+    def _look_for_end(self) -> None:
+        if self._closed:
+            message = "the service stops: ask again when it is back"
+            raise StoppingError(message)
 
-async def _talk(process: asyncio.subprocess.Process, job: Job) -> tuple[bytes, Outcome]:
-    told, out, err = process.stdin, process.stdout, process.stderr
-    if told is None or out is None or err is None:
-        message = "a process was started without its pipes"
-        raise RuntimeError(message)
-    told.write(msgspec.json.encode(job))
-    told.close()
-    async with asyncio.TaskGroup() as tasks:
-        saying = tasks.create_task(_read(err, MAX_OUTCOME_BYTES), name="sandbox.outcome")
-        body = await _read(out, job.limits.result_bytes)
+    async def _talk(self, process: asyncio.subprocess.Process, job: Job) -> tuple[bytes, Outcome]:
+        told, out, err = process.stdin, process.stdout, process.stderr
+        if told is None or out is None or err is None:
+            message = "a process was started without its pipes"
+            raise RuntimeError(message)
+        told.write(msgspec.json.encode(job))
+        told.close()
+        async with asyncio.TaskGroup() as tasks:
+            saying = tasks.create_task(_read(err, MAX_OUTCOME_BYTES), name="sandbox.outcome")
+            body = await _read(out, job.limits.result_bytes)
+            if len(body) > job.limits.result_bytes:
+                process.kill()
         if len(body) > job.limits.result_bytes:
-            process.kill()
-    if len(body) > job.limits.result_bytes:
-        most = job.limits.result_bytes // 2**20
-        return b"", Outcome(refusal=f"the result is larger than {most} MB: select less")
-    await process.wait()
-    return body, _outcome(saying.result(), process.returncode, job)
+            most = job.limits.result_bytes // 2**20
+            return b"", Outcome(refusal=f"the result is larger than {most} MB: select less")
+        await process.wait()
+        self._look_for_end()  # that killed it
+        return body, _outcome(saying.result(), process.returncode, job)
 
 
 async def _read(stream: asyncio.StreamReader, most: int) -> bytes:

@@ -6,6 +6,7 @@ import io
 import json
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest_asyncio
 from nanoarrow import ipc
 
 from aggregator.config import QueryConfig
-from aggregator.errors import InvalidError, TooManyAttemptsError
+from aggregator.errors import InvalidError, StoppingError, TooManyAttemptsError
 from aggregator.sandbox.job import MAX_ROWS, Format, View
 from aggregator.sandbox.runner import AT_ONCE, MOST, MOST_OF_ONE, Query, Result, Sandbox
 from aggregator.store.alerts import save_alerts
@@ -283,6 +284,25 @@ async def test_nobody_keeps_others_from_asking(sandbox: Sandbox):
             task.cancel()
 
 
+async def test_what_runs_and_what_waits_when_the_service_stops_is_told_so(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+):
+    async with asyncio.timeout(3), asyncio.TaskGroup() as group:
+        tasks = [group.create_task(ended(sandbox)) for _ in range(2)]
+        await asyncio.sleep(0.3)
+        sandbox.close()
+    assert [task.result() for task in tasks] == [
+        "the service stops: ask again when it is back"
+    ] * 2
+    assert caplog.messages == []
+
+
+async def ended(sandbox: Sandbox) -> str:
+    with pytest.raises(StoppingError) as caught:
+        await ask(sandbox, BURNING)
+    return str(caught.value)
+
+
 async def test_files_are_for_nobody_else(sandbox: Sandbox, tmp_path: Path):
     await ask(sandbox, "SELECT 1")
     for folder in (tmp_path / "archive", tmp_path / "copies"):
@@ -336,6 +356,19 @@ def test_a_question_that_makes_no_sense_is_a_problem_of_the_asker(
     assert answer.status_code == 400
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.json()["detail"]
+
+
+def test_a_service_that_stops_says_so_to_those_whose_statements_run_and_wait(tmp_path: Path):
+    centre = Centre(tmp_path)
+    centre.start()
+    with centre.client() as client, ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(client.post, "/query", json={"sql": BURNING}) for _ in range(2)]
+        time.sleep(1)
+        assert centre.stop() == 0
+        answers = [future.result() for future in asked]
+    assert [answer.status_code for answer in answers] == [503, 503]
+    assert {answer.headers["Content-Type"] for answer in answers} == {"application/problem+json"}
+    assert "Traceback" not in centre.log.read_text()
 
 
 def test_the_service_goes_on_while_a_statement_burns(centre: Centre):
