@@ -172,7 +172,10 @@ class BoundedHttp(HttpToolsProtocol):
         self._wait_no_more()
         if self.transport.is_closing():
             return
-        if not getattr(self.cycle, "response_complete", True):  # an answer is under way: no second
+        answered = getattr(self.cycle, "response_complete", True)
+        if not (
+            answered and self._reading_head
+        ):  # an answer is under way, or was given: no second
             self.transport.close()
             return
         body = problem_body(status, f"{status.phrase.lower()}: {why}")

@@ -141,6 +141,14 @@ async def test_a_request_that_is_answered_before_its_end_has_a_while_for_the_res
         assert b" 200 " in await answer(slow)
 
 
+async def test_what_makes_no_sense_behind_an_answer_is_not_answered_again(served: Served):
+    with served.client() as client:
+        await said(client, HEAD % b"" + b"5\r\nab")
+        assert b" 200 " in await answer(client)
+        await said(client, b"cde\r\nnonsense\r\n")
+        assert await answer(client) == b""
+
+
 async def test_who_keeps_silent_behind_a_request_that_was_answered_before_its_end_is_sent_away(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ):
