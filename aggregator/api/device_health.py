@@ -119,7 +119,10 @@ async def settle(
     """Tell what a device's own word has changed of its status; return how it is shown now."""
     told = await presence.look(now_ns)
     shape = await find_device(database, organization, before.device_id)
-    if shape.status != before.status and DeviceKey(organization, shape.device_id) not in told:
+    # Who comes or goes is told by whoever looks first, and somebody may have looked before us.
+    stays = "offline" not in {before.status, shape.status}
+    changed = shape.status != before.status
+    if stays and changed and DeviceKey(organization, shape.device_id) not in told:
         await presence.tell(organization, [shape.device_id], now_ns)
     return shape
 

@@ -336,7 +336,9 @@ async def test_the_largest_values_of_every_message_are_stored(database: Database
         msgspec.structs.replace(isolation(1), isolated_ns=most, expires_ns=most),
         msgspec.structs.replace(health(), frames=most, uptime_s=most, sent_ns=most),
         msgspec.structs.replace(packet(), captured_ns=most, packet_bytes=most),
-        msgspec.structs.replace(verdicts(), window_start_ns=[most] * 2, packets=[most] * 2),
+        msgspec.structs.replace(
+            verdicts(), window_start_ns=[most - verdicts().window_ns] * 2, packets=[most] * 2
+        ),
         msgspec.structs.replace(verdicts(), window_ns=2**62),
         CommandAck(command_id="0" * 32, state="applied", at_ns=most, detail="\0\uffff😀"),
     ]
