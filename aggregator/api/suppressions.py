@@ -10,6 +10,7 @@ from litestar import Response, Router, delete, get, post
 from litestar.di import NamedDependency
 from litestar.status_codes import HTTP_200_OK
 
+from aggregator.addresses import as_ip
 from aggregator.api.alerts import find_alert
 from aggregator.api.identity import ANALYST, ApiRequest, person
 from aggregator.api.paging import Limit, RowId, Skip, paged
@@ -193,7 +194,11 @@ async def _match(
     if match is None or not (match.attack_type or match.host or match.src_ip or match.dst_ip):
         message = "match: name at least an attack_type, a host, a src_ip or a dst_ip"
         raise InvalidError(message)
-    return match
+    return msgspec.structs.replace(
+        match,
+        src_ip=as_ip("match.src_ip", match.src_ip),
+        dst_ip=as_ip("match.dst_ip", match.dst_ip),
+    )
 
 
 async def _suppression(

@@ -11,6 +11,7 @@ from litestar import Response, Router, get, patch, post
 from litestar.di import NamedDependency
 from litestar.status_codes import HTTP_200_OK
 
+from aggregator.addresses import as_ip
 from aggregator.api.alerts import find_alert
 from aggregator.api.identity import ANALYST, ApiRequest, Person, person
 from aggregator.api.incidents import Assignee, check_assignee
@@ -343,6 +344,7 @@ def _wanted(data: BulkDecision) -> AlertFilter:
     if not any(chosen.values()):
         message = "an empty filter would mean every alert: name at least one criterion"
         raise InvalidError(message)
+    chosen["src_ip"] = as_ip("filter.src_ip", data.filter.src_ip)
     since, until, text = chosen.pop("since"), chosen.pop("until"), chosen.pop("q")
     return AlertFilter(
         **chosen, since_ns=to_ns(since), until_ns=to_ns(until), text=text, suppressed=False

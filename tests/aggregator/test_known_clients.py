@@ -96,6 +96,12 @@ def test_an_address_is_kept_in_one_spelling_and_found_in_any(centre: Centre):
         for ip in ("fd00::c2", "FD00::C2", "fd00:0000:0::00c2"):
             (found,) = client.get(f"/alerts?src_ip={ip}").json()
             assert found["alert_id"] == shown["alert_id"]
+            preview = client.post("/suppressions/preview", json={"match": {"src_ip": ip}})
+            assert [one["id"] for one in preview.json()["newest"]] == [shown["id"]]
+        decided = {"filter": {"src_ip": "FD00:0::C2"}, "action": "acknowledge", "reason": "known"}
+        assert client.post("/alerts/bulk", json=decided).json()["changed"] == 1
+        decided["filter"] = {"src_ip": "nowhere"}
+        assert "filter.src_ip" in client.post("/alerts/bulk", json=decided).json()["detail"]
 
 
 def explained(centre: Centre, **given: object) -> dict[str, Any]:
