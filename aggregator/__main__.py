@@ -147,9 +147,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(given: argparse.Namespace) -> int:
-    os.umask(
-        OURS_ALONE
-    )  # DuckDB makes files as this says; a folder that was there may be open to all
+    # DuckDB makes files as this says; a folder that was there may be open to all.
+    os.umask(OURS_ALONE)
     config = load_config(AggregatorConfig, given.config, with_known_names(os.environ))
     set_up_logs(config.log.level)
     match given.command:

@@ -203,7 +203,9 @@ async def lift_isolation(  # noqa: PLR0913  what a request needs
     except ConflictError:
         await codes.check(who, code)  # it may have been used up meanwhile
         raise
-    done = "Port isolation lifted successfully" + await _still_cut_off(database, who, found)
+    done = "Port isolation lifted successfully"
+    if row.state == "verified":
+        done += await _still_cut_off(database, who, found)
     return await _answer(database, who.organization, row, done, HTTPStatus.OK)
 
 

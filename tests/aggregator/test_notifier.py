@@ -72,6 +72,13 @@ class Told:
         new = msgspec.structs.replace(new, **settings)
         return (await self.database.change(Added, add_channel(new, self.now_ns)))[0].id
 
+    async def quiet_channel(self, url: str) -> None:
+        """Add a channel whose quiet hours begin now, and last for an hour."""
+        self.now_ns -= self.now_ns % (3600 * SECOND_NS)
+        hour = time.gmtime(self.now_ns // SECOND_NS).tm_hour
+        hours = {"from": f"{hour:02}:00", "until": f"{(hour + 1) % 24:02}:00"}
+        await self.channel(url, quiet=msgspec.json.encode(hours).decode())
+
     async def state(self, channel_id: int, organization: str = "default") -> ChannelRow:
         return (await find_channels(self.database, organization, Page(), channel_id))[0]
 
@@ -220,10 +227,7 @@ async def test_what_is_over_takes_no_turn_of_what_is_critical(told: Told, there:
 async def test_in_quiet_hours_only_what_is_critical_is_told_and_the_rest_afterwards(
     told: Told, there: Receiver
 ):
-    told.now_ns -= told.now_ns % (3600 * SECOND_NS)
-    hour = time.gmtime(told.now_ns // SECOND_NS).tm_hour
-    hours = {"from": f"{hour:02}:00", "until": f"{(hour + 1) % 24:02}:00"}
-    await told.channel(there.url, quiet=msgspec.json.encode(hours).decode())
+    await told.quiet_channel(there.url)
     await told.alerts(alert(1), alert(2, attack_type="MITM"), alert(3))
     await told.look()
     await told.look(120)
@@ -268,10 +272,7 @@ async def test_what_somebody_made_active_again_is_told_to_nobody(told: Told, the
 async def test_what_became_active_again_waits_for_the_end_of_quiet_hours(
     told: Told, there: Receiver
 ):
-    told.now_ns -= told.now_ns % (3600 * SECOND_NS)
-    hour = time.gmtime(told.now_ns // SECOND_NS).tm_hour
-    hours = {"from": f"{hour:02}:00", "until": f"{(hour + 1) % 24:02}:00"}
-    await told.channel(there.url, quiet=msgspec.json.encode(hours).decode())
+    await told.quiet_channel(there.url)
     await told.alerts(alert(1), alert(2, attack_type="MITM"), alert(3))
     for number in (1, 2, 3):
         await told.put_off(number, for_s=1)
