@@ -4,7 +4,7 @@ import re
 import secrets
 import time
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 from litestar import Response, Router, get, post
@@ -154,9 +154,6 @@ async def extend_isolation(  # noqa: PLR0913  what a request needs
     found = await _active(database, who.organization, isolation_id)
     ends_ns = time.time_ns() + data.duration_s * NS_PER_S
     ends_there_ns = await commander.by_its_clock(who.organization, found.device_id, ends_ns)
-    needed = []
-    if ends_there_ns < found.expires_ns:
-        needed.append(await codes.check(who, data.authorization_code))
     command = Isolate(
         isolation_id=found.isolation_id,
         mac=found.isolated_mac,
@@ -166,12 +163,12 @@ async def extend_isolation(  # noqa: PLR0913  what a request needs
         duration_s=data.duration_s,
         reason=data.reason or found.reason,
     )
-    try:
-        row = await commander.have_done(who, found.device_id, command, "isolation.extend", *needed)
-    except ConflictError:
-        if needed:
-            await codes.check(who, data.authorization_code)  # it may have been used up meanwhile
-        raise
+    action = "isolation.extend"
+    if ends_there_ns < found.expires_ns:
+        order = _Order(who, found.device_id, command, action)
+        row = await _done_by_code(commander, codes, order, data.authorization_code)
+    else:
+        row = await commander.have_done(who, found.device_id, command, action)
     done = "Isolation extended successfully"
     return await _answer(database, who.organization, row, done, HTTPStatus.OK)
 
@@ -196,17 +193,32 @@ async def lift_isolation(  # noqa: PLR0913  what a request needs
     given = data or LiftGiven()
     found = await _held(database, who.organization, isolation_id)
     code = given.authorization_code or authorization_code
-    use = await codes.check(who, code)
     command = Release(isolation_id=found.isolation_id, reason=given.reason)
-    try:
-        row = await commander.have_done(who, found.device_id, command, "isolation.lift", use)
-    except ConflictError:
-        await codes.check(who, code)  # it may have been used up meanwhile
-        raise
+    order = _Order(who, found.device_id, command, "isolation.lift")
+    row = await _done_by_code(commander, codes, order, code)
     done = "Port isolation lifted successfully"
     if row.state == "verified":
         done += await _still_cut_off(database, who, found)
     return await _answer(database, who.organization, row, done, HTTPStatus.OK)
+
+
+class _Order(NamedTuple):
+    who: SessionUser
+    device_id: str
+    command: Isolate | Release
+    action: str
+
+
+async def _done_by_code(
+    commander: Commander, codes: AuthorizationCodes, order: _Order, code: str | None
+) -> CommandRow:
+    """Have a command done that takes a code, which is used up in its transaction."""
+    use = await codes.check(order.who, code)
+    try:
+        return await commander.have_done(*order, use)
+    except ConflictError:
+        await codes.check(order.who, code)  # it may have been used up meanwhile
+        raise
 
 
 async def _answer(
